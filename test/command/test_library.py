@@ -4,15 +4,18 @@ import json
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 import polars as pl
 import pytest
 from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
+from bunny.command import library
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.review.learn import linear_map, method, threshold_rule, version
+from bunny.series import people_library
 from bunny.stage.review import Review
 from bunny.table import store
 
@@ -132,6 +135,62 @@ def _draw_sets(films, bunny):
     assert not list(one.root.parents[1].glob(f"library/reference/*/*{one.film_id}*"))
 
 
+def contents(folder):
+    """All files below a folder; a film's log and what it notes of hashes are no part."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.name not in ("hash.json", ".lock")
+    }
+
+
+def test_a_dry_run_shows_what_would_be_named_and_writes_nothing(films, bunny, tmp_path):
+    """The same table comes before anything is written, and holds what the films are given."""
+    one, two, none = films
+    assert bunny("library", "add")[0] == 0
+    before = contents(tmp_path / "data")
+    line = ("library", "name", "identity-0001=Eileen")
+    code, out, err = bunny(*line, "--dry-run", "--sheet", tmp_path / "sheet.png")
+    assert code == 0, err
+    assert contents(tmp_path / "data") == before
+    head, *rows, last = out.splitlines()[1:]
+    assert out.startswith("identity-0001 (identity-0001) would be Eileen\n")
+    assert head.split() == ["film", "group", "name", "seen"]
+    assert last.startswith("dry run: nothing was changed")
+    expected = [[space.film_id, "person-01", "Eileen", "2", "tracks,", "similarity"]
+                for space in (one, two)]  # fmt: skip
+    assert [row.split()[:-1] for row in rows] == expected
+    assert all(0.36 <= float(row.split()[-1]) <= 1 for row in rows)
+    assert cv2.imread(str(tmp_path / "sheet.png")).std() > 20
+    report = json.loads(bunny(*line, "--dry-run", "--json")[1])
+    assert report["is_dry_run"] and report["given"].keys() == {one.film_id, two.film_id}
+    assert contents(tmp_path / "data") == before
+    code, out, _ = bunny(*line)
+    assert code == 0 and out.splitlines()[:3] == [head, *rows]
+    assert "would" not in out and contents(tmp_path / "data") != before
+    assert (one.root / "named/Eileen").is_dir() and not (none.root / "named").exists()
+    code, _, err = bunny(*line, "--dry-run", "--run")
+    assert (code, err) == (2, "bunny: --dry-run and --run cannot be combined; leave one out\n")
+    code, _, err = bunny(*line, "--dry-run", "--sheet", tmp_path)
+    assert code == 2 and "expected an output file, got a folder" in err
+
+
+def test_a_name_is_shown_as_it_was_written_before_the_first_file(films, bunny, monkeypatch):
+    """What is said comes first: a terminal that breaks there leaves all films as they were."""
+    one, *_ = films
+    assert bunny("library", "add")[0] == 0
+    home = one.root.parents[1]
+    before = contents(home)
+
+    def stop(text):
+        assert text.splitlines()[1].startswith(one.film_id)
+        raise UserError("stopped")
+
+    with pytest.raises(UserError, match="stopped"):
+        library.name(["identity-0001=Eileen"], str(home), say=stop)
+    assert contents(home) == before
+
+
 def test_a_name_that_is_changed_or_taken_away_takes_its_pictures_along(films, bunny):
     one, two, _ = films
     assert bunny("library", "add")[0] == 0
@@ -214,15 +273,17 @@ def test_a_name_from_the_board_goes_to_other_films(films, bunny):
     assert labels(two) == ["Eileen"] * NUM_FRAMES
 
 
-def write_people(folder, name, people, references=None):
+def write_people(folder, name, people, references=None, rejected=None):
     """A film of faces and figures with vectors by hand, each in a frame of its own.
 
     `people` gives each one's vector by name, an unknown one's after `person-` or `figure-`;
-    `references` that of the one picture that each of some names has.
+    `references` that of the one picture that each of some names has. `rejected` says by name whom
+    people said somebody is not.
     """
     film, home = folder / f"{name}.mp4", folder / f"{name} references"
     film.write_bytes(name.encode())
-    rows = {one: [] for one in ("face", "track", "figure", "label", "cluster", "reference")}
+    rows = {one: [] for one in ("face", "track", "figure", "label", "cluster", "reference",
+                                "asset", "figure_vector")}  # fmt: skip
     box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
     for k, (who, vector) in enumerate(people.items()):
         kind = "figure" if who.startswith("figure") else "face"
@@ -239,6 +300,17 @@ def write_people(folder, name, people, references=None):
                  "last_frame_index": k, "num_faces": 1, "best_face_id": item, "embedding": vector}
             )  # fmt: skip
         rows[kind].append(seen | about)
+        for other in (rejected or {}).get(who, ()):
+            rows["asset"].append(
+                {"asset_id": track, "level": "character", "shot_index": k, "first_frame_index": k,
+                 "end_frame_index": k + 1, "timestamp_s": float(k), "doubt": 0.5,
+                 "source": "person", "is_approved": False, "rejected_from": [other], "who": [],
+                 "comments": 0}
+            )  # fmt: skip
+            model = "by hand" if kind == "figure" else "sface"
+            rows["figure_vector"].append(
+                {"asset_id": track, "model": model, "vector": np.pad(vector, (0, 8))}
+            )
         if "-" in who:
             rows["cluster"].append({"item_id": item, "level": "unknown", "shot_index": k,
                                     "cluster_id": who, "is_noise": False})  # fmt: skip
@@ -307,6 +379,84 @@ def test_who_is_one_person_in_two_films_follows_the_thresholds_of_the_settings(b
     assert groups(*sets) == always | joined | {
         frozenset({*both("person-02"), f"{three}/person-03"})
     }
+
+
+def rejected_of(folder, film_id):
+    """What a film's folder says people of others rejected: film, item, whom it is not."""
+    table = store.read_or_empty(folder / "data/output" / film_id / "table", "rejected_elsewhere")
+    assert all(len(vector) == 8 for vector in table["vector"])  # without the table's zeros
+    return table.select("said_in", "asset_id", "character").rows()
+
+
+def test_who_people_said_is_not_anna_holds_her_references_back_in_other_films(bunny, tmp_path):
+    """A face at 40 degrees was taken out of Anna's in film "three"; another film has one at 45."""
+    anna, other = at(0, 0), at(0, 45)
+    one = write_people(tmp_path, "one", {"anna": anna}, {"anna": anna})
+    two = write_people(tmp_path, "two", {"person-01": other})
+    said = {"anna": at(0, 2), "person-09": at(0, 40)}
+    three = write_people(tmp_path, "three", said, rejected={"person-09": ["anna"]})
+    assert json.loads(bunny("library", "add", one, two, "--json")[1])["given"] == {two: ["anna"]}
+    shutil.rmtree(tmp_path / "data/library")
+    shutil.rmtree(tmp_path / "data/output" / two / "named")
+    code, out, err = bunny("library", "add", one, two, three, "--json")
+    assert code == 0, err
+    report = json.loads(out)
+    assert report["given"] == {three: ["anna"]}  # for the one that people left in it
+    assert f"{two}: anna not given (nobody without a name is like it)" in report["done"]
+    assert rejected_of(tmp_path, one) == [(three, "three-t1", "anna")]
+    assert rejected_of(tmp_path, two) == rejected_of(tmp_path, three) == []
+    assert [Path(line.split()[2]).name for line in report["commands"]] == ["one.mp4", "three.mp4"]
+    before = (tmp_path / "data/output" / one / "table/rejected_elsewhere.parquet").stat()
+    assert json.loads(bunny("library", "add", three, "--json")[1])["commands"] == []
+    after = (tmp_path / "data/output" / one / "table/rejected_elsewhere.parquet").stat()
+    assert after.st_mtime_ns == before.st_mtime_ns
+    assert bunny("library", "remove", three)[0] == 0
+    assert rejected_of(tmp_path, one) == []
+    vectors = np.fromfile(next((tmp_path / "data/library/vector").iterdir()), np.float32)
+    assert vectors.reshape(-1, 8).any(axis=1).tolist() == [True] * 2 + [False] * 6
+    assert json.loads(bunny("library", "add", two, "--json")[1])["given"] == {two: ["anna"]}
+
+
+def test_a_drawn_figure_that_is_like_a_rejected_one_gets_no_references(bunny, tmp_path):
+    """Two figures at 20 degrees are one; then people say that one at 22 is not who they are."""
+    one, two = (write_people(tmp_path, name, {"figure-01": at(2, angle)})
+                for name, angle in (("one", 0), ("two", 20)))  # fmt: skip
+    assert bunny("library", "add")[0] == 0
+    folder = tmp_path / "data/library"
+    row = {"reference_id": "bunny/from_film_one.png", "identity_id": "identity-0001",
+           "film_id": one, "sha256": "0", "model": "by hand", "vector": None}  # fmt: skip
+    store.write(folder, "library_reference", store.from_rows("library_reference", [row]))
+    atomic.write_bytes(folder / "reference" / row["reference_id"], b"a drawn picture")
+
+    def offered():
+        code, out, err = bunny("library", "name", "identity-0001=bunny", "--dry-run")
+        assert code == 0, err
+        return {tuple(line.split()) for line in out.splitlines() if line.startswith(("one", "two"))}
+
+    seen = ("figure-01", "bunny", "1", "view,", "similarity", "0.94")
+    assert offered() == {(one, *seen), (two, *seen)}
+    write_people(tmp_path, "three", {"figure-07": at(2, 22)}, rejected={"figure-07": ["bunny"]})
+    assert bunny("library", "add")[0] == 0
+    code, out, err = bunny("library", "name", "identity-0001=bunny", "--json")
+    assert code == 0, err
+    assert json.loads(out)["given"] == {one: ["bunny"]}  # 0.93 like that one, 0.94 like the other
+    assert not (tmp_path / "data/output" / two / "named").exists()
+
+
+def test_a_forgotten_person_leaves_no_vector_where_they_were_rejected_from_others(bunny, tmp_path):
+    """Bert was taken out of Anna's in one film, of which another film has a copy."""
+    said = {"anna": at(0, 0), "bert": at(1, 0)}
+    one = write_people(tmp_path, "one", said, rejected={"bert": ["anna"]})
+    two = write_people(tmp_path, "two", {"anna": at(0, 3)})
+    assert bunny("library", "add")[0] == 0
+    assert rejected_of(tmp_path, two) == [(one, "one-t1", "anna")]
+    code, _, err = bunny("forget", "bert", "--yes")
+    assert code == 0, err
+    assert rejected_of(tmp_path, two) == []
+    library = people_library.read(tmp_path / "data/library")
+    assert library.rejection.is_empty()
+    vectors = people_library.read_vectors(tmp_path / "data/library", "sface")
+    assert not (np.asarray(vectors) @ at(1, 0) > 0.5).any()
 
 
 @pytest.mark.parametrize(

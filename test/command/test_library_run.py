@@ -5,13 +5,15 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import polars as pl
 import pytest
 from filelock import FileLock
 from photo_film import astronaut_pictures, encode, make_film
 from small_project import command
 
-from bunny.command import library_run
+from bunny.command import batch, library_run
 from bunny.core import atomic, workspace
 from bunny.review.learn import linear_map, method, threshold_rule, version
 from bunny.table import store
@@ -92,6 +94,47 @@ def test_films_that_get_what_was_learned_are_run_until_it_is_applied(bunny, tmp_
     assert code == 2 and "expected a film" in err
     (row,) = json.loads(out)["ran"]
     assert (row["film_id"], row["status"], row["until"]) == (two.film_id, "refused", "review")
+
+
+def test_films_run_by_the_engine_of_a_batch(bunny, tmp_path, monkeypatch):
+    """Its options are handed on as they are; wrong ones are refused before anything is done."""
+    (tmp_path / "one.mp4").write_bytes(b"one")
+    space = workspace.create(tmp_path, "data", tmp_path / "one.mp4", None)
+    film = {"film_id": space.film_id, "film": "one.mp4", "content_hash": "0", "state": "s",
+            "time": "2026-01-01", "num_members": 0, "adapter_version": 0}  # fmt: skip
+    folder = tmp_path / "data/library"
+    store.write(folder, "library_film", store.from_rows("library_film", [film]))
+    atomic.write_bytes(space.stage("detect") / "stage.json", b'{"status": "running"}')
+    seen = []
+
+    def run_batch(tasks, options, data_dir):
+        seen.append(([Path(one.film).name for one in tasks], options, data_dir))
+        row = {"film": tasks[0].film, "film_id": space.film_id, "status": "done", "seconds": 1.0,
+               "error": None}  # fmt: skip
+        return pl.DataFrame([row]), tmp_path
+
+    monkeypatch.setattr(batch, "run_batch", run_batch)
+    line = ("library", "add", "--run", "--data-dir", "data")
+    for words, options in (
+        ((), batch.BatchOptions()),
+        (("--workers", 3), batch.BatchOptions(num_workers=3)),
+        (
+            ("--engine", "ray", "--address", "auto"),
+            batch.BatchOptions(engine="ray", address="auto"),
+        ),
+    ):
+        code, out, err = bunny(*line, *words)
+        assert code == 0 and f"{space.film_id}: run until cluster" in out, err
+        assert seen.pop() == (["one.mp4"], options, "data")
+    for words, sentence in (
+        (("--run", "--engine", "spark"), "--engine: expected local or ray, got spark"),
+        (("--run", "--address", "auto"), "--address: expected --engine ray with it"),
+        (("--workers", 2), "--engine, --address, --workers: expected --run with them; add it"),
+    ):
+        for command_line in (("add",), ("name", "identity-0001=a"), ("share-learned", "a", "b")):
+            code, _, err = bunny("library", *command_line, *words)
+            assert code == 2 and sentence in err and len(err.splitlines()) == 1
+    assert seen == []
 
 
 @pytest.mark.parametrize(

@@ -223,6 +223,40 @@ def _check_notebook(tmp_path, coverage, overrides):
     assert planned["held_out"].to_list() == [row["held_out"] for row in coverage]
 
 
+def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_films(
+    films, bunny, tmp_path
+):
+    """Who removes a film is told which sets had its pictures; the next one is drawn without it."""
+    own = [w for key in ("dataset.cut_from=picture", "dataset.num_class_images=0",
+                         "models.held_out_share=0.4", "filtering.duplicate_distance=0")
+           for w in ("--set", key)]  # fmt: skip
+    line = ("library", "train", "--until", "dataset", "--json", *own)
+    both = json.loads(bunny(*line)[1])
+    set_id = both["film_id"]
+    one, two = (film.film_id for film in films)
+    for option in (("--add", "0"), ("--undo",)):
+        code, _, err = bunny("gaps", "series-eileen", *option)
+        assert code == 2 and len(err.splitlines()) == 1
+        assert f"found a set drawn from {one}, {two}; type `bunny gaps {one} --character" in err
+        assert not (tmp_path / "data/output" / set_id / "addition.jsonl").exists()
+    assert set_id not in bunny("library", "show")[1]
+    code, out, err = bunny("library", "remove", "two-")
+    assert code == 0, err
+    assert out.splitlines()[-1] == (
+        f"{set_id}: has pictures from it and is out of date; the next `bunny library train` draws "
+        "it anew without that film"
+    )
+    stale = f"{set_id}: out of date; `bunny library train --character Eileen` draws it anew"
+    assert bunny("library", "show")[1].splitlines()[-1] == stale
+    drawn = json.loads(bunny(*line)[1])
+    assert drawn["is_drawn"] and drawn["film_id"] == set_id
+    assert [row["film_id"] for row in drawn["coverage"]] == [one, "all"]
+    space = workspace.locate(tmp_path, "data", set_id)
+    assert set(store.read(space.table, "frame")["film_id"]) == {one}
+    assert set_id not in bunny("library", "show")[1]
+    assert "out of date" not in bunny("library", "remove", "two-")[1]
+
+
 def test_what_cannot_be_trained_is_one_sentence(bunny):
     for options, words in (
         ((), "--character: expected one of the library (none is named)"),

@@ -24,7 +24,7 @@ def unit(degrees, tilt=0.0):
 
 def film(film_id, people, kind="face", frames=None, rejected=None):
     """Members of a film: name and vector, or name and degrees."""
-    rows, vectors, seen = [], [], []
+    rows, vectors, seen, rejection, rejected_vector = [], [], [], [], []
     for k, (name, where) in enumerate(people.items()):
         rows.append(
             {
@@ -41,7 +41,25 @@ def film(film_id, people, kind="face", frames=None, rejected=None):
         )
         vectors.append(unit(where) if np.isscalar(where) else where)
         seen.append(set((frames or {}).get(name, {f"{film_id}-{k}"})))
-    return FilmMembers(film_id=film_id, rows=rows, vector=vectors, frames=seen)
+        for other in (rejected or {}).get(name, ()):
+            item = {"asset_id": f"{film_id}-t{k}", "name": other, "model": rows[-1]["model"]}
+            rejection.append({"film_id": film_id, **item})
+            rejected_vector.append(vectors[-1])
+    return FilmMembers(
+        film_id=film_id, rows=rows, vector=vectors, frames=seen,
+        rejection=rejection, rejected_vector=rejected_vector,
+    )  # fmt: skip
+
+
+def reject(members, name, degrees):
+    """Members with one more face that people said is not somebody, and that lies in noise."""
+    row = {"film_id": members.film_id, "asset_id": f"{members.film_id}-noise", "name": name,
+           "model": members.rows[0]["model"]}  # fmt: skip
+    return replace(
+        members,
+        rejection=[*members.rejection, row],
+        rejected_vector=[*members.rejected_vector, unit(degrees)],
+    )
 
 
 def add(folder, members, setting=SETTING):
@@ -205,6 +223,57 @@ def test_who_a_person_said_is_not_anna_is_not_nor_who_is_more_like_that_one(tmp_
     assert found["three/person-01"] != found["one/anna"]
     found = add(tmp_path, film("four", {"person-01": ANNA + 5}))
     assert found["four/person-01"] == found["one/anna"]
+
+
+def test_a_face_in_noise_that_is_not_anna_holds_back_what_is_like_it_in_every_film(tmp_path):
+    """Anna at 0 and 4 degrees; a face at 30 that people took out of her set in another film."""
+    add(tmp_path / "before", film("one", {"anna": ANNA}))
+    found = add(tmp_path / "before", film("three", {"person-01": ANNA + 25}))
+    assert found["three/person-01"] == "identity-0001"
+    add(tmp_path, film("one", {"anna": ANNA}))
+    add(tmp_path, reject(film("two", {"anna": ANNA + 4}), "anna", ANNA + 30))
+    found = add(tmp_path, film("three", {"person-01": ANNA + 25, "person-02": ANNA - 5}))
+    assert found["three/person-01"] is None and found["three/person-02"] == "identity-0001"
+    assert add(tmp_path, film("two", {"anna": ANNA + 4}))["two/anna"] == "identity-0001"
+    found = add(tmp_path, film("three", {"person-01": ANNA + 25}))  # it was taken back in "two"
+    assert found["three/person-01"] == "identity-0001"
+
+
+def test_what_is_rejected_under_a_films_own_name_counts_for_the_identity(tmp_path):
+    """The library calls her Eileen; film "two" still calls her anna, and says who is not her."""
+    add(tmp_path, reject(film("two", {"anna": ANNA}), "anna", ANNA + 30))
+    library, _ = library_update.name_identity(people_library.read(tmp_path), "anna", "Eileen")
+    people_library.write(library)
+    found = add(tmp_path, film("three", {"person-01": ANNA + 25, "person-02": ANNA - 5}))
+    assert found["three/person-01"] is None and found["three/person-02"] == "identity-0001"
+
+
+def test_noise_and_unnamed_identities_do_not_become_who_people_said_they_are_not(tmp_path):
+    """A film's noise at 28 degrees, and an identity of two films at 128, before the names come."""
+    add(tmp_path, film("one", {"person-01": ANNA + 28, "person-02": BERT + 28}))
+    found = add(tmp_path, film("two", {"person-02": BERT + 28}))
+    unnamed = found["two/person-02"]
+    named = film("three", {"anna": ANNA, "bert": BERT})
+    found = add(tmp_path, reject(reject(named, "anna", ANNA + 30), "bert", BERT + 30))
+    assert found["one/person-01"] is None
+    assert found["one/person-02"] == unnamed != found["three/bert"]
+
+
+def test_a_named_film_leaves_an_identity_of_which_people_said_it_is_not_that_one(tmp_path):
+    add(tmp_path, film("one", {"person-01": ANNA}, rejected={"person-01": ["anna"]}))
+    unnamed = add(tmp_path, film("two", {"person-01": ANNA + 30}))["one/person-01"]
+    assert unnamed is not None
+    found = add(tmp_path, film("three", {"anna": ANNA + 20}))
+    assert found["three/anna"] != unnamed
+
+
+def test_rejections_of_a_film_that_is_removed_hold_no_longer(tmp_path):
+    add(tmp_path, film("one", {"anna": ANNA}))
+    add(tmp_path, reject(film("two", {"anna": ANNA + 4}), "anna", ANNA + 30))
+    people_library.write(library_update.remove_film(people_library.read(tmp_path), "two"))
+    assert people_library.read(tmp_path).rejection.is_empty()
+    found = add(tmp_path, film("three", {"person-01": ANNA + 25}))
+    assert found["three/person-01"] == "identity-0001"
 
 
 def test_groups_of_one_film_are_never_joined_by_the_machine_alone(tmp_path):

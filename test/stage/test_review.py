@@ -9,12 +9,14 @@ import polars as pl
 import pytest
 
 from bunny import pipeline
+from bunny.command import learn
 from bunny.command.correct import open_state
 from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.review import asset_table as review_asset
 from bunny.review import create_event, event_log
+from bunny.review.learn import item, linear_map, method, threshold_rule, version
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review
@@ -139,6 +141,57 @@ def test_doubt_counts_from_the_threshold_of_noise_on(space, noise_threshold):
     alike = (own - noise_threshold) / (1 - noise_threshold)
     apart = 1 - np.exp(-(own - other) / 0.1)
     assert first["doubt"] == pytest.approx(1 - np.sqrt(alike * apart), abs=1e-3)
+
+
+def reject_elsewhere(space, name, angle, model="net"):
+    """What people of another film said is not a character, as a vector."""
+    vector = [np.cos(np.radians(angle)), np.sin(np.radians(angle))]
+    row = {"said_in": "other", "asset_id": f"other-f{angle}", "character": name, "model": model,
+           "vector": vector}  # fmt: skip
+    store.write(space.table, "rejected_elsewhere", store.from_rows("rejected_elsewhere", [row]))
+
+
+def test_what_is_more_like_what_other_films_rejected_is_nobody_until_a_person_says_so(space):
+    """The bunny's figures lie at 0 and 10 degrees; people said elsewhere that one at 12 is not."""
+    _run(Review, space)
+    before = _identity(space)
+    reject_elsewhere(space, "pip", 12)
+    _run(Review, space)
+    assert _identity(space) == before  # nobody called pip is more like it than like pip
+    reject_elsewhere(space, "bunny", 12, model="other net")
+    _run(Review, space)
+    assert _identity(space) == before
+    reject_elsewhere(space, "bunny", 12)
+    made, _ = _run(Review, space)
+    assert made.can_resume()
+    assert _identity(space) == before | {1: {(None, "reference")}}
+    asset = store.read(space.table, "asset").filter(level="character").sort("shot_index")
+    assert asset["cluster_id"].to_list() == ["bunny", None, "pip", "pip"]
+    assert asset["rejected_from"].to_list() == [[]] * 4  # nobody said so in this film
+    _say(space, create_event.assign, ["film-f00001"], "bunny")
+    _run(Review, space)
+    assert _identity(space)[1] == {("bunny", "person")}
+
+
+def test_what_is_learned_goes_by_what_other_films_rejected(space):
+    """It is among the examples, and thresholds that take anybody leave out who is barred."""
+    own = method.FittedMethod(
+        method="threshold",
+        space=linear_map.identity(2),
+        rule=threshold_rule.ThresholdRule(join=0.1, move=2.0),
+    )
+    checkpoint = workspace.from_film_dir(space.root).checkpoint
+    version.save(checkpoint, {("character", "net"): own}, {"corrections": 12})
+    version.use(checkpoint, 1)
+    reject_elsewhere(space, "bunny", 12)
+    _run(Review, space)
+    asset = store.read(space.table, "asset").filter(level="character").sort("shot_index")
+    assert asset["cluster_id"].to_list() == ["bunny", "pip", "pip", "pip"]
+    asset, _, (_, vectors) = learn._read(space, Config())
+    items = item.collect(asset, vectors)["character", "net"]
+    known = items.asset_id.index("other/other-f12")
+    assert [items.clusters[k] for k in np.flatnonzero(items.barred[known])] == ["bunny"]
+    assert items.start[items.asset_id.index("film-f00001")] == item.NOBODY
 
 
 def test_without_corrections_the_machines_tables_are_read_on(space):

@@ -81,6 +81,31 @@ def compare(
     return names, face_recogniser.to_similarity(cosine, recogniser)
 
 
+def nearest_rejected(vector: np.ndarray, rejected: np.ndarray, scale: str) -> np.ndarray:
+    """Similarity to the nearest of those that people said are not a character.
+
+    What is more like one of these than like the character is not the character either.
+
+    Parameters
+    ----------
+    vector : np.ndarray, shape (n, d)
+        Unit length.
+    rejected : np.ndarray, shape (m, d)
+        Unit length.
+    scale : str
+        As of `recogniser.to_similarity`.
+
+    Returns
+    -------
+    np.ndarray, shape (n,), float32
+        -1 where nothing was rejected.
+    """
+    if not len(rejected) or not len(vector):
+        return np.full(len(vector), -1, np.float32)
+    nearest = (vector @ rejected.T).max(axis=1)
+    return face_recogniser.to_similarity(nearest, scale).astype(np.float32)
+
+
 def compare_tracks(
     portrait: np.ndarray,
     view: np.ndarray,

@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from bunny.cli.app import AsJson, DataDir, Settings, app
+from bunny.core.error import UserError
 
 if TYPE_CHECKING:
+    from bunny.command.batch import BatchOptions
     from bunny.command.library import LibraryReport
 
 library_app = typer.Typer(
@@ -35,12 +37,26 @@ Run = Annotated[
         "add them again.",
     ),
 ]
+Engine = Annotated[str, typer.Option(help="With --run: local (processes on this machine) or ray.")]
+Address = Annotated[
+    str | None,
+    typer.Option(help="Ray cluster, e.g. auto; default: RAY_ADDRESS, else this machine."),
+]
+Workers = Annotated[
+    int,
+    typer.Option(
+        min=0, help="With --run: films at once on this machine; 0: one for each two cores."
+    ),
+]
 
 
 @library_app.command()
 def add(
     films: Films = None,
     run: Run = False,
+    engine: Engine = "local",
+    address: Address = None,
+    workers: Workers = 0,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -48,7 +64,9 @@ def add(
     """Add films: whom they show is looked for among the people of all other films."""
     from bunny.command import library
 
-    _finish(library.add(films or [], data_dir, settings or []), data_dir, settings, run, as_json)
+    options = _options(engine, address, workers, is_run=run)
+    done = library.add(films or [], data_dir, settings or [], say=None if as_json else typer.echo)
+    _finish(done, data_dir, settings, options, as_json)
 
 
 @library_app.command()
@@ -61,15 +79,40 @@ def name(
             "FILM:person-02=anna; WHO= takes the name away.",
         ),
     ],
+    dry_run: Annotated[
+        bool,
+        typer.Option(
+            "--dry-run", help="Show what would be named in which film without changing anything."
+        ),
+    ] = False,
+    sheet: Annotated[
+        Path | None,
+        typer.Option(help="Write a PNG with a picture of each group that is named, by film."),
+    ] = None,
     run: Run = False,
+    engine: Engine = "local",
+    address: Address = None,
+    workers: Workers = 0,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
 ) -> None:
     """Name people once; films that show them get their references."""
-    from bunny.command import library
+    from bunny.command import library, library_offer
 
-    _finish(library.name(choices, data_dir, settings or []), data_dir, settings, run, as_json)
+    if dry_run and run:
+        raise UserError("--dry-run and --run cannot be combined; leave one out")
+    options = _options(engine, address, workers, is_run=run)
+    done = library.name(
+        choices,
+        data_dir,
+        settings or [],
+        is_dry_run=dry_run,
+        say=None if as_json else typer.echo,
+    )
+    if sheet is not None:
+        library_offer.write_sheet(done.offers, sheet, data_dir, settings or [])
+    _finish(done, data_dir, settings, options, as_json)
 
 
 @library_app.command()
@@ -155,6 +198,9 @@ def share_learned(
     film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
     others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Films that get it.")],
     run: Run = False,
+    engine: Engine = "local",
+    address: Address = None,
+    workers: Workers = 0,
     data_dir: DataDir = None,
     settings: Settings = None,
     as_json: AsJson = False,
@@ -162,23 +208,39 @@ def share_learned(
     """Use what `bunny learn` learned of one film's corrections in other films."""
     from bunny.command import library
 
+    options = _options(engine, address, workers, is_run=run)
     done = library.share_learned(film, others, data_dir, settings or [])
-    _finish(done, data_dir, settings, run, as_json, films=others, least="review")
+    _finish(done, data_dir, settings, options, as_json, films=others, least="review")
+
+
+def _options(
+    engine: str, address: str | None, workers: int, *, is_run: bool
+) -> "BatchOptions | None":
+    """How films are to run, checked before anything is done; None: they are not."""
+    from bunny.command import batch
+
+    options = batch.BatchOptions(engine=engine, address=address, num_workers=workers)
+    batch.check_options(options)
+    if is_run:
+        return options
+    if options != batch.BatchOptions():
+        raise UserError("--engine, --address, --workers: expected --run with them; add it")
+    return None
 
 
 def _finish(
     done: "LibraryReport",
     data_dir: str | None,
     settings: list[str] | None,
-    is_run: bool,
+    options: "BatchOptions | None",
     as_json: bool,
     **which: Any,
 ) -> None:
     """Run the films where that is wanted, and say what was done."""
-    if is_run:
+    if options is not None:
         from bunny.command import library_run
 
-        done = library_run.run_and_add(done, data_dir, settings or [], **which)
+        done = library_run.run_and_add(done, data_dir, settings or [], options=options, **which)
     typer.echo(done.to_json() if as_json else done.to_text())
     if done.exit_code:
         raise typer.Exit(done.exit_code)

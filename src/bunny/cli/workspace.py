@@ -1,9 +1,10 @@
 """Commands on what films have on disk: compare, clean, pack, unpack."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 from bunny.cli.app import AsJson, DataDir, FilmName, app
 from bunny.core import film_file
@@ -69,7 +70,23 @@ def clean(
     typer.echo(report.to_json() if as_json else report.to_text())
 
 
-@app.command()
+class BoxCommand(TyperCommand):
+    """Command whose `--box` takes five words each time; a list of Typer's takes one."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the command line with the words of each box joined."""
+        rest, joined = list(args), []
+        while rest:
+            joined.append(rest.pop(0))
+            if joined[-1] == "--box":
+                options = (k for k, word in enumerate(rest[:5]) if word.startswith("--"))
+                end = next(options, 5)
+                joined.append(" ".join(rest[:end]))
+                del rest[:end]
+        return super().parse_args(ctx, joined)
+
+
+@app.command(cls=BoxCommand)
 def forget(
     person: Annotated[
         str | None,
@@ -80,10 +97,11 @@ def forget(
         typer.Option(help="Film id or its first characters; default: all films and the library."),
     ] = None,
     box: Annotated[
-        tuple[str, float, float, float, float] | None,
+        list[str] | None,
         typer.Option(
             metavar="FRAME_ID X0 Y0 X1 Y1",
-            help="Where nobody found the person, in pixels of a frame's picture; for its shot.",
+            help="Where nobody found the person, in pixels of a frame's picture; for its shot; "
+            "repeatable.",
         ),
     ] = None,
     others: Annotated[
@@ -104,11 +122,18 @@ def forget(
 ) -> None:
     """Say all that films keep of a person, and remove it with --yes."""
     from bunny.command import forget as module
+    from bunny.command import forget_others
 
     report = module.run(
-        person, film, boxes=[box] if box else (), has_others=others, is_removed=yes, note=note,
-        by=by, data_dir=data_dir,
-    )  # fmt: skip
+        person,
+        film,
+        boxes=[forget_others.read_box(one) for one in box or ()],
+        has_others=others,
+        is_removed=yes,
+        note=note,
+        by=by,
+        data_dir=data_dir,
+    )
     typer.echo(report.to_json() if as_json else report.to_text())
 
 

@@ -42,8 +42,9 @@ def find_problems(folder: Path) -> Iterator[Found]:
         for name in lost["film_id"].unique().sort():
             what = f"names characters of {name}, which library_film.parquet does not have"
             yield "library_member.parquet", what, "library"
-    if member is not None:
-        yield from _vectors(folder, member)
+    for name in ("library_member", "library_rejection"):
+        if name in tables:
+            yield from _vectors(folder, tables[name])
     if (reference := tables.get("library_reference")) is not None:
         yield from _references(folder, reference)
 

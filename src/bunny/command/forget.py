@@ -21,7 +21,7 @@ from typing import Any
 import polars as pl
 
 from bunny.character import forgotten, reference
-from bunny.command import clean, film_workspace, forget_others, forget_people
+from bunny.command import clean, film_workspace, forget_others, forget_people, joint_set
 from bunny.command.forget_others import HandBox
 from bunny.core import atomic, jsonl, reference_folder, workspace
 from bunny.core.error import UserError
@@ -132,7 +132,7 @@ def run(
     if film:
         film_workspace.check_one(film, spaces)
         of_film = spaces[0].film_id
-        spaces += forget_people.joint_sets_of(root, config.project.data_dir, of_film)
+        spaces += joint_set.drawn_from(root, config.project.data_dir, of_film)
     joint, spaces = forget_people.part_joint_sets(spaces, name)
     with ExitStack() as held:
         for space in (*spaces, *joint) if is_removed else ():
@@ -153,6 +153,10 @@ def run(
             forget_people.empty_joint_set(space, is_removed=is_removed)
     for space in joint if is_removed else ():
         atomic.remove_folder(space.root)  # its lock lay in it
+    if is_removed:
+        ids = frozenset[str]().union(*(one.who.ids for one in found))
+        every = workspace.find(root, config.project.data_dir)
+        forget_people.remove_rejections(data, every, ids)
     if name and people and not film:
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:

@@ -32,6 +32,31 @@ NOBODY = "\0"  # stands for the name of somebody who is known by a place alone; 
 HandBox = tuple[str, float, float, float, float]  # frame_id and a box in pixels of its picture
 
 
+def read_box(text: str) -> HandBox:
+    """A place named by hand.
+
+    Parameters
+    ----------
+    text : str
+        A frame_id and four numbers.
+
+    Raises
+    ------
+    UserError
+        If it is anything else.
+
+    Examples
+    --------
+    >>> read_box("reel-1a2b-00000012 10 20 110 220.5")
+    ('reel-1a2b-00000012', 10.0, 20.0, 110.0, 220.5)
+    """
+    try:
+        frame_id, x0, y0, x1, y1 = text.split()
+        return frame_id, float(x0), float(y0), float(x1), float(y1)
+    except ValueError:
+        raise UserError(f"--box: expected FRAME_ID X0 Y0 X1 Y1, got {text or 'nothing'}") from None
+
+
 def find_by_hand(tables: Mapping[str, pl.DataFrame], boxes: Sequence[HandBox]) -> list[Any]:
     """Places that a person named, one entry a shot.
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
+from bunny.command import joint_set
 from bunny.core import atomic, workspace
 from bunny.core.workspace import Workspace
-from bunny.series import joint_workspace, people_library
+from bunny.series import people_library, rejection
 from bunny.series.people_library import PeopleLibrary
+from bunny.table import store
 
 
 def find(data: Path, name: str) -> dict[str, int]:
@@ -31,7 +33,11 @@ def find(data: Path, name: str) -> dict[str, int]:
 
 
 def remove(data: Path, name: str) -> None:
-    """Take a person out of the library: vectors are zeroed, the id stays and has no name."""
+    """Take a person out of the library: vectors are zeroed, the id stays and has no name.
+
+    So does what people said is not this person; who was rejected from others is for
+    `remove_rejections`.
+    """
     folder = data / people_library.FOLDER
     with workspace.lock_library(folder):
         library = people_library.read(folder)
@@ -42,14 +48,13 @@ def remove(data: Path, name: str) -> None:
             atomic.remove_file(folder / people_library.REFERENCES / reference_id)
         atomic.remove_folder(folder / people_library.REFERENCES / name)
         left = library.member.join(members, on="member_id", how="anti")
-        for model in members["model"].unique():
-            used = left.filter(pl.col("model") == model)["vector_row"]
-            rows = set(range(len(people_library.read_vectors(folder, model)))) - set(used)
-            people_library.erase_vectors(folder, model, sorted(rows))  # of earlier additions too
+        rejections = library.rejection.filter(pl.col("name") != name)
+        people_library.erase_unused(replace(library, member=left, rejection=rejections))
         people_library.write(
             replace(
                 library,
                 member=left,
+                rejection=rejections,
                 identity=library.identity.with_columns(
                     pl.when(~pl.col("identity_id").is_in(own)).then(pl.col(column))
                     for column in ("name", "named_in")
@@ -59,11 +64,33 @@ def remove(data: Path, name: str) -> None:
         )
 
 
-def joint_sets_of(root: Path, data_dir: str, film_id: str) -> list[Workspace]:
-    """Joint sets that a film has a part in."""
-    found = workspace.find(root, data_dir, has_series=True)
-    origins = [(one, _origin(one)) for one in found]
-    return [one for one, origin in origins if origin is not None and film_id in origin.films]
+def remove_rejections(data: Path, spaces: Sequence[Workspace], ids: Collection[str]) -> None:
+    """Remove the vectors of a person's faces and figures that were rejected from other people.
+
+    Parameters
+    ----------
+    data : Path
+        The data folder.
+    spaces : sequence of Workspace
+        All films; each may have copies, in table `rejected_elsewhere`.
+    ids : collection of str
+        The person's items and tracks in all films.
+    """
+    is_gone = pl.col("asset_id").is_in(list(ids))
+    for space in spaces:
+        table = store.read_or_empty(space.table, rejection.TABLE)
+        if table.filter(is_gone).height:
+            with workspace.lock(space):
+                store.write(space.table, rejection.TABLE, table.filter(~is_gone))
+    folder = data / people_library.FOLDER
+    if not folder.is_dir():
+        return
+    with workspace.lock_library(folder):
+        library = people_library.read(folder)
+        if library.rejection.filter(is_gone).height:
+            library = replace(library, rejection=library.rejection.filter(~is_gone))
+            people_library.erase_unused(library)
+            people_library.write(library)
 
 
 def part_joint_sets(
@@ -75,15 +102,10 @@ def part_joint_sets(
     """
     own = []
     for space in spaces:
-        origin = _origin(space)
+        origin = joint_set.read_origin(space)
         if origin is not None and name in (origin.character, *origin.films.values()):
             own.append(space)
     return own, [space for space in spaces if space not in own]
-
-
-def _origin(space: Workspace) -> joint_workspace.JointOrigin | None:
-    """What a joint set was drawn from; None of a film."""
-    return joint_workspace.read_origin(space.root / workspace.SERIES)
 
 
 def empty_joint_set(space: Workspace, *, is_removed: bool) -> None:

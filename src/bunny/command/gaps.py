@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from bunny.command import film_workspace
+from bunny.command import film_workspace, joint_set
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -145,6 +145,7 @@ def add(
         If there is no such gap or shot, or nothing would come of it.
     """
     space, config = film_workspace.open_film(film, data_dir, overrides, ())
+    _check_film(space, f"--add {shlex.quote(what)}", character)
     with workspace.lock(space):
         one, number = film_gap.choose_addition(
             _find(space, character), what, is_sure=is_sure, has_duplicates=has_duplicates
@@ -177,6 +178,7 @@ def undo(
         If there is none, or none of that name.
     """
     space, config = film_workspace.open_film(film, data_dir, overrides, ())
+    _check_film(space, "--undo", None)
     with workspace.lock(space):
         active = {one.addition_id: one for one in addition.read(space.root)}
         name = addition_id or next(reversed(active), None)
@@ -192,6 +194,20 @@ def undo(
         num_views=0,
         stale=film_workspace.stale_stages(space, config),
         command=_run_command(space, data_dir, overrides),
+    )
+
+
+def _check_film(space: Workspace, option: str, character: str | None) -> None:
+    """Refuse a set that is drawn from many films: what people add to the films' sets is in it."""
+    origin = joint_set.read_origin(space)
+    if origin is None:
+        return
+    film_id, name = next(iter(origin.films.items()))
+    raise UserError(
+        f"{space.film_id}: expected a film for {option}, found a set drawn from "
+        f"{', '.join(origin.films)}; type `bunny gaps {film_id} --character "
+        f"{shlex.quote(character or name)} {option}` with the film that has the shot, then "
+        f"`bunny library train --character {shlex.quote(origin.character)}`, which reads it"
     )
 
 

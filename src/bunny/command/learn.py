@@ -14,7 +14,7 @@ from bunny.contract import machine
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.review import event_log
+from bunny.review import event_log, rejected_elsewhere
 from bunny.review.learn import cross_validation, item, method, triplet, version
 from bunny.table import store
 
@@ -195,7 +195,13 @@ def _read(space: Workspace, config: Config) -> tuple[pl.DataFrame, pl.DataFrame,
         )
     tables = {name: store.read_or_empty(space.table, name) for name in item.TABLES}
     noise = config.clustering.noise_threshold
-    return item.read_corrected(tables, event_log.read(space.root), space.film_id, noise)
+    tables["reference"] = store.read_or_empty(space.table, "reference")
+    rejected = store.read_or_empty(space.table, rejected_elsewhere.TABLE)
+    tables["label"], _ = rejected_elsewhere.take_names_back(tables, rejected, space.film_id)
+    events = event_log.read(space.root)
+    asset, feedback, (scenes, figures) = item.read_corrected(tables, events, space.film_id, noise)
+    asset, figures = rejected_elsewhere.add_examples(asset, figures, rejected)
+    return asset, feedback, [scenes, figures]
 
 
 def _try_all(

@@ -2,8 +2,9 @@
 
 import json
 import shlex
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -11,17 +12,20 @@ from typing import Any
 import polars as pl
 
 from bunny.character import reference
-from bunny.command import characters, film_workspace
-from bunny.command.library_reference import ReferenceSharing
+from bunny.command import characters, film_workspace, joint_set, library_reference, text_table
+from bunny.command.library_reference import Offer, ReferenceSharing
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.review.learn import version
-from bunny.series import film_member, identity, library_update, people_library
+from bunny.series import film_member, identity, library_update, people_library, rejection
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 from bunny.view.tile import UNKNOWN
+
+DRY_RUN = "dry run: nothing was changed; without --dry-run these films get the references"
+Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,6 +37,8 @@ class LibraryReport:
     given: dict[str, list[str]] | None = None  # names that each film got references of
     commands: Sequence[str] = ()  # to type next
     ran: Sequence[Mapping[str, Any]] = ()  # films that ran, see `library_run`
+    offers: Sequence[Offer] = ()  # what is named in which film, or why not
+    is_dry_run: bool = False  # nothing was written; `given` is what films would get
 
     @property
     def exit_code(self) -> int:
@@ -48,6 +54,8 @@ class LibraryReport:
             "given": self.given or {},
             "commands": list(self.commands),
             "ran": list(self.ran),
+            "offers": [asdict(one) for one in self.offers],
+            "is_dry_run": self.is_dry_run,
             "films": self.library.film.drop("state").sort("film_id").to_dicts(),
             "identities": summarise(self.library).to_dicts(),
             "noise": _noise(self.library),
@@ -57,6 +65,8 @@ class LibraryReport:
     def to_text(self) -> str:
         """Lines for a person."""
         lines = list(self.lines)
+        if self.is_dry_run:
+            return "\n".join([*lines, *library_reference.describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
         lines += describe_runs(self.ran)
@@ -76,7 +86,11 @@ def library_folder(data_dir: str | None, overrides: Sequence[str] = ()) -> Path:
 
 
 def add(
-    films: Sequence[str], data_dir: str | None = None, overrides: Sequence[str] = ()
+    films: Sequence[str],
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    say: Say | None = None,
 ) -> LibraryReport:
     """Add films, or add them again after they changed.
 
@@ -84,6 +98,8 @@ def add(
     ----------
     films : sequence of str
         film_ids or how they begin; none: all that are new or changed.
+    say : callable, optional
+        Is given lines on what will be named in which film before films get references.
 
     Raises
     ------
@@ -94,7 +110,7 @@ def add(
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
     with workspace.lock_library(folder):
-        library = people_library.read(folder)
+        library = before = people_library.read(folder)
         states = dict(library.film.select("film_id", "state").iter_rows())
         if not films:
             spaces = [one for one in spaces if states.get(one[0].film_id) != _state(one[0])]
@@ -102,10 +118,17 @@ def add(
             library, line = _add_one(library, space, config)
             lines.append(line)
         sharing = ReferenceSharing(library, data_dir, overrides)
-        _share(sharing, [space.film_id for space, _ in spaces])
+        added = [space.film_id for space, _ in spaces]
+        _share(sharing, added)
+        _say_offers(sharing, say)
+        sharing.apply()
+        sharing.tell_rejections(
+            {*added, *rejection.films_concerned(before, sharing.library, added)}
+        )
         people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
+        offers=sharing.offers,
         lines=[*(lines or ["nothing new: all films that ran are in the library"]), *sharing.notes],
         given=sharing.given,
         commands=sharing.commands(),
@@ -113,7 +136,12 @@ def add(
 
 
 def name(
-    choices: Sequence[str], data_dir: str | None = None, overrides: Sequence[str] = ()
+    choices: Sequence[str],
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    is_dry_run: bool = False,
+    say: Say | None = None,
 ) -> LibraryReport:
     """Name people once for all films.
 
@@ -121,6 +149,10 @@ def name(
     ----------
     choices : sequence of str
         `identity-0003=anna`, `reel-1a2b:person-02=anna`; nothing behind the sign takes a name away.
+    is_dry_run : bool
+        Find out what would be named in which film, and write nothing.
+    say : callable, optional
+        Is given lines on what will be named in which film before anything is written.
 
     Raises
     ------
@@ -129,7 +161,8 @@ def name(
     """
     folder = library_folder(data_dir, overrides)
     lines: list[str] = []
-    with workspace.lock_library(folder):
+    is_now, are = ("would be", "would be") if is_dry_run else ("is now", "are")
+    with nullcontext() if is_dry_run else workspace.lock_library(folder):
         sharing = ReferenceSharing(people_library.read(folder), data_dir, overrides)
         named = []
         for choice in choices:
@@ -140,18 +173,31 @@ def name(
                 )
             own, back = _name_one(sharing, what, _check_name(wanted))
             named.append(own)
-            lines.append(f"{what} ({own}) is now {wanted or 'without a name'}")
-            lines += [f"{film_id}: the old name's references are removed" for film_id in back]
+            lines.append(f"{what} ({own}) {is_now} {wanted or 'without a name'}")
+            lines += [f"{film_id}: the old name's references {are} removed" for film_id in back]
         for own in named:
             sharing.collect(own)
             sharing.offer(own)
-        people_library.write(sharing.library)
+        if not is_dry_run:
+            _say_offers(sharing, say)
+            sharing.apply()
+            is_named = sharing.library.member.filter(pl.col("identity_id").is_in(named), "is_named")
+            sharing.tell_rejections(is_named["film_id"])
+            people_library.write(sharing.library)
     return LibraryReport(
         library=sharing.library,
+        offers=sharing.offers,
+        is_dry_run=is_dry_run,
         lines=[*lines, *sharing.notes],
         given=sharing.given,
         commands=sharing.commands(),
     )
+
+
+def _say_offers(sharing: ReferenceSharing, say: Say | None) -> None:
+    """Say what films will be given, before they are."""
+    if say is not None and sharing.offers:
+        say("\n".join(library_reference.describe_offers(sharing.offers)))
 
 
 def _name_one(sharing: ReferenceSharing, what: str, wanted: str | None) -> tuple[str, list[str]]:
@@ -172,19 +218,17 @@ def show(data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryR
     """Say who is in the library, and in which films."""
     library = people_library.read(library_folder(data_dir, overrides))
     found = summarise(library)
-    rows = [("identity", "name", "kind", "films", "views", "in")]
-    rows += [
-        (r["identity_id"], r["name"] or "-", r["kind"], str(r["num_films"]), str(r["num_views"]),
+    rows = [
+        (r["identity_id"], r["name"] or "-", r["kind"], r["num_films"], r["num_views"],
          ", ".join(r["members"][:4]) + (" …" if len(r["members"]) > 4 else ""))
         for r in found.iter_rows(named=True)
     ]  # fmt: skip
-    width = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
-        for row in rows
-    ]
+    columns = ["identity", "name", "kind", "films", "views", "in"]
+    lines = text_table.lines(pl.DataFrame(rows, schema=columns, orient="row"))
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    stale = joint_set.describe_stale(root, config.project.data_dir)
     ends = f"{library.film.height} films, {found.height} identities, {_noise(library)} in noise"
-    return LibraryReport(library=library, lines=[*(lines if found.height else []), ends])
+    return LibraryReport(library=library, lines=[*(lines if found.height else []), ends, *stale])
 
 
 def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryReport:
@@ -197,7 +241,7 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
     """
     folder = library_folder(data_dir, overrides)
     with workspace.lock_library(folder):
-        library = people_library.read(folder)
+        library = before = people_library.read(folder)
         found = library.film.filter(pl.col("film_id").str.starts_with(film))["film_id"].to_list()
         if len(found) != 1:
             raise UserError(
@@ -208,13 +252,21 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
         back = sharing.withdraw(pl.col("film_id") == found[0])
         members = library.member.filter(pl.col("film_id") == found[0])
         gone = library.reference.height - sharing.library.reference.height
-        library = library_update.remove_film(sharing.library, found[0])
+        sharing.apply()
+        sharing.library = library = library_update.remove_film(sharing.library, found[0])
+        sharing.tell_rejections(rejection.films_concerned(before, library, [found[0]]))
         people_library.write(library)
-        for model in members["model"].unique():
-            rows = members.filter(pl.col("model") == model)["vector_row"].to_list()
-            people_library.erase_vectors(folder, model, rows)
+        people_library.erase_unused(library)
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    stale = joint_set.drawn_from(root, config.project.data_dir, found[0])
+    joint_set.mark_stale(stale)
     lines = [f"{found[0]}: {members.height} members and {gone} reference pictures removed"]
     lines += [f"{film_id}: references from it are removed" for film_id in back]
+    lines += [
+        f"{one.film_id}: has pictures from it and is out of date; the next `bunny library train` "
+        "draws it anew without that film"
+        for one in stale
+    ]
     return LibraryReport(library=library, lines=lines)
 
 

@@ -1,26 +1,73 @@
-"""Sharing of reference pictures: from the film that has them to those that would use them."""
+"""Sharing of reference pictures: from the film that has them to those that would use them.
+
+What would be shared is found first, and said (`Offer`); nothing is written before `apply`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import numpy as np
 import polars as pl
 
-from bunny.command import characters, film_workspace
+from bunny.command import characters, film_workspace, text_table
 from bunny.core import atomic, reference_folder, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import reference_picture
-from bunny.series import people_library, shared_reference
-from bunny.series.film_member import FIGURE
+from bunny.series import people_library, rejection, shared_reference
+from bunny.series.film_member import FACE, FIGURE
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import corrected, store
+
+NOISE = "noise"  # tracks in no group of unknown people
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """A cluster of a film that would get a name, or why a film is not to get it."""
+
+    film_id: str
+    name: str
+    kind: str  # face or figure
+    cluster: str  # "person-02", "figure-01", "noise"; empty: the film gets no references
+    count: int  # tracks of faces, views of a figure
+    similarity: float | None  # mean, of faces to the references, of a figure to those of the name
+    why: str = ""  # the film gets no references
+
+    def describe(self) -> str:
+        """How much of it there is, and how like the name's pictures; or why there is nothing.
+
+        Examples
+        --------
+        >>> about = {"film_id": "reel-1a2b", "name": "anna", "kind": "face"}
+        >>> Offer(**about, cluster="person-02", count=3, similarity=0.512).describe()
+        '3 tracks, similarity 0.51'
+        """
+        if not self.cluster:
+            return f"{self.name} not given: {self.why}"
+        unit = "view" if self.kind == FIGURE else "track"
+        words = f"{self.count} {unit}{'' if self.count == 1 else 's'}"
+        return words if self.similarity is None else f"{words}, similarity {self.similarity:.2f}"
+
+
+def describe_offers(offers: Sequence[Offer]) -> list[str]:
+    """A table of what is named in which film, or why a film gets no references; lines of text."""
+    if not offers:
+        return ["in no film would anybody be named"]
+    rows = [
+        (one.film_id, one.cluster or "-", one.name if one.cluster else "-", one.describe())
+        for one in offers
+    ]
+    return text_table.lines(
+        pl.DataFrame(rows, schema=["film", "group", "name", "seen"], orient="row")
+    )
 
 
 class ReferenceSharing:
@@ -44,8 +91,17 @@ class ReferenceSharing:
         self._config = film_workspace.load_settings(data_dir, overrides)[1]
         self.notes: list[str] = []
         self.given: dict[str, list[str]] = {}  # names that each film got references of
+        self.offers: list[Offer] = []
+        self._writes: list[Callable[[], None]] = []  # what is to be done, in its order
         self._withdrawn: set[str] = set()  # films that references were taken from
+        self._told: set[str] = set()  # films that now know of other rejections than before
         self._data_dir, self._overrides = data_dir, overrides
+
+    def apply(self) -> None:
+        """Write what was collected, offered and withdrawn, in this order of calls."""
+        for write in self._writes:
+            write()
+        self._writes.clear()
 
     def collect(self, identity_id: str) -> None:
         """Keep reference pictures of a named identity, if the library has none of it."""
@@ -62,9 +118,12 @@ class ReferenceSharing:
             with TemporaryDirectory() as folder:
                 found = _pictures(space, config, row, Path(folder))
                 if found:
-                    new = shared_reference.keep(
-                        self.library.folder, name, identity_id, found, row["film_id"], row["model"]
+                    new, files = shared_reference.describe(
+                        name, identity_id, found, row["film_id"], row["model"]
                     )
+                    home = self.library.folder / people_library.REFERENCES
+                    self._writes += [partial(atomic.write_bytes, home / one, data)
+                                     for one, data in files.items()]  # fmt: skip
                     table = pl.concat(_same_vectors([self.library.reference, new]))
                     self.library = replace(self.library, reference=table)
                     return
@@ -87,7 +146,7 @@ class ReferenceSharing:
         if films is not None:
             member = member.filter(pl.col("film_id").is_in(list(films)))
         for film_id in sorted(self._films_like(identity_id, member, reference)):
-            self._offer_film(film_id, name, member.filter(own), reference)
+            self._offer_film(film_id, identity_id, name, member.filter(own), reference)
 
     def _films_like(
         self, identity_id: str, member: pl.DataFrame, reference: pl.DataFrame
@@ -106,38 +165,78 @@ class ReferenceSharing:
         return found | set(near["film_id"].to_numpy()[is_near].tolist())
 
     def _offer_film(
-        self, film_id: str, name: str, member: pl.DataFrame, reference: pl.DataFrame
-    ) -> None:
+        self, film_id: str, identity_id: str, name: str, member: pl.DataFrame,
+        reference: pl.DataFrame,
+    ) -> None:  # fmt: skip
         space, config = self._open(film_id)
         if space is None:
             return
-        source = space.source()
-        user = reference_folder.user_folder(source)
         known = store.read_or_empty(space.table, "reference")["character"].unique()
         has_name = name.casefold() in {one.casefold() for one in known}
+        has_name = has_name or name in self.given.get(film_id, ())
         if has_name or (space.root / reference_folder.NAMED / name).exists():
             return
         face = reference.drop_nulls("vector")
         if face.height:
             tables = shared_reference.read_tables(space.table)
             vector = np.array(face["vector"].to_list(), np.float32)
-            num, why = shared_reference.new_tracks(
-                tables, name, vector, config.detection, config.seed
+            model = face["model"][0]
+            rejected = rejection.read(self.library, model, model).of(identity_id, name)
+            found = shared_reference.find_new_tracks(
+                tables, name, vector, config.detection, config.seed, rejected
             )
+            offers, why = _face_offers(space, name, found), found.why
         else:
             drawn = (pl.col("film_id") == film_id) & (pl.col("kind") == FIGURE)
-            num, why = member.filter(drawn)["num_views"].sum(), "not found in it"
-        if not num:
+            like = rejection.likeness(self.library, member.filter(drawn), identity_id, name)
+            offers = [
+                Offer(film_id=film_id, name=name, kind=FIGURE, cluster=row["name"],
+                      count=row["num_views"], similarity=row["similarity"])
+                for row in like.iter_rows(named=True)
+            ]  # fmt: skip
+            why = "not found in it"
+        if not offers:
             self.notes.append(f"{film_id}: {name} not given ({why})")
+            kind = FACE if face.height else FIGURE
+            none = Offer(film_id=film_id, name=name, kind=kind, cluster="", count=0,
+                         similarity=None, why=why)  # fmt: skip
+            self.offers.append(none)
             return
+        self.offers += offers
+        self._writes.append(partial(self._give, space, reference["reference_id"].to_list()))
+        self.given.setdefault(film_id, []).append(name)
+
+    def _give(self, space: Workspace, reference_ids: Sequence[str]) -> None:
+        """Copy pictures of the library into a film."""
+        source = space.source()
+        user = reference_folder.user_folder(source)
         with workspace.lock(space):
-            for reference_id in reference["reference_id"]:
+            for reference_id in reference_ids:
                 path = self.library.folder / people_library.REFERENCES / reference_id
                 target = space.root / reference_folder.NAMED / reference_id
                 atomic.write_bytes(target, path.read_bytes())
             film_of = {key: source[key] for key in ("film", "content_hash")}
             workspace.write_source(space, film_of, user)
-        self.given.setdefault(film_id, []).append(name)
+
+    def tell_rejections(self, films: Iterable[str]) -> None:
+        """Write down in films what people said in others is not one of their characters.
+
+        Parameters
+        ----------
+        films : iterable of str
+            film_ids; those whose references were given just now are among them.
+        """
+        for film_id in sorted({*films, *self.given}):
+            space, _ = self._open(film_id)
+            if space is None:
+                continue
+            home = space.root / reference_folder.NAMED
+            given = [one.name for one in home.iterdir() if one.is_dir()] if home.is_dir() else []
+            new = rejection.for_film(self.library, film_id, given)
+            if not new.equals(_listed(store.read_or_empty(space.table, rejection.TABLE))):
+                with workspace.lock(space):
+                    store.write(space.table, rejection.TABLE, new)
+                self._told.add(film_id)
 
     def withdraw(self, which: pl.Expr, film_id: str | None = None) -> list[str]:
         """Take references back: out of the library, and out of the films that got them.
@@ -162,27 +261,32 @@ class ReferenceSharing:
                 if (path / reference_id).is_file():
                     touched.setdefault(path.parent.name, []).append(path / reference_id)
             if film_id is None:
-                atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+                path = folder / people_library.REFERENCES / reference_id
+                self._writes.append(partial(atomic.remove_file, path))
         if film_id is None:
             self.library = replace(self.library, reference=self.library.reference.filter(~which))
         for one, paths in sorted(touched.items()):
-            space, _ = self._open(one)
-            if space is None:
-                _remove_pictures(paths)
-                continue
-            source = space.source()
-            film_of = {key: source[key] for key in ("film", "content_hash")}
-            user = reference_folder.user_folder(source)
-            with workspace.lock(space):
-                _remove_pictures(paths)
-                workspace.write_source(space, film_of, user)
+            self._writes.append(partial(self._take_back, one, paths))
         self._withdrawn |= touched.keys()
         return sorted(touched)
 
+    def _take_back(self, film_id: str, paths: Sequence[Path]) -> None:
+        """Remove reference pictures of a film."""
+        space, _ = self._open(film_id)
+        if space is None:
+            _remove_pictures(paths)
+            return
+        source = space.source()
+        film_of = {key: source[key] for key in ("film", "content_hash")}
+        user = reference_folder.user_folder(source)
+        with workspace.lock(space):
+            _remove_pictures(paths)
+            workspace.write_source(space, film_of, user)
+
     def commands(self) -> list[str]:
-        """What to type so that the films go by the references that they have now."""
+        """What to type so that the films go by the references and rejections that they have now."""
         found = []
-        for film_id in sorted({*self.given, *self._withdrawn}):
+        for film_id in sorted({*self.given, *self._withdrawn, *self._told}):
             space, _ = self._open(film_id)
             if space is not None:
                 found.append(characters.run_command(space.source(), self._data_dir))
@@ -197,6 +301,30 @@ class ReferenceSharing:
             return film_workspace.open_film(film_id, self._data_dir, self._overrides, ())
         except UserError:  # its folder is gone; the library keeps what it knows
             return None, Config()
+
+
+def _face_offers(space: Workspace, name: str, found: shared_reference.NewTracks) -> list[Offer]:
+    """Tracks that would be named, by the groups of unknown people that they are in."""
+    cluster = store.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
+    group = dict(cluster.drop_nulls("cluster_id").select("item_id", "cluster_id").iter_rows())
+    face = store.read_or_empty(space.table, "face").select("track_id", "face_id").drop_nulls()
+    of_track: dict[str, list[float]] = {}
+    of: dict[str, str] = {}
+    for track_id, face_id in face.iter_rows():
+        if face_id in group:
+            of.setdefault(track_id, group[face_id])
+    for track_id, similarity in found.similarity.items():
+        of_track.setdefault(of.get(track_id, NOISE), []).append(similarity)
+    return [
+        Offer(film_id=space.film_id, name=name, kind=FACE, cluster=one, count=len(similarity),
+              similarity=float(np.mean(similarity)))
+        for one, similarity in sorted(of_track.items())
+    ]  # fmt: skip
+
+
+def _listed(table: pl.DataFrame) -> pl.DataFrame:
+    """With vectors as lists."""
+    return table.with_columns(pl.col("vector").cast(pl.List(pl.Float32)))
 
 
 def _remove_pictures(paths: Iterable[Path]) -> None:
@@ -253,5 +381,4 @@ def _cut_views(
 
 def _same_vectors(tables: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
     """Tables whose vectors are lists, so that those of two models may stand in one."""
-    filled = [table for table in tables if table.height]
-    return [t.with_columns(pl.col("vector").cast(pl.List(pl.Float32))) for t in filled]
+    return [_listed(table) for table in tables if table.height]

@@ -1,6 +1,6 @@
 """`bunny library … --run`: films whose references or learned version changed, run and added again.
 
-Films run as `bunny batch` runs them, each in a process of its own, and nobody holds the library
+Films run as `bunny batch` runs them, on this machine or a Ray cluster, and nobody holds the library
 meanwhile. Each runs as far as it was run before, but not into training: a new name makes adapters
 out of date too, and whether they are worth hours again is a person's decision.
 """
@@ -14,12 +14,13 @@ from typing import Any
 from bunny import pipeline
 from bunny.batch.film_list import FilmTask
 from bunny.command import batch, film_workspace, library
+from bunny.command.batch import BatchOptions
 from bunny.command.library import LibraryReport
 from bunny.contract import fingerprint
 from bunny.core import film_file
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.series import film_member
+from bunny.series import film_member, rejection
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import corrected, store
 
@@ -33,6 +34,7 @@ def run_and_add(
     *,
     films: Sequence[str] = (),
     least: str = "cluster",
+    options: BatchOptions | None = None,
 ) -> LibraryReport:
     """Run films that got or lost references, then add them again, until none is left.
 
@@ -49,6 +51,8 @@ def run_and_add(
         film_ids to run whatever their references are.
     least : str
         Stage that each film is run to at least.
+    options : BatchOptions, optional
+        How the films run; None: in processes on this machine.
 
     Returns
     -------
@@ -67,7 +71,7 @@ def run_and_add(
     spaces += [one for one in _behind(report.library, data_dir, overrides) if one not in spaces]
     while True:
         seen |= {_key(space) for space in spaces}
-        ran += _run(spaces, data_dir, overrides, least) if spaces else []
+        ran += _run(spaces, data_dir, overrides, least, options) if spaces else []
         if again := _ran_since(report.library):
             report = library.add(again, data_dir, overrides)
             lines += report.lines
@@ -111,7 +115,11 @@ def is_behind(space: Workspace) -> bool:
         if record.get("status") == "running" or record.get("error") == "interrupted":
             return True
         parts = record.get("parts", {})
-        used = parts.get("outside", {}).get("references", "")
+        outside = parts.get("outside", {})
+        used = outside.get("references", "")
+        told = fingerprint.table_hash(space.root, rejection.TABLE)
+        if name == "review" and record and told != outside.get("rejected elsewhere", ""):
+            return True
         if name == "detect" and used != space.source()["reference_hash"]:
             return True
         for table, digest in parts.get("tables", {}).items():
@@ -137,7 +145,11 @@ def _key(space: Workspace) -> tuple[str, str]:
 
 
 def _run(
-    spaces: Sequence[Workspace], data_dir: str | None, overrides: Sequence[str], least: str
+    spaces: Sequence[Workspace],
+    data_dir: str | None,
+    overrides: Sequence[str],
+    least: str,
+    options: BatchOptions | None,
 ) -> list[dict[str, Any]]:
     """Run films; a row for each, with its `film_id`."""
     of_film = {str(film_file.locate(space.source()["film"])): space for space in spaces}
@@ -145,7 +157,7 @@ def _run(
         FilmTask(film=film, settings=tuple(overrides), until=last_stage(space, least))
         for film, space in of_film.items()
     ]
-    table, _ = batch.run_batch(tasks, batch.BatchOptions(), data_dir)
+    table, _ = batch.run_batch(tasks, options or BatchOptions(), data_dir)
     rows = []
     for row in table.sort("film").iter_rows(named=True):
         space = of_film[row["film"]]

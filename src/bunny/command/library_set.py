@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.command import export_set, film_workspace, library
+from bunny.command import export_set, film_workspace, library, text_table
 from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -52,23 +52,7 @@ class LibrarySet:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        return "\n".join([*table_lines(self.coverage), *self.notes, str(self.output)])
-
-
-def table_lines(table: pl.DataFrame) -> list[str]:
-    """A table as lines of text, its columns aligned.
-
-    Examples
-    --------
-    >>> table_lines(pl.DataFrame({"film_id": ["one-1a2b"], "pictures": [12]}))
-    ['film_id   pictures', 'one-1a2b  12']
-    """
-    rows = [table.columns, *([str(cell) for cell in row] for row in table.iter_rows())]
-    width = [max(len(row[k]) for row in rows) for k in range(len(table.columns))]
-    return [
-        "  ".join(cell.ljust(size) for cell, size in zip(row, width, strict=True)).rstrip()
-        for row in rows
-    ]
+        return "\n".join([*text_table.lines(self.coverage), *self.notes, str(self.output)])
 
 
 def check_split(split_by: str) -> None:

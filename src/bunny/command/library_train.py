@@ -18,7 +18,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny import pipeline
-from bunny.command import film_workspace, library_set
+from bunny.command import film_workspace, library_set, text_table
 from bunny.command.library_set import SetSource
 from bunny.command.run import RunReport
 from bunny.contract import fingerprint
@@ -64,7 +64,7 @@ class TrainReport:
 
     def to_text(self) -> str:
         """Lines for a person."""
-        return "\n".join([*library_set.table_lines(self.coverage), *self.notes, self.run.to_text()])
+        return "\n".join([*text_table.lines(self.coverage), *self.notes, self.run.to_text()])
 
 
 def train(

@@ -72,11 +72,11 @@ def read(
         member = member.filter(is_own | pl.col("member_id").is_in(own["member_id"].to_list()))
     picture: dict[str, Tile] = {}
     for film_id in member["film_id"].unique().sort():
-        picture |= _pictures(film_id, data_dir, overrides)
+        picture |= best_pictures(film_id, data_dir, overrides)
     return SeriesPeople(folder=known.folder, member=member, picture=picture)
 
 
-def _pictures(film_id: str, data_dir: str | None, overrides: Sequence[str]) -> dict[str, Tile]:
+def best_pictures(film_id: str, data_dir: str | None, overrides: Sequence[str]) -> dict[str, Tile]:
     """Best picture of everybody in a film, by member_id."""
     try:
         space, _ = film_workspace.open_film(film_id, data_dir, overrides)

@@ -1,9 +1,13 @@
-"""Characters and unknown people of one film, each with the vector that films are compared by."""
+"""Characters and unknown people of one film, each with the vector that films are compared by.
+
+Besides whom it shows, a film says whom some of its faces and figures do not show: those that people
+took out of a character.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +20,7 @@ from bunny.contract import fingerprint
 from bunny.table import corrected, store
 from bunny.table.box import BOX
 
-TABLES = ("face", "figure", "label", "cluster", "asset")
+TABLES = ("face", "figure", "label", "cluster", "asset", "figure_vector", "subject_vector")
 FACE, FIGURE = "face", "figure"
 ON_CHARACTER = 0.7  # share of a figure inside a named region, or the reverse, that makes it one
 
@@ -29,6 +33,8 @@ class FilmMembers:
     rows: list[dict[str, Any]]  # of table `library_member`, without placement
     vector: list[np.ndarray]  # (d,) float32, unit length
     frames: list[set[str]]  # in which each is seen
+    rejection: list[dict[str, Any]] = field(default_factory=list)  # of table `library_rejection`
+    rejected_vector: list[np.ndarray] = field(default_factory=list)  # (d,) of each of those
 
 
 def read_tables(folder: Path) -> dict[str, pl.DataFrame]:
@@ -78,12 +84,15 @@ def collect(tables: Mapping[str, pl.DataFrame], film_id: str) -> FilmMembers:
             }
             vector = track.mean_of_best(track.embedding_array(own), own["quality"].to_numpy())
             found.append((row, vector, set(own["frame_id"])))
+    rejections = _rejections(tables, film_id)
     found.sort(key=lambda one: (not one[0]["is_named"], -one[0]["num_views"], one[0]["name"]))
     return FilmMembers(
         film_id=film_id,
         rows=[row for row, _, _ in found],
         vector=[vector for _, vector, _ in found],
         frames=[frames for _, _, frames in found],
+        rejection=[row for row, _ in rejections],
+        rejected_vector=[vector for _, vector in rejections],
     )
 
 
@@ -135,4 +144,34 @@ def _rejected(asset: pl.DataFrame) -> dict[str, set[str]]:
     for names, name in own.drop_nulls("name").iter_rows():
         if names:
             found.setdefault(name, set()).update(names)
+    return found
+
+
+def _rejections(
+    tables: Mapping[str, pl.DataFrame], film_id: str
+) -> list[tuple[dict[str, Any], np.ndarray]]:
+    """What people took out of a cluster, by each model that compares it; noise is no exception."""
+    asset = tables["asset"].filter(pl.col("level") == "character")
+    said = asset.select("asset_id", name="rejected_from").explode("name").drop_nulls("name")
+    known = said.join(tables["figure_vector"], on="asset_id").sort("asset_id", "name", "model")
+    length = _lengths(tables)
+    found = []
+    for asset_id, name, model, vector in known.select(
+        "asset_id", "name", "model", "vector"
+    ).iter_rows():
+        row = {"film_id": film_id, "asset_id": asset_id, "name": name, "model": model}
+        found.append((row, np.asarray(vector, np.float32)[: length.get(model)]))
+    return found
+
+
+def _lengths(tables: Mapping[str, pl.DataFrame]) -> dict[str, int]:
+    """How many numbers a model's vectors have, without the zeros of table `figure_vector`."""
+    found = {}
+    for table, model, vector in (
+        ("face", "recogniser", "embedding"),
+        ("figure", "model", "embedding"),
+        ("subject_vector", "model", "vector"),
+    ):
+        rows = tables[table].drop_nulls(vector).unique(model)
+        found |= {name: len(own) for name, own in rows.select(model, vector).iter_rows()}
     return found

@@ -18,9 +18,10 @@ import polars as pl
 from bunny.character import cluster, match
 from bunny.character.drawn import figure_cluster
 from bunny.character.face import recogniser as face_recogniser
-from bunny.series import people_library
+from bunny.series import people_library, rejection
 from bunny.series.film_member import FIGURE, FilmMembers
 from bunny.series.people_library import PeopleLibrary
+from bunny.series.rejection import RejectedVectors
 
 SAME_MEMBER = 0.95  # cosine of a member to itself before its film was run again
 
@@ -82,10 +83,15 @@ def place(library: PeopleLibrary, new: FilmMembers, setting: PlacementSetting) -
     for kind, model in spaces:
         own = [i for i, row in enumerate(new.rows) if (row["kind"], row["model"]) == (kind, model)]
         space = _Space.read(library, new, own, kind, model)
+        others = rejection.read(library, model, space.scale, new.film_id)
+        rejected = rejection.with_film(others, new, model, {})
         _keep_said(space, new, own, placed)
-        _place_named(space, new, own, placed, state, setting)
-        _place_unknown(space, new, own, placed, state, setting)
-        _join_noise(space, new, own, placed, state, setting)
+        _place_named(space, new, own, placed, state, setting, rejected)
+        known = {new.rows[i]["name"]: placed.identity_id[i] for i in own}
+        known = {name: one for name, one in known.items() if one is not None}
+        rejected = rejection.with_film(others, new, model, known)
+        _place_unknown(space, new, own, placed, state, setting, rejected)
+        _join_noise(space, new, own, placed, state, setting, rejected)
         _group_rest(space, new, own, placed, state, setting)
     return placed
 
@@ -174,7 +180,9 @@ def _keep_said(space: _Space, new: FilmMembers, own: Sequence[int], placed: Plac
             placed.source[own[row]] = "person"
 
 
-def _place_named(space, new, own, placed, state, setting: PlacementSetting) -> None:
+def _place_named(
+    space, new, own, placed, state, setting: PlacementSetting, rejected: RejectedVectors
+) -> None:
     """Members with a name: the identity of that name, an unnamed one, or one of their own."""
     for row, index in enumerate(own):
         member = new.rows[index]
@@ -188,6 +196,7 @@ def _place_named(space, new, own, placed, state, setting: PlacementSetting) -> N
         ]  # fmt: skip
         best = max(same, key=lambda k: like[k], default=None)
         if best is None or like[best] < setting.similarity_threshold:
+            like = _without_rejected(space, row, member["name"], rejected)
             best = _unnamed(space, like, taken, state, setting)
             if best is not None:
                 placed.named[space.identity[best]] = member["name"]
@@ -197,6 +206,19 @@ def _place_named(space, new, own, placed, state, setting: PlacementSetting) -> N
         else:
             placed.identity_id[index] = space.identity[best]
             placed.similarity[index] = float(like[best])
+
+
+def _without_rejected(space, row: int, name: str, rejected: RejectedVectors) -> np.ndarray:
+    """Likeness (i,) to identities, none to one of which people said that it is not this name."""
+    like = space.mean[row].copy()
+    nearest = rejected.nearest(space.vector, None, name)  # of each member
+    said = np.array([name in names for names in space.member["rejected_from"]], dtype=bool)
+    of = space.member["identity_id"].to_list()
+    for column, one in enumerate(space.identity if (nearest > -1).any() or said.any() else ()):
+        own = [k for k, identity_id in enumerate(of) if identity_id == one]
+        if said[own].any() or nearest[own].mean() > like[column]:
+            like[column] = -1.0
+    return like
 
 
 def _unnamed(space, like: np.ndarray, taken, state, setting: PlacementSetting) -> int | None:
@@ -212,16 +234,19 @@ def _unnamed(space, like: np.ndarray, taken, state, setting: PlacementSetting) -
     return best if is_sure and is_free else None
 
 
-def _place_unknown(space, new, own, placed, state, setting: PlacementSetting) -> None:
+def _place_unknown(
+    space, new, own, placed, state, setting: PlacementSetting, rejected: RejectedVectors
+) -> None:
     """Unknown members join what they surely are, none twice in a frame."""
     rows = [k for k, i in enumerate(own) if placed.identity_id[i] is None]
     if not rows or not space.identity:
         return
     like = space.mean[rows].copy()
-    for k, row in enumerate(rows):
-        for column, one in enumerate(space.identity):
-            if _is_rejected(space, row, column, new.rows[own[row]], state.names.get(one)):
-                like[k, column] = -1.0
+    for column, one in enumerate(space.identity):
+        name = state.names.get(one)
+        said = np.array([name in new.rows[own[row]]["rejected_from"] for row in rows])
+        nearest = rejected.nearest(space.new[rows], one, name)
+        like[said | (nearest > like[:, column]), column] = -1.0
     found = match.decide(
         space.identity,
         like,
@@ -239,17 +264,9 @@ def _place_unknown(space, new, own, placed, state, setting: PlacementSetting) ->
             placed.similarity[own[row]] = float(found.similarity[k])
 
 
-def _is_rejected(space, row: int, column: int, member, name: str | None) -> bool:
-    """Whether a person said that it is not this one, of it or of what it is more like."""
-    if name is None:
-        return False
-    if name in member["rejected_from"]:
-        return True
-    others = space.member["rejected_from"].list.contains(name).fill_null(False).to_numpy()
-    return bool(others.any() and space.similarity[row, others].max() > space.mean[row, column])
-
-
-def _join_noise(space, new, own, placed, state, setting: PlacementSetting) -> None:
+def _join_noise(
+    space, new, own, placed, state, setting: PlacementSetting, rejected: RejectedVectors
+) -> None:
     """Other films' noise that is like a new member surely is who that one is; one of each film."""
     rows = [k for k, i in enumerate(own) if placed.identity_id[i] is not None]
     threshold = setting.pair_threshold(space.kind)
@@ -269,8 +286,11 @@ def _join_noise(space, new, own, placed, state, setting: PlacementSetting) -> No
     names, code = np.unique(every, return_inverse=True)
     identity, size = names.tolist(), np.bincount(code)
     mean = np.stack([np.bincount(code, weights=row) / size for row in like])
-    for k, rejected in enumerate(others["rejected_from"]):
-        mean[k, [state.names.get(one) in rejected for one in identity]] = -1.0
+    for column, one in enumerate(identity):
+        name = state.names.get(one)
+        said = np.array([name in names for names in others["rejected_from"]], dtype=bool)
+        nearest = rejected.nearest(space.vector[near], one, name)
+        mean[said | (nearest > mean[:, column]), column] = -1.0
     found = match.decide(identity, mean, threshold=threshold, min_margin=setting.min_margin)
     known = [(one, {film_id}) for one, film_id in zip(every, film, strict=True)]
     kept = match.resolve_conflicts(

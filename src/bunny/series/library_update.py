@@ -33,16 +33,18 @@ def add_film(
     """
     rows = [dict(row) for row in new.rows]
     rest = library.member.filter(pl.col("film_id") != new.film_id)
-    for model in sorted({row["model"] for row in rows}):
-        own = [i for i, row in enumerate(rows) if row["model"] == model]
+    rejections = [dict(row) for row in new.rejection]
+    every = [*rows, *rejections]
+    vectors = [*new.vector, *new.rejected_vector]
+    for model in sorted({row["model"] for row in every}):
+        own = [i for i, row in enumerate(every) if row["model"] == model]
         # Behind all rows that the tables on disk name, this film's from before among them.
-        known = library.member.filter(pl.col("model") == model)["vector_row"]
-        first = int(known.max()) + 1 if len(known) else 0  # pyright: ignore[reportArgumentType]
+        first = library.next_row(model)
         people_library.append_vectors(
-            library.folder, model, first, np.stack([new.vector[i] for i in own])
+            library.folder, model, first, np.stack([vectors[i] for i in own])
         )
         for k, i in enumerate(own):
-            rows[i]["vector_row"] = first + k
+            every[i]["vector_row"] = first + k
     for i, row in enumerate(rows):
         row |= {
             "identity_id": placed.identity_id[i],
@@ -57,6 +59,11 @@ def add_film(
         library,
         identity=_more("library_identity", identity, placed.created),
         member=_more("library_member", rest, rows),
+        rejection=_more(
+            "library_rejection",
+            library.rejection.filter(pl.col("film_id") != new.film_id),
+            rejections,
+        ),
         film=_more(
             "library_film", library.film.filter(pl.col("film_id") != new.film_id), [dict(film)]
         ),
@@ -64,7 +71,7 @@ def add_film(
 
 
 def remove_film(library: PeopleLibrary, film_id: str) -> PeopleLibrary:
-    """Take a film out, with its members and the references that come from it.
+    """Take a film out, with its members, its rejections and the references that come from it.
 
     Its rows stay in the files of vectors, zeroed by the command, until a film is added over them.
     Identities keep their ids and names.
@@ -73,6 +80,7 @@ def remove_film(library: PeopleLibrary, film_id: str) -> PeopleLibrary:
         library,
         film=library.film.filter(pl.col("film_id") != film_id),
         member=library.member.filter(pl.col("film_id") != film_id),
+        rejection=library.rejection.filter(pl.col("film_id") != film_id),
         reference=library.reference.filter(pl.col("film_id") != film_id),
     )
 

@@ -3,9 +3,10 @@
     <data_dir>/library/library_film.parquet       films that were added
                       /library_identity.parquet   people and figures, with their names
                       /library_member.parquet     each film's characters and whom they are
+                      /library_rejection.parquet  what people said is not somebody
                       /library_reference.parquet  reference pictures that films share
                       /reference/<name>/          those pictures
-                      /vector/<model>-<d>.f32     vectors of members, by `vector_row`
+                      /vector/<model>-<d>.f32     vectors of members and rejections, by `vector_row`
 
 A film's rows are appended to the vectors before a table names them; what a kill leaves behind the
 last named row is written over. Tables are replaced whole, the one of films last: a film whose row
@@ -28,7 +29,10 @@ from bunny.core.error import UserError
 from bunny.table import store
 
 FOLDER, VECTORS, REFERENCES = "library", "vector", "reference"
-TABLES = ("library_identity", "library_reference", "library_member", "library_film")
+TABLES = (
+    *("library_identity", "library_reference", "library_member", "library_rejection"),
+    "library_film",
+)
 IDENTITY = re.compile(r"identity-(\d{4,})")
 BYTES = 4  # of a float32
 
@@ -42,11 +46,18 @@ class PeopleLibrary:
     identity: pl.DataFrame
     member: pl.DataFrame
     reference: pl.DataFrame
+    rejection: pl.DataFrame
 
     def next_number(self) -> int:
         """Number of the next identity; none is used twice."""
         found = (IDENTITY.fullmatch(one) for one in self.identity["identity_id"])
         return max((int(one[1]) for one in found if one), default=0) + 1
+
+    def next_row(self, model: str) -> int:
+        """Row of a model's vectors behind all that a table names."""
+        own = pl.col("model") == model
+        rows = pl.concat(t.filter(own)["vector_row"] for t in (self.member, self.rejection))
+        return max(rows, default=-1) + 1
 
 
 def identity_id(number: int) -> str:
@@ -100,7 +111,7 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
     """
     path, dimension = _find(folder, model), vector.shape[1]
     if path is None:
-        path = folder / VECTORS / f"{_plain(model)}-{dimension}.f32"
+        path = folder / VECTORS / f"{plain_name(model)}-{dimension}.f32"
         atomic.write_bytes(path, b"")
     if _dimension(path) != dimension:
         raise UserError(
@@ -136,9 +147,27 @@ def erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
         os.fsync(file.fileno())
 
 
+def erase_unused(library: PeopleLibrary) -> None:
+    """Write zeros over all rows that no table names any more, those of earlier additions too."""
+    used: dict[str, set[int]] = {}
+    for table in (library.member, library.rejection):
+        for model, row in table.select("model", "vector_row").iter_rows():
+            used.setdefault(plain_name(model), set()).add(row)
+    for model in list_models(library.folder):
+        rows = set(range(len(read_vectors(library.folder, model))))
+        erase_vectors(library.folder, model, sorted(rows - used.get(model, set())))
+
+
+def list_models(folder: Path) -> list[str]:
+    """Models that there are vectors of, as their files are called; see `plain_name`."""
+    found = folder / VECTORS
+    names = sorted(path.stem for path in found.glob("*.f32")) if found.is_dir() else []
+    return [name.rpartition("-")[0] for name in names]
+
+
 def _find(folder: Path, model: str) -> Path | None:
     """The file of a model's vectors."""
-    pattern = re.compile(re.escape(_plain(model)) + r"-\d+\.f32")
+    pattern = re.compile(re.escape(plain_name(model)) + r"-\d+\.f32")
     found = folder / VECTORS
     names = sorted(found.iterdir()) if found.is_dir() else []
     return next((path for path in names if pattern.fullmatch(path.name)), None)
@@ -148,6 +177,12 @@ def _dimension(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
-def _plain(model: str) -> str:
-    """A model's name as a part of a file's."""
+def plain_name(model: str) -> str:
+    """A model's name as a part of a file's.
+
+    Examples
+    --------
+    >>> plain_name("bunny/figure 1")
+    'bunny-figure-1'
+    """
     return re.sub(r"[^A-Za-z0-9._]+", "-", model)

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import polars as pl
 
+from bunny.contract import fingerprint
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
 from bunny.review import asset_table as review_asset
-from bunny.review import corrected_table, doubt, event_log
+from bunny.review import corrected_table, doubt, event_log, rejected_elsewhere
 from bunny.review.event_log import Event
 from bunny.review.learn import version as learn_version
 from bunny.review.state import ReviewState
@@ -61,6 +62,8 @@ class Review(BaseStage):
         parts = super().parts()
         if self._events:
             parts["outside"]["feedback"] = event_log.digest(self._events)
+        if said := fingerprint.table_hash(self.input_dir, rejected_elsewhere.TABLE):
+            parts["outside"]["rejected elsewhere"] = said
         if self._learned:
             parts["outside"]["learned adapter"] = self._learned
         if self.config.identification.provider != "none":
@@ -80,6 +83,8 @@ class Review(BaseStage):
         shot_vector = review_asset.shot_vectors(tables, film_id)
         evidence, identified = self._identify(tables, shot_vector, film_id)
         figure_vector = review_asset.figure_vectors(tables)
+        rejected = store.read_or_empty(self.input_dir / "table", rejected_elsewhere.TABLE)
+        tables["label"], barred = rejected_elsewhere.take_names_back(tables, rejected, film_id)
         perhaps = review_asset.likely_characters(tables, review_asset.figure_candidates(tables))
         machine = review_asset.machine_assets(tables, shot_vector, film_id, perhaps)
         vectors = {"scene": shot_vector, "character": figure_vector}
@@ -91,6 +96,7 @@ class Review(BaseStage):
             self._events,
             checkpoint=self._checkpoint if self._learned else None,
             noise_threshold=self.config.clustering.noise_threshold,
+            barred=barred,
         )
         asset = self._score(state.frame(), vectors, sure, state)
         subject = review_asset.subjects_of(tables)

@@ -27,6 +27,7 @@ import polars as pl
 
 from bunny.core import atomic
 from bunny.core.error import UserError
+from bunny.review import rejected_elsewhere
 from bunny.review.event_log import Event
 from bunny.review.learn import cross_validation, item, linear_map, method, threshold_rule, triplet
 from bunny.review.state import NOISE_THRESHOLD, ReviewState
@@ -289,6 +290,7 @@ def replay_learned(
     *,
     checkpoint: Path | None = None,
     noise_threshold: float = NOISE_THRESHOLD,
+    barred: Mapping[str, set[str]] | None = None,
 ) -> ReviewState:
     """Every item where people want it, and those they did not speak of where was learned.
 
@@ -304,12 +306,16 @@ def replay_learned(
         The film's checkpoint folder; without it nothing that was learned is used.
     noise_threshold : float
         As of `ReviewState.of`.
+    barred : mapping of str to set of str, optional
+        Clusters by asset_id into which nothing that was learned puts an item, besides those that
+        people rejected it from; see `rejected_elsewhere.find`.
     """
     start = partial(ReviewState.of, vectors=vectors["scene"], noise_threshold=noise_threshold)
     state = start(machine).replay(events)
     if checkpoint is None:
         return state
-    place = rescore(checkpoint, state.frame(), list(vectors.values()))
+    asset = rejected_elsewhere.bar(state.frame(), barred or {})
+    place = rescore(checkpoint, asset, list(vectors.values()))
     return start(state.with_learned(place)).replay(events)
 
 

@@ -59,6 +59,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "figure_vector": review.FigureVector,
     "feedback": review.Feedback,
     "training_feedback": review.TrainingFeedback,
+    "rejected_elsewhere": series.RejectedElsewhere,
     "search_vector": dataset.SearchVector,
     "caption": dataset.CaptionSchema,
     "caption_audit": caption.CaptionAudit,
@@ -84,6 +85,7 @@ TABLE: dict[str, type[dy.Schema]] = {
     "library_identity": series.LibraryIdentity,
     "library_member": series.LibraryMember,
     "library_reference": series.LibraryReference,
+    "library_rejection": series.LibraryRejection,
     "library_picture": series.LibraryPicture,
 }
 

@@ -45,6 +45,26 @@ class LibraryMember(dy.Schema):
     vector_row = dy.Int64(min=0)  # in the vectors of its kind and model
 
 
+class LibraryRejection(dy.Schema):
+    """A face or figure of one film that people said is not somebody."""
+
+    film_id = dy.String(primary_key=True)
+    asset_id = dy.String(primary_key=True)  # in that film's table `asset`
+    name = dy.String(primary_key=True)  # whom it is not, as that film calls them
+    model = dy.String(primary_key=True)  # what made its vector
+    vector_row = dy.Int64(min=0)  # in the vectors of that model
+
+
+class RejectedElsewhere(dy.Schema):
+    """What people said in other films is not a character of this one; in the film's own folder."""
+
+    said_in = dy.String(primary_key=True)  # film_id of that film
+    asset_id = dy.String(primary_key=True)  # in that film
+    character = dy.String(primary_key=True)  # whom it is not, as this film calls them
+    model = dy.String(primary_key=True)
+    vector = dy.Any()  # List(Float32), unit length
+
+
 class LibraryReference(dy.Schema):
     """One reference picture of a named identity that films share."""
 
