@@ -2,10 +2,10 @@
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -13,7 +13,7 @@ from filelock import FileLock
 from photo_film import astronaut_pictures, encode, make_film
 from small_project import command
 
-from bunny.command import batch, library_run
+from bunny.command import library_run
 from bunny.core import atomic, workspace
 from bunny.review.learn import linear_map, method, threshold_rule, version
 from bunny.table import store
@@ -96,8 +96,9 @@ def test_films_that_get_what_was_learned_are_run_until_it_is_applied(bunny, tmp_
     assert (row["film_id"], row["status"], row["until"]) == (two.film_id, "refused", "review")
 
 
-def test_films_run_by_the_engine_of_a_batch(bunny, tmp_path, monkeypatch):
-    """Its options are handed on as they are; wrong ones are refused before anything is done."""
+@pytest.fixture
+def interrupted(tmp_path):
+    """A library of one film whose run was cut off; its file is no film, so each run ends soon."""
     (tmp_path / "one.mp4").write_bytes(b"one")
     space = workspace.create(tmp_path, "data", tmp_path / "one.mp4", None)
     film = {"film_id": space.film_id, "film": "one.mp4", "content_hash": "0", "state": "s",
@@ -105,27 +106,26 @@ def test_films_run_by_the_engine_of_a_batch(bunny, tmp_path, monkeypatch):
     folder = tmp_path / "data/library"
     store.write(folder, "library_film", store.from_rows("library_film", [film]))
     atomic.write_bytes(space.stage("detect") / "stage.json", b'{"status": "running"}')
-    seen = []
+    return space
 
-    def run_batch(tasks, options, data_dir):
-        seen.append(([Path(one.film).name for one in tasks], options, data_dir))
-        row = {"film": tasks[0].film, "film_id": space.film_id, "status": "done", "seconds": 1.0,
-               "error": None}  # fmt: skip
-        return pl.DataFrame([row]), tmp_path
 
-    monkeypatch.setattr(batch, "run_batch", run_batch)
-    line = ("library", "add", "--run", "--data-dir", "data")
-    for words, options in (
-        ((), batch.BatchOptions()),
-        (("--workers", 3), batch.BatchOptions(num_workers=3)),
-        (
-            ("--engine", "ray", "--address", "auto"),
-            batch.BatchOptions(engine="ray", address="auto"),
-        ),
-    ):
-        code, out, err = bunny(*line, *words)
-        assert code == 0 and f"{space.film_id}: run until cluster" in out, err
-        assert seen.pop() == (["one.mp4"], options, "data")
+def test_films_run_by_the_engine_of_a_batch(bunny, tmp_path, interrupted):
+    """A node of Ray has an id beside the machine's name."""
+    pytest.importorskip("ray", exc_type=ImportError)
+    nodes = []
+    for engine in ("local", "ray"):
+        line = ("library", "add", "--run", "--data-dir", "data", "--engine", engine)
+        _, out, err = bunny(*line)
+        assert f"{interrupted.film_id}: refused" in out, err
+        [table] = (tmp_path / "data/batch").glob("*/batch_film.parquet")
+        nodes.append(pl.read_parquet(table, memory_map=False)["node"].item())
+    assert [node.split()[0] for node in nodes] == [socket.gethostname()] * 2
+    assert [len(node.split()) for node in nodes] == [1, 2]
+
+
+def test_wrong_options_of_an_engine_are_refused_before_anything_is_done(
+    bunny, tmp_path, interrupted
+):
     for words, sentence in (
         (("--run", "--engine", "spark"), "--engine: expected local or ray, got spark"),
         (("--run", "--address", "auto"), "--address: expected --engine ray with it"),
@@ -134,7 +134,7 @@ def test_films_run_by_the_engine_of_a_batch(bunny, tmp_path, monkeypatch):
         for command_line in (("add",), ("name", "identity-0001=a"), ("share-learned", "a", "b")):
             code, _, err = bunny("library", *command_line, *words)
             assert code == 2 and sentence in err and len(err.splitlines()) == 1
-    assert seen == []
+    assert not (tmp_path / "data/batch").exists()
 
 
 @pytest.mark.parametrize(
