@@ -192,7 +192,8 @@ def run_expired(
                 held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
             workspace.fetch(space)
             entries += _expire(space, own, is_removed=is_removed)
-        if any(one.kind == "film" for one in entries if one.film_id == space.film_id):
+        expired = {one.film_id for one in entries if one.kind == "film"}
+        if is_removed and space.film_id in expired:
             atomic.remove_folder(space.root)
     return CleanReport(entries=tuple(entries), is_removed=is_removed)
 
