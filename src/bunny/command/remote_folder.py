@@ -119,13 +119,12 @@ class S3Folders:
                 pass
             if is_free and sync.generation():
                 if sync.leave():
-                    del self._sync[film]
-                else:
                     logger.warning(
                         "%s was deleted from the data folder; what was never sent stays in %s",
                         film.name,
                         film,
                     )
+                del self._sync[film]
 
     @contextmanager
     def hold(self, space: Workspace, wait_s: float) -> Iterator[None]:
@@ -184,10 +183,15 @@ class S3Folders:
 
     def finish(self, data: Path) -> list[str]:
         """See `remote_workspace.RemoteFolders`."""
-        from bunny.remote import sweep
+        from bunny.remote import film_index, sweep
 
         store = self._store.get(data)
-        return [] if store is None else sweep.finish_removals(store, self._lease_s)
+        if store is None:
+            return []
+        notes = sweep.finish_removals(store, self._lease_s)
+        with self._busy:
+            self._leave_removed(data, film_index.read(store)[0])
+        return notes
 
     def sweep(
         self, data: Path, film_ids: Collection[str] | None, *, is_removed: bool

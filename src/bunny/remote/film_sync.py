@@ -369,16 +369,19 @@ class FilmSync:
         return bool(self._copy.changed_records())
 
     def leave(self) -> bool:
-        """Remove all that is here of a film that was deleted there; False where something is new.
+        """Remove what is here of a film that was deleted there; gives whether something stays.
 
-        What was changed or added here stays then.
+        That is what was changed or added here and never sent. It is of no film there any more.
         """
-        self._copy.read()
-        if self._copy.changed():
-            return False
-        for folder in self._copy.folders():
+        copy = self._copy
+        copy.read()
+        copy.remove(set(copy.known))
+        copy.forget_base()
+        if any(True for _ in copy.files()):
+            return True
+        for folder in copy.folders():
             atomic.remove_folder(folder)
-        return True
+        return False
 
     def evict(self, kept: Collection[str] = ()) -> int:
         """Remove heavy files that lie in the manifest unchanged; gives the bytes that were freed.
