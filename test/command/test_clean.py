@@ -149,6 +149,9 @@ def test_a_film_that_nobody_touched_for_so_long_goes_whole(space, bunny, monkeyp
     age(space, "feedback.jsonl", 60)  # a person said something a minute ago
     assert "freed 0 B" in bunny("clean", *data)[1]
     age(space, "feedback.jsonl")
+    before = contents(space)
+    assert "would free" in bunny("clean", *data[:1], *data[2:])[1]
+    assert contents(space) == before
     assert "whole workspaces of films" in bunny("clean", *data)[1]
     assert not space.root.exists() and not space.checkpoint.exists()
     assert {*contents(space)} == {"log/other-film/1.jsonl"}

@@ -10,7 +10,8 @@ late         it is done, and answered only after `pause_s`
 delayed      it is done only after `pause_s`, when the client may have given up and asked again
 trickle      the answer comes in 20 pieces over `pause_s`
 
-Whoever lists a bucket is refused, since S3's lists were once allowed to lag, and other servers' do.
+Whoever lists a bucket is refused, since S3's lists were once allowed to lag, and other servers' do;
+but for commands that look for what can be deleted (`allows_lists`).
 """
 
 import http.client
@@ -31,6 +32,9 @@ class FaultProxy(ThreadingHTTPServer):
         self.server = server.removeprefix("http://")
         self.count, self.struck, self.num_bytes = 0, [], 0  # bytes: of all answers
         self.asked, self.done, self.num_lists = [], [], 0  # done: faults whose request came through
+        self.allows_lists, self.delay_s = False, 0.0  # before each request
+        self.now, self.most = 0, 0  # requests at this moment, and at most
+        self._counting = threading.Lock()
         self.pause_s, self._ended = 1.0, threading.Event()
         self.plan = lambda number, method, path: None  # gives one of the faults, or None
 
@@ -51,14 +55,25 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _handle(self):
         proxy = self.server
-        proxy.count += 1
+        with proxy._counting:
+            proxy.count += 1
+            proxy.now += 1
+            proxy.most = max(proxy.most, proxy.now)
+        try:
+            proxy._ended.wait(proxy.delay_s)
+            self._hand_on(proxy)
+        finally:
+            with proxy._counting:
+                proxy.now -= 1
+
+    def _hand_on(self, proxy):
         proxy.asked.append((self.command, self.path))
         length = self.headers.get("Content-Length")
         body = self._chunked() if length is None else self.rfile.read(int(length))
         fault = proxy.plan(proxy.count, self.command, self.path)
         if self.command == "GET" and re.fullmatch(r"/[^/?]*/?(\?.*)?", self.path):
             proxy.num_lists += 1
-            fault = "403"
+            fault = fault if proxy.allows_lists else "403"
         if fault:
             proxy.struck.append((fault, self.command))
         if fault == "500":

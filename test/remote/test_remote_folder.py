@@ -15,7 +15,7 @@ from small_project import QUICK, command
 
 from bunny.command import remote_folder
 from bunny.core import workspace
-from bunny.remote import manifest
+from bunny.remote import film_index, manifest
 from bunny.remote.object_store import ObjectStore
 from bunny.review import event_log
 
@@ -95,9 +95,10 @@ def test_a_server_that_hangs_is_asked_again(s3, proxy, machine, alone, monkeypat
     assert time.monotonic() - started < proxy.pause_s
     proxy.plan = lambda number, method, path: None
     store = ObjectStore(s3)
-    [film_id] = manifest.read_index(store)[0]
-    for sha256 in manifest.read(store, film_id)[0].files.values():
-        store.download(manifest.object_key(sha256), home / "check", sha256)
+    [film_id] = film_index.read(store)[0].films
+    found, _ = manifest.read(store, film_id)
+    for sha256 in found.files.values():
+        store.download(found.key(sha256), home / "check", sha256)
     ours = tables(home)
     assert len(ours) >= 4 and all(ours[name].equals(alone[name]) for name in ours)
 
@@ -167,7 +168,7 @@ def said_there(store, film_id):
     """The record of corrections that the manifest names; nothing where it names none."""
     found, _ = manifest.read(store, film_id)
     sha256 = found.files.get("film/feedback.jsonl")
-    return store.get(manifest.object_key(sha256))[0] if sha256 else b""
+    return store.get(found.key(sha256))[0] if sha256 else b""
 
 
 def test_a_killed_run_goes_on_elsewhere(s3, machine, alone, monkeypatch):

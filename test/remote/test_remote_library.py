@@ -8,7 +8,7 @@ import pytest
 from photo_film import astronaut_pictures, make_film
 from small_project import command
 
-from bunny.remote import manifest
+from bunny.remote import film_index, manifest
 from bunny.remote.film_sync import FilmSync
 from bunny.remote.object_store import ObjectStore
 
@@ -63,7 +63,7 @@ def read_library(s3):
     store = ObjectStore(s3)
     found, _ = manifest.read(store, manifest.LIBRARY)
     for name, sha256 in found.files.items():
-        data, _ = store.get(manifest.object_key(sha256))
+        data, _ = store.get(found.key(sha256))
         assert hashlib.sha256(data).hexdigest() == sha256, name
     return found
 
@@ -86,7 +86,7 @@ def test_machines_that_write_at_once_lose_nothing(s3, films, machine, proxy):
     assert sorted(film["film_id"] for film in seen["films"]) == sorted(films)
     (same,) = seen["identities"]
     assert sorted(same["members"]) == sorted(f"{film}/person-01" for film in films)
-    assert set(manifest.read_index(ObjectStore(s3))[0]) == set(films)  # it is no film
+    assert set(film_index.read(ObjectStore(s3))[0].films) == set(films)  # it is no film
     said = end(start(homes[0], s3, "add"))
     assert said["done"] == ["nothing new: all films that ran are in the library"]
 

@@ -44,8 +44,8 @@ def clean(
         str,
         typer.Option(
             metavar="KINDS",
-            help="Of leftover, view, report, log, training and shard, between commas; default: "
-            "all but shard.",
+            help="Of leftover, view, report, log, training, object and shard, between commas; "
+            "default: all but shard.",
         ),
     ] = "",
     expired: Annotated[

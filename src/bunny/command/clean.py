@@ -1,7 +1,8 @@
 """Space that films' workspaces take without need: what can be made again is said, then removed.
 
 Kinds are lists of what may go; whatever is on none of them stays: films, references, tables,
-pictures, training sets, adapters, paid answers, and all that people made.
+pictures, training sets, adapters, paid answers, and all that people made. Of a data folder on S3
+the same goes there, and objects go that no film names (`remote.sweep`).
 """
 
 from __future__ import annotations
@@ -15,9 +16,10 @@ from pathlib import Path
 
 from bunny.command import film_workspace
 from bunny.contract import fingerprint
-from bunny.core import atomic, workspace
+from bunny.core import atomic, remote_workspace, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.core.remote_workspace import UnnamedObjects
 from bunny.core.workspace import Workspace
 
 
@@ -58,6 +60,10 @@ KINDS: Mapping[str, CleanKind] = {
         film=("stage/extract/shard", "stage/detect/shard", "stage/cluster/shard"),
         stages=("extract", "detect", "cluster"),
     ),
+    "object": CleanKind(
+        about="objects of a data folder on S3 that no film names: earlier versions of files, and "
+        "what a killed machine sent"
+    ),
 }
 EXPIRING: Mapping[str, CleanKind] = {  # with the setting that says after how many days
     "log": KINDS["log"],
@@ -73,8 +79,9 @@ EXPIRING: Mapping[str, CleanKind] = {  # with the setting that says after how ma
     "film": CleanKind(about="whole workspaces of films (retention.film_days)"),
 }
 ABOUT = {kind: one.about for kind, one in (*EXPIRING.items(), *KINDS.items())}
+LIBRARY = {"library": "the library of all films", "": "any film"}  # objects that are no film's
 DAY_S = 86_400.0
-DEFAULT = ("leftover", "view", "report", "log", "training")
+DEFAULT = ("leftover", "view", "report", "log", "training", "object")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,6 +101,7 @@ class CleanReport:
 
     entries: tuple[CleanEntry, ...]
     is_removed: bool
+    notes: tuple[str, ...] = ()  # what stays on a server and why
 
     def to_text(self) -> str:
         """Lines for people."""
@@ -105,7 +113,7 @@ class CleanReport:
             lines += [f"{'':10} {one.film_id}: {one.note}" for one in own if one.note]
         total = to_size(sum(one.num_bytes for one in self.entries if not one.note))
         said = f"freed {total}" if self.is_removed else f"would free {total}; --yes removes it"
-        return "\n".join([*lines, said])
+        return "\n".join([*lines, *(f"stays: {note}" for note in self.notes), said])
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -149,20 +157,45 @@ def run(
         raise UserError(f"--only: expected one of {known}, got {', '.join(unknown)}")
     root, config = film_workspace.load_settings(data_dir, ())
     spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
-    if not spaces:
-        raise film_workspace.no_such_film(film, config)
     if film:
+        if not spaces:
+            raise film_workspace.no_such_film(film, config)
         film_workspace.check_one(film, spaces)
     entries: list[CleanEntry] = []
+    notes: tuple[str, ...] = ()
     for space in spaces:
         with ExitStack() as held:
             if is_removed:
                 held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
             workspace.fetch(space, list(_parts(kinds)))
             entries += [free(space, kind, is_removed=is_removed) for kind in kinds]
+    if "object" in kinds:
+        ids = [space.film_id for space in spaces] if film else None
+        data = workspace.data_folder(root, config.project.data_dir)
+        found = remote_workspace.sweep(data, ids, is_removed=is_removed)
+        entries += _object_entries(found)
+        notes = found.notes
+    if not spaces and not entries:
+        raise film_workspace.no_such_film(film, config)
     return CleanReport(
-        entries=tuple(one for one in entries if one.num_files), is_removed=is_removed
+        entries=tuple(one for one in entries if one.num_files), is_removed=is_removed, notes=notes
     )
+
+
+def _object_entries(found: UnnamedObjects) -> list[CleanEntry]:
+    """Objects on a server that may go, and those that may be on their way there."""
+    why = "stay until they are a day old, as a machine may be sending them"
+    return [
+        CleanEntry(
+            film_id=LIBRARY.get(film_id, film_id),
+            kind="object",
+            num_files=number,
+            num_bytes=num_bytes,
+            note=note and f"{number} of {to_size(num_bytes)} {note}",
+        )
+        for sizes, note in ((found.sizes, ""), (found.young, why))
+        for film_id, number, num_bytes in sizes
+    ]
 
 
 def run_expired(
@@ -181,6 +214,8 @@ def run_expired(
         As `run`.
     """
     root, config = film_workspace.load_settings(data_dir, ())
+    data = workspace.data_folder(root, config.project.data_dir)
+    notes = remote_workspace.finish(data) if is_removed else []  # of a killed one
     spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
         raise film_workspace.no_such_film(film, config)
@@ -191,10 +226,18 @@ def run_expired(
             if is_removed:
                 held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
             workspace.fetch(space)
-            entries += _expire(space, own, is_removed=is_removed)
-        if any(one.kind == "film" for one in entries if one.film_id == space.film_id):
+            found = _expire(space, own, is_removed=is_removed)
+            has_expired = any(one.kind == "film" for one in found)
+            if is_removed and has_expired:
+                remote_workspace.remove(space)
+        entries += found
+        if is_removed and has_expired:
             atomic.remove_folder(space.root)
-    return CleanReport(entries=tuple(entries), is_removed=is_removed)
+        elif is_removed and found:
+            notes += remote_workspace.purge(space.root)
+    return CleanReport(
+        entries=tuple(entries), is_removed=is_removed, notes=tuple(dict.fromkeys(notes))
+    )
 
 
 def _expire(space: Workspace, config: Config, *, is_removed: bool) -> list[CleanEntry]:

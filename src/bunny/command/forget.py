@@ -5,7 +5,8 @@ that name the person, training pictures, clips and pairs of them, adapters train
 those drew. What lies elsewhere is listed, and so is what shows others too, unless that is to go as
 well (`forget_others`). The film itself stays as it is, with the pictures that were taken of it;
 where the person is in it is put down without a name (`character.forgotten`), so that later runs do
-not look there. Somebody whom no detector found is forgotten by a place that is named by hand.
+not look there. Somebody whom no detector found is forgotten by a place that is named by hand. Of a
+data folder on S3 what films had earlier is deleted too (`remote_workspace.purge`).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ import polars as pl
 from bunny.character import forgotten, reference
 from bunny.command import clean, film_workspace, forget_others, forget_people, joint_set
 from bunny.command.forget_others import HandBox
-from bunny.core import atomic, jsonl, reference_folder, workspace
+from bunny.core import atomic, jsonl, reference_folder, remote_workspace, workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import addition, approval, image_folder
@@ -33,6 +34,7 @@ from bunny.library.timeline import export_record
 from bunny.review import erase_event, event_log
 from bunny.review.anchor import AssetIndex
 from bunny.review.learn import version
+from bunny.series import people_library
 from bunny.table import schema, store
 
 VIEWS = ("leftover", "view", "report", "log")  # kinds of `bunny clean` that show anybody
@@ -66,6 +68,7 @@ class ForgetReport:
 
     films: tuple[FilmForgetting, ...]
     is_removed: bool
+    left: tuple[str, ...] = ()  # what stays on a server and why
 
     def to_json(self) -> str:
         """One JSON object."""
@@ -78,6 +81,7 @@ class ForgetReport:
             counts = ", ".join(f"{number} {kind}" for kind, number in film.counts.items())
             lines.append(f"{film.film_id}: {counts or 'nothing'}")
             lines += [f"  stays: {one}" for one in film.left]
+        lines += [f"stays: {one}" for one in self.left]
         lines.append(ELSEWHERE)
         if self.is_removed:
             lines.append("removed; `bunny run` brings the films' other tables up to date")
@@ -134,8 +138,15 @@ def run(
         of_film = spaces[0].film_id
         spaces += joint_set.drawn_from(root, config.project.data_dir, of_film)
     joint, spaces = forget_people.part_joint_sets(spaces, name)
+    left: list[str] = []
+
+    def purge(folder: Path) -> None:
+        left.extend(remote_workspace.purge(folder) if is_removed else ())
+
     with ExitStack() as held:
         for space in (*spaces, *joint) if is_removed else ():
+            if space not in joint:  # after its lock, also where an earlier call was killed
+                held.callback(purge, space.root)
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
         for space in spaces:
             workspace.fetch(space)
@@ -144,6 +155,7 @@ def run(
         found = [one for one in every if one.is_known()]
         people = forget_people.find(data, name) if name else {}
         if not found and not joint and (film or not people):
+            held.callback(purge, data / people_library.FOLDER)
             raise _nobody(name, spaces)
         who = by or film_workspace.login_name("somebody")
         quality = config.extraction.quality
@@ -151,6 +163,8 @@ def run(
         for space in joint:
             films.append(FilmForgetting(film_id=space.film_id, counts={"joint sets": 1}))
             forget_people.empty_joint_set(space, is_removed=is_removed)
+            if is_removed:
+                remote_workspace.remove(space)
     for space in joint if is_removed else ():
         atomic.remove_folder(space.root)  # its lock lay in it
     if is_removed:
@@ -161,9 +175,10 @@ def run(
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:
             forget_people.remove(data, name)
+            purge(data / people_library.FOLDER)
     if is_removed:
         atomic.remove_folder(data / "output" / f".{film_library.FOLDER}")
-    return ForgetReport(films=tuple(films), is_removed=is_removed)
+    return ForgetReport(films=tuple(films), is_removed=is_removed, left=tuple(dict.fromkeys(left)))
 
 
 class _Film:

@@ -7,23 +7,27 @@ import hashlib
 import logging
 import threading
 from collections.abc import Collection, Iterator, Mapping
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import BunnyError
+from bunny.core.remote_workspace import UnnamedObjects
 from bunny.core.workspace import Workspace
 
 if TYPE_CHECKING:
+    from bunny.remote.film_index import Index
     from bunny.remote.film_sync import FilmSync
     from bunny.remote.lease import Lease
-    from bunny.remote.object_store import ObjectStore
+    from bunny.remote.object_store import Entry, ObjectStore
 
 logger = logging.getLogger(__name__)
 
 CACHE = "data/cache"  # of the project: one folder for each address
+BAR_AFTER_S = 2.0
 SEND_S = 10.0  # between looks for what people said in a film that stays open, as on the board
 
 
@@ -38,14 +42,15 @@ class S3Folders:
         self._store: dict[Path, ObjectStore] = {}  # by folder of the working copy
         self._sync: dict[Path, FilmSync] = {}  # by folder of the film
         self._held: dict[Path, Lease] = {}
+        self._removed: set[Path] = set()  # films that go when their lease is given back
         self._used: set[Path] = set()  # films of which something was fetched or sent
         self._cache_gib, self._lease_s = 0.0, 0.0
         self._busy, self._ended = threading.RLock(), threading.Event()
         self._sender = threading.Thread(target=self._send_words, daemon=True)
 
     def open(self, root: Path, address: str) -> Path:
-        """See `workspace.RemoteFolders`."""
-        from bunny.remote import manifest
+        """See `remote_workspace.RemoteFolders`."""
+        from bunny.remote import film_index
         from bunny.remote.object_store import ObjectStore
 
         store_name = address.removeprefix("s3://").strip("/").replace("/", "-")[:40]
@@ -56,27 +61,81 @@ class S3Folders:
         store = ObjectStore(address)
         settings = configuration.load(root, []).project
         self._cache_gib, self._lease_s = settings.cache_gib, settings.lease_seconds
-        films, _ = manifest.read_index(store)
+        index, _ = film_index.read(store)
         place.mkdir(parents=True, exist_ok=True)
         with self._busy:
             self._store[place] = store
-            for film_id, generation in films.items():
-                sync = self._of(place / "output" / film_id)
-                if sync is not None and sync.generation() != generation:
-                    sync.pull(())
+            try:
+                self._pull_films(place, index.films)
+            except BaseException:
+                del self._store[place]
+                raise
+            self._leave_removed(place, index)
         if not self._sender.is_alive():
             self._sender.start()
         return place
 
+    def _pull_films(self, place: Path, films: Mapping[str, int]) -> None:
+        """Bring tables and records of films that changed here, all films side by side."""
+        from tqdm.auto import tqdm
+
+        from bunny.remote.film_sync import RemovedError
+        from bunny.remote.object_store import THREADS
+
+        syncs = {film_id: self._of(place / "output" / film_id) for film_id in films}
+        changed = [one for one in syncs.values() if one.generation() != films[one.film_id]]
+        if not changed:
+            return
+
+        def pull(sync: FilmSync) -> None:
+            with suppress(RemovedError):  # it is being deleted this moment
+                sync.pull((), requests)
+
+        with (
+            ThreadPoolExecutor(THREADS, "request") as requests,  # of all films together
+            ThreadPoolExecutor(THREADS, "film") as pool,
+            tqdm(
+                total=len(changed), desc="films", unit="film", delay=BAR_AFTER_S, leave=False
+            ) as bar,
+        ):
+            futures = [pool.submit(pull, one) for one in changed]
+            try:
+                for done in as_completed(futures):
+                    done.result()
+                    bar.update()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _leave_removed(self, place: Path, index: Index) -> None:
+        """Remove working copies of films that were deleted there."""
+        from bunny.remote import file_kind, film_index
+
+        for base in sorted(place.glob(f"output/*/{file_kind.BASE}")):
+            film = base.parent
+            if film.name in index.films or film_index.hash_id(film.name) not in index.removed:
+                continue
+            sync = self._of(film)
+            with self._alone(film) as is_free:
+                pass
+            if is_free and sync.generation():
+                if sync.leave():
+                    logger.warning(
+                        "%s was deleted from the data folder; what was never sent stays in %s",
+                        film.name,
+                        film,
+                    )
+                del self._sync[film]
+
     @contextmanager
     def hold(self, space: Workspace, wait_s: float) -> Iterator[None]:
-        """See `workspace.RemoteFolders`."""
-        from bunny.remote import lease
+        """See `remote_workspace.RemoteFolders`."""
+        from bunny.remote import lease, sweep
 
-        sync = self._of(space.root)
+        sync = self._find(space.root)
         if sync is None:
             yield
             return
+        is_removed = False
         store = self._store[space.root.parents[1]]
         with lease.hold(store, space.film_id, wait_s, self._lease_s) as own:
             with self._busy:
@@ -88,14 +147,76 @@ class S3Folders:
             finally:
                 with self._busy:
                     del self._held[space.root]
-                    if not own.is_lost:
+                    is_removed = space.root in self._removed
+                    if not own.is_lost and is_removed:
+                        self._finish_removal(space, own)
+                    elif not own.is_lost:
                         sync.push(own.check)
             own.check()
+        if is_removed:
+            sweep.free_lease(store, space.film_id)
+
+    def remove(self, space: Workspace) -> None:
+        """See `remote_workspace.RemoteFolders`."""
+        if self._find(space.root) is not None:
+            self._removed.add(space.root)
+
+    def _finish_removal(self, space: Workspace, own: Lease) -> None:
+        """Delete a film on the server, and forget that there is a copy of it here."""
+        from bunny.remote import sweep
+
+        store = self._store[space.root.parents[1]]
+        sweep.mark_removed(store, space.film_id, own.check)
+        for note in sweep.finish_removal(store, space.film_id):
+            logger.warning("%s: %s", space.film_id, note)
+        self._removed.discard(space.root)
+        del self._sync[space.root]
+
+    def purge(self, folder: Path) -> list[str]:
+        """See `remote_workspace.RemoteFolders`."""
+        from bunny.remote import manifest, sweep
+
+        if folder.parent in self._store:
+            return sweep.purge(self._store[folder.parent], manifest.LIBRARY)
+        store = self._store.get(folder.parents[1])
+        return [] if store is None else sweep.purge(store, folder.name)
+
+    def finish(self, data: Path) -> list[str]:
+        """See `remote_workspace.RemoteFolders`."""
+        from bunny.remote import film_index, sweep
+
+        store = self._store.get(data)
+        if store is None:
+            return []
+        notes = sweep.finish_removals(store, self._lease_s)
+        with self._busy:
+            self._leave_removed(data, film_index.read(store)[0])
+        return notes
+
+    def sweep(
+        self, data: Path, film_ids: Collection[str] | None, *, is_removed: bool
+    ) -> UnnamedObjects:
+        """See `remote_workspace.RemoteFolders`."""
+        from bunny.remote import sweep
+
+        store = self._store.get(data)
+        if store is None:
+            return UnnamedObjects()
+        notes = self.finish(data) if is_removed else []
+        found = [sweep.find(store, one) for one in ([None] if film_ids is None else film_ids)]
+        for one in found if is_removed else ():
+            notes += sweep.delete(store, one)
+        unnamed = [one for each in found for one in each.unnamed]
+        return UnnamedObjects(
+            sizes=tuple(_size_of(one.film_id, one.entries) for one in unnamed if one.entries),
+            young=tuple(_size_of(one.film_id, one.young) for one in unnamed if one.young),
+            notes=tuple(dict.fromkeys(notes)),
+        )
 
     def fetch(self, space: Workspace, parts: Collection[str]) -> None:
-        """See `workspace.RemoteFolders`."""
+        """See `remote_workspace.RemoteFolders`."""
         with self._busy:
-            sync = self._of(space.root)
+            sync = self._find(space.root)
             if sync is None:
                 return
             self._used.add(space.root)
@@ -105,15 +226,15 @@ class S3Folders:
                 sync.pull(parts)
 
     def away(self, space: Workspace) -> Collection[str]:
-        """See `workspace.RemoteFolders`."""
+        """See `remote_workspace.RemoteFolders`."""
         with self._busy:
-            sync = self._of(space.root)
+            sync = self._find(space.root)
             return () if sync is None else sync.away()
 
     def publish(self, space: Workspace, kept: Collection[str]) -> None:
-        """See `workspace.RemoteFolders`."""
+        """See `remote_workspace.RemoteFolders`."""
         with self._busy:
-            sync = self._of(space.root)
+            sync = self._find(space.root)
             if sync is None:
                 return
             own = self._held.get(space.root)
@@ -121,7 +242,7 @@ class S3Folders:
             self._make_room({space.root: kept})
 
     def fetch_library(self, folder: Path) -> None:
-        """See `workspace.RemoteFolders`."""
+        """See `remote_workspace.RemoteFolders`."""
         with self._busy:
             sync = self._of_library(folder)
             if sync is None or folder in self._held:
@@ -133,7 +254,7 @@ class S3Folders:
 
     @contextmanager
     def hold_library(self, folder: Path, wait_s: float) -> Iterator[None]:
-        """See `workspace.RemoteFolders`; what fails, or is killed, changes nothing there."""
+        """See `remote_workspace.RemoteFolders`; what fails, or is killed, changes nothing there."""
         from bunny.remote import lease, manifest
 
         sync = self._of_library(folder)
@@ -154,11 +275,16 @@ class S3Folders:
 
     def close(self) -> None:
         """Send what people said in films that nobody ran, and keep no more here than is allowed."""
+        from bunny.remote.film_sync import RemovedError
+
         self._ended.set()
         with self._busy:
-            for sync in self._sync.values():
-                if sync.has_new_words():
-                    sync.push(has_removals=False)
+            for film, sync in self._sync.items():
+                try:
+                    if sync.has_new_words():
+                        sync.push(has_removals=False)
+                except RemovedError as error:
+                    logger.warning("%s; what was said of it stays in %s", error, film)
             if self._used:
                 self._make_room()
 
@@ -173,20 +299,22 @@ class S3Folders:
                 except (BunnyError, OSError) as error:  # all is here still, for the next look
                     logger.warning("corrections could not be sent yet: %s", error)
 
-    def _of(self, film: Path) -> FilmSync | None:
-        """What keeps a film's folder and its manifest alike; None of a local film."""
+    def _find(self, film: Path) -> FilmSync | None:
+        """As `_of`; None of a local film."""
+        return self._of(film) if film.parents[1] in self._store else None
+
+    def _of(self, film: Path) -> FilmSync:
+        """What keeps a film's folder and its manifest alike."""
         from bunny.remote.film_sync import FilmSync
 
         place = film.parents[1]
-        if place not in self._store:
-            return None
         if film not in self._sync:
             places = {"film": film, "checkpoint": place / "checkpoint" / film.name}
             self._sync[film] = FilmSync(self._store[place], film.name, places)
         return self._sync[film]
 
     def _of_library(self, folder: Path) -> FilmSync | None:
-        """As `_of`, of the library of a data folder."""
+        """As `_find`, of the library of a data folder."""
         from bunny.remote import manifest
         from bunny.remote.film_sync import FilmSync
 
@@ -227,6 +355,10 @@ class S3Folders:
                 yield True
         except Timeout:
             yield False
+
+
+def _size_of(film_id: str, entries: Collection[Entry]) -> tuple[str, int, int]:
+    return film_id, len(entries), sum(one.size for one in entries)
 
 
 def _age(film: Path) -> float:

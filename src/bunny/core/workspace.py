@@ -22,50 +22,16 @@ import re
 import socket
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
 
 from bunny.core import atomic, file_hash, film_file, input_path, reference_folder
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
+from bunny.core.remote_workspace import OPENED, RemoteFolders
 
-
-class RemoteFolders(Protocol):
-    """Data folders that lie elsewhere, with a working copy here; see `bunny.remote`."""
-
-    def open(self, root: Path, address: str) -> Path:
-        """Folder of the working copy, brought up to date."""
-        ...
-
-    def hold(self, space: "Workspace", wait_s: float) -> AbstractContextManager[object]:
-        """Let this machine alone write a film; what it wrote is sent in the end."""
-        ...
-
-    def fetch(self, space: "Workspace", parts: Collection[str]) -> None:
-        """Bring parts of a film here."""
-        ...
-
-    def away(self, space: "Workspace") -> Collection[str]:
-        """Files of a film that were left there."""
-        ...
-
-    def publish(self, space: "Workspace", kept: Collection[str]) -> None:
-        """Send what a film has now; only these parts need to stay here."""
-        ...
-
-    def fetch_library(self, folder: Path) -> None:
-        """Bring the library of a data folder up to date."""
-        ...
-
-    def hold_library(self, folder: Path, wait_s: float) -> AbstractContextManager[object]:
-        """Let this machine alone write a library; what it wrote is sent in the end."""
-        ...
-
-
-_remote: list[RemoteFolders] = []  # one at most, by the command line
 _offered: list[Callable[[], RemoteFolders]] = []  # makes it where no command line did
 
 ALL = ("*",)  # files of a film, see `fetch`
@@ -285,7 +251,7 @@ def lock(space: Workspace, wait_s: float = 0.0):
         }
         atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
         with ExitStack() as elsewhere:
-            for one in _remote:
+            for one in OPENED:
                 elsewhere.enter_context(one.hold(space, wait_s))
             yield
     finally:
@@ -294,7 +260,7 @@ def lock(space: Workspace, wait_s: float = 0.0):
 
 def set_remote(remote: RemoteFolders | None) -> None:
     """Say what opens data folders that are addresses; None: nothing does."""
-    _remote[:] = [] if remote is None else [remote]
+    OPENED[:] = [] if remote is None else [remote]
 
 
 def offer_remote(make: Callable[[], RemoteFolders]) -> None:
@@ -312,7 +278,7 @@ def fetch(space: Workspace, parts: Collection[str] = ALL) -> None:
         Which of pictures, clips, shards and weights, as paths relative to the film's folder, or
         below `checkpoint/`, with `*` for any text ("frame/*"). Tables and records always come.
     """
-    for one in _remote:
+    for one in OPENED:
         one.fetch(space, parts)
 
 
@@ -335,7 +301,7 @@ def has_files(space: Workspace, files: Iterable[str]) -> bool:
             else space.root / name
         ).is_file()
     }
-    return not gone or any(gone.issubset(one.away(space)) for one in _remote)
+    return not gone or any(gone.issubset(one.away(space)) for one in OPENED)
 
 
 def publish(space: Workspace, kept: Collection[str] = ALL) -> None:
@@ -347,13 +313,13 @@ def publish(space: Workspace, kept: Collection[str] = ALL) -> None:
     kept : collection of str
         Parts that are needed next, as for `fetch`; others may be removed here to make room.
     """
-    for one in _remote:
+    for one in OPENED:
         one.publish(space, kept)
 
 
 def fetch_library(folder: Path) -> Path:
     """Bring the library of all films up to date, where its data folder lies elsewhere; gives it."""
-    for one in _remote:
+    for one in OPENED:
         one.fetch_library(folder)
     return folder
 
@@ -384,7 +350,7 @@ def lock_library(folder: Path) -> Iterator[None]:
         ) from error
     try:
         with ExitStack() as elsewhere:
-            for one in _remote:
+            for one in OPENED:
                 elsewhere.enter_context(one.hold_library(folder, LIBRARY_WAIT_S))
             yield
     finally:
@@ -440,14 +406,14 @@ def data_folder(root: Path, data_dir: str) -> Path:
             raise UserError(
                 f"project.data_dir: expected a local folder or s3://bucket/prefix, got {data_dir}"
             )
-        if not _remote and _offered:
+        if not OPENED and _offered:
             set_remote(_offered[0]())
-        if not _remote:
+        if not OPENED:
             raise UserError(
                 f"project.data_dir: expected a local folder here, got {data_dir}; only the "
                 "command `bunny` and notebooks open addresses"
             )
-        return _remote[0].open(root, data_dir)
+        return OPENED[0].open(root, data_dir)
     return (root / Path(data_dir).expanduser()).resolve()
 
 

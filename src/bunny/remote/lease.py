@@ -28,6 +28,10 @@ WORKSPACE = {False: "this film's workspace", True: "the library of all films"}
 POLL_S = 0.5
 
 
+class HeldError(UserError):
+    """Another machine holds the lease."""
+
+
 class Lease:
     """A lease that this process holds."""
 
@@ -113,7 +117,7 @@ def hold(
 
     Raises
     ------
-    UserError
+    HeldError
         If another machine holds it for longer; says which, and since when.
     """
     key = manifest.lock_key(film_id)
@@ -129,7 +133,7 @@ def hold(
             except ChangedError:
                 continue
         if time.monotonic() >= until:
-            raise UserError(
+            raise HeldError(
                 f"{film_id}: process {holder['process']} on {holder['machine']} (since "
                 f"{holder['since']}) is writing to {WORKSPACE[film_id == manifest.LIBRARY]}; wait "
                 "for it to finish (pipeline.lock_wait_seconds) or stop it"
@@ -141,6 +145,11 @@ def hold(
         yield own
     finally:
         own.free()
+
+
+def is_free(data: bytes, where: str) -> bool:
+    """Whether nobody holds the lease that these bytes are."""
+    return _read_holder(data, where)["until"] <= time.time()
 
 
 def _read_holder(data: bytes, where: str) -> dict[str, Any]:

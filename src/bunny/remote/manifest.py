@@ -1,13 +1,15 @@
 """What a film's workspace on object storage is: one manifest that names every file by its hash.
 
-    <prefix>/object/<sha256>             files, whole and never changed
-            /film/<film_id>/manifest.json  which of them are the film now
-            /film/<film_id>/lock.json      who writes in it, until when
+    <prefix>/film/<film_id>/manifest.json  which objects are the film now
+                           /object/<sha256>-<upload>  files, whole and never changed
+                           /lock.json      who writes in it, until when
             /library/…                     the same of the library of all films
-            /index.json                    which films there are
+            /object/<sha256>               files of manifests of version 1
+            /index.json                    which films there are, see `film_index`
 
 A manifest is replaced on the condition that it is still the one that was read, so a reader finds
-the state before or the state after; objects that no manifest names are no part of anything.
+the state before or the state after; objects that no manifest names are no part of anything, and
+`sweep` deletes them.
 """
 
 from __future__ import annotations
@@ -21,11 +23,13 @@ from typing import Any
 from bunny.core.error import UserError
 from bunny.remote.object_store import ObjectStore
 
-VERSION = 1
-INDEX = "index.json"
+VERSION = 2
+READ = (1, 2)  # in version 1 objects were named by their hash alone
 LIBRARY = "library"  # no film's id, which ends in a hash
 TOPS = ("film", "checkpoint")  # first parts of names
 SHA256 = re.compile(r"[0-9a-f]{64}")
+UPLOAD = re.compile(r"[0-9a-f]{16}")
+OBJECT = re.compile(r"(film/([^/]+)/|library/|)object/[0-9a-f]{64}(-[0-9a-f]{16})?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,11 +41,22 @@ class Manifest:
     by: str = ""  # machine that wrote it
     at: str = ""  # ISO 8601, UTC
     files: Mapping[str, str] = field(default_factory=dict)  # SHA-256
+    uploads: Mapping[str, str] = field(default_factory=dict)  # by SHA-256; none: of version 1
+    dropped: tuple[str, ...] = ()  # keys that earlier ones named, not deleted yet
+    is_removed: bool = False  # the film is being deleted, see `sweep.finish_removal`
 
     def to_bytes(self) -> bytes:
         """As it is stored; the same manifest gives the same bytes."""
-        values = {"version": VERSION, **vars(self), "files": dict(sorted(self.files.items()))}
+        values = {"version": VERSION, **vars(self), "files": dict(self.files)}
         return json.dumps(values, indent=1, sort_keys=True).encode()
+
+    def key(self, sha256: str) -> str:
+        """Key of a file of this content."""
+        return object_key(self.film_id, sha256, self.uploads.get(sha256, ""))
+
+    def keys(self) -> set[str]:
+        """Keys of all its files."""
+        return {self.key(sha256) for sha256 in self.files.values()}
 
 
 def manifest_key(film_id: str) -> str:
@@ -58,9 +73,22 @@ def _home(film_id: str) -> str:
     return LIBRARY if film_id == LIBRARY else f"film/{film_id}"
 
 
-def object_key(sha256: str) -> str:
-    """Key of a file of this content."""
-    return f"object/{sha256}"
+def object_prefix(film_id: str) -> str:
+    """What the keys of a film's objects begin with."""
+    return f"{_home(film_id)}/object/"
+
+
+def object_key(film_id: str, sha256: str, upload: str) -> str:
+    """Key of an upload of a file of this content; without one as in version 1."""
+    return f"{object_prefix(film_id)}{sha256}-{upload}" if upload else f"object/{sha256}"
+
+
+def film_of(key: str) -> str | None:
+    """Which film's an object is, `LIBRARY` of the library; empty: any film's; None: no object."""
+    found = OBJECT.fullmatch(key)
+    if found is None:
+        return None
+    return found[2] or found[1].rstrip("/")
 
 
 def read(store: ObjectStore, film_id: str) -> tuple[Manifest, str | None]:
@@ -82,7 +110,7 @@ def from_bytes(data: bytes, where: str) -> Manifest:
     try:
         values: dict[str, Any] = json.loads(data)
         version = values.pop("version")
-        if version == VERSION:
+        if version in READ:
             return from_values(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
@@ -90,7 +118,8 @@ def from_bytes(data: bytes, where: str) -> Manifest:
             "of that object"
         ) from error
     raise UserError(
-        f"{where}: expected a manifest of version {VERSION}, found {version!r}; update bunny"
+        f"{where}: expected a manifest of version {VERSION} or older, found {version!r}; "
+        "update bunny"
     )
 
 
@@ -102,7 +131,7 @@ def from_values(values: Mapping[str, Any]) -> Manifest:
     TypeError, ValueError
         If they are not of the types that the fields have, or name no files of a film.
     """
-    found = Manifest(**values)
+    found = Manifest(**{**values, "dropped": tuple(values.get("dropped", ()))})
     if not all(isinstance(text, str) for text in (found.film_id, found.by, found.at)):
         raise TypeError("expected text")
     if not isinstance(found.generation, int) or not isinstance(found.files, dict):
@@ -110,23 +139,10 @@ def from_values(values: Mapping[str, Any]) -> Manifest:
     for name, sha256 in found.files.items():
         if name.partition("/")[0] not in TOPS or not SHA256.fullmatch(sha256):
             raise ValueError(f"{name}: expected a file of the film and its SHA-256")
+    for sha256, upload in found.uploads.items():
+        if not SHA256.fullmatch(sha256) or not UPLOAD.fullmatch(upload):
+            raise ValueError(f"{sha256}: expected a SHA-256 and its upload, got {upload}")
+    for key in found.dropped:
+        if film_of(key) not in ("", found.film_id):
+            raise ValueError(f"{key}: expected an object of the film")
     return found
-
-
-def read_index(store: ObjectStore) -> tuple[dict[str, int], str | None]:
-    """Generation of each film, and the ETag of the index."""
-    found = store.get(INDEX)
-    if found is None:
-        return {}, None
-    try:
-        return {str(k): int(v) for k, v in json.loads(found[0])["films"].items()}, found[1]
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise UserError(
-            f"{store.address}/{INDEX}: expected the list of films, could not read it; restore an "
-            "earlier version of that object"
-        ) from error
-
-
-def index_bytes(films: Mapping[str, int]) -> bytes:
-    """The index as it is stored."""
-    return json.dumps({"films": dict(sorted(films.items()))}, indent=1).encode()
