@@ -85,15 +85,15 @@ def test_film() -> str:
 
 def _write_remote(folder: Path) -> None:
     """What a film on object storage has beside its files."""
-    from bunny.remote import manifest
-    from bunny.remote.film_sync import BASE
+    from bunny.remote import film_index, manifest
+    from bunny.remote.file_kind import BASE
 
     folder.mkdir()
     known = manifest.Manifest(
         film_id=FILM, generation=3, files={"film/table/shot.parquet": "0" * 64}
     )
     (folder / "manifest.json").write_bytes(known.to_bytes())
-    (folder / "index.json").write_bytes(manifest.index_bytes({FILM: 3}))
+    (folder / "index.json").write_bytes(film_index.Index(films={FILM: 3}).to_bytes())
     base = {**vars(known), "files": dict(known.files)}
     noted = {"film/table/shot.parquet": {"sha256": "0" * 64, "size": 3, "mtime_ns": 4}}
     (folder / BASE).write_text(
@@ -145,12 +145,12 @@ class _Store:
 
 def _read_remote(folder: Path) -> None:
     """As opening a film on object storage does, until files are fetched."""
-    from bunny.remote import film_sync, lease, manifest
+    from bunny.remote import film_index, film_sync, lease, manifest
 
     store, places = _Store(folder), {"film": folder, "checkpoint": folder / "checkpoint"}
     film_sync.FilmSync(store, FILM, places)
     manifest.read(store, FILM)
-    manifest.read_index(store)
+    film_index.read(store)
     with lease.hold(store, FILM, 0.0):
         pass
 

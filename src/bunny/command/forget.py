@@ -170,7 +170,8 @@ def run(
     if is_removed:
         ids = frozenset[str]().union(*(one.who.ids for one in found))
         every = workspace.find(root, config.project.data_dir)
-        forget_people.remove_rejections(data, every, ids)
+        for folder in forget_people.remove_rejections(data, every, ids):
+            purge(folder)
     if name and people and not film:
         films.append(FilmForgetting(film_id="the library of all films", counts=people))
         if is_removed:

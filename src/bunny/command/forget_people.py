@@ -64,7 +64,7 @@ def remove(data: Path, name: str) -> None:
         )
 
 
-def remove_rejections(data: Path, spaces: Sequence[Workspace], ids: Collection[str]) -> None:
+def remove_rejections(data: Path, spaces: Sequence[Workspace], ids: Collection[str]) -> list[Path]:
     """Remove the vectors of a person's faces and figures that were rejected from other people.
 
     Parameters
@@ -75,22 +75,31 @@ def remove_rejections(data: Path, spaces: Sequence[Workspace], ids: Collection[s
         All films; each may have copies, in table `rejected_elsewhere`.
     ids : collection of str
         The person's items and tracks in all films.
+
+    Returns
+    -------
+    list of Path
+        Folders of films and of the library that had some.
     """
+    changed: list[Path] = []
     is_gone = pl.col("asset_id").is_in(list(ids))
     for space in spaces:
         table = store.read_or_empty(space.table, rejection.TABLE)
         if table.filter(is_gone).height:
             with workspace.lock(space):
                 store.write(space.table, rejection.TABLE, table.filter(~is_gone))
+            changed.append(space.root)
     folder = data / people_library.FOLDER
     if not folder.is_dir():
-        return
+        return changed
     with workspace.lock_library(folder):
         library = people_library.read(folder)
         if library.rejection.filter(is_gone).height:
             library = replace(library, rejection=library.rejection.filter(~is_gone))
             people_library.erase_unused(library)
             people_library.write(library)
+            changed.append(folder)
+    return changed
 
 
 def part_joint_sets(
