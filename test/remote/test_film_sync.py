@@ -81,6 +81,21 @@ def test_what_one_machine_sent_another_has(machine, s3):
     assert here.push().generation == 2  # nothing changed
 
 
+def test_what_is_fetched_is_as_old_as_what_was_sent(machine, s3):
+    """So that retention is the same on every machine; two versions have two times all the same."""
+    here, home = machine("one")
+    write(home / "film", table__a=b"one", table__b=b"two")
+    here.push()
+    sent_s = time.time()
+    time.sleep(2.1)
+    there, other = machine("two")
+    there.pull()
+    times = [(other / "film" / "table" / name).stat().st_mtime_ns for name in "ab"]
+    assert all(abs(one / 1e9 - sent_s) < 2 for one in times)
+    assert times[0] != times[1]
+    assert not there.has_new_words() and there.push().generation == 1
+
+
 def test_a_light_copy_that_sends_something_takes_nothing_away(machine, s3):
     here, home = machine("one")
     write(home / "film", frame__1_dot_jpg=b"picture", table__a=b"a")

@@ -3,18 +3,21 @@
 import contextlib
 import hashlib
 import itertools
+import json
 import random
 import threading
 import time
+from dataclasses import replace
 
 import boto3
 import pytest
 
 from bunny.core import s3 as bunny_s3
 from bunny.core.error import BunnyError
-from bunny.remote import film_index, manifest, sweep, upload
+from bunny.remote import file_kind, film_index, manifest, sweep, upload
 from bunny.remote.film_sync import FilmSync
 from bunny.remote.object_store import Entry, ObjectStore
+from bunny.remote.working_copy import Upload
 
 pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 FAULTS = ("500", "slowdown", "cut", "torn", "lost", None, None, None, None, None)
@@ -137,10 +140,31 @@ def test_what_was_sent_too_long_ago_is_sent_again(machine, s3, monkeypatch, prox
     monkeypatch.setattr(sweep, "GRACE_S", -10.0)
     proxy.allows_lists = True
     sweep.purge(ObjectStore(s3), again.film_id)
+    [noted] = json.loads((home / file_kind.BASE).read_text())["uploads"].values()
     hours = itertools.count(time.time() + 13 * 3600)
     monkeypatch.setattr(upload.time, "time", lambda: next(hours))
-    machine("one")[0].push()
+    sent = machine("one")[0].push()
     check_whole(s3)
+    assert noted["upload"] not in sent.uploads.values()
+
+
+def test_which_uploads_may_still_be_named():
+    now, sha256 = time.time(), "0" * 64
+    own = Upload(upload="1" * 16, at=now - 60, generation=4)
+    key = manifest.object_key("a-00000000", sha256, own.upload)
+
+    def is_stale(own, generation=4, dropped=()):
+        there = manifest.Manifest(film_id="a-00000000", generation=generation, dropped=dropped)
+        return upload.is_stale(sha256, own, there)
+
+    assert not is_stale(own)
+    assert not is_stale(own, generation=5)  # another's manifest: ours was never written
+    assert is_stale(own, generation=6)  # ours may have been between
+    assert is_stale(own, generation=3)
+    assert is_stale(own, dropped=(key,))
+    assert not is_stale(replace(own, at=now - 11.9 * 3600))
+    assert is_stale(replace(own, at=now - 12.1 * 3600))
+    assert is_stale(replace(own, at=now + 60))  # the clock was set back
 
 
 def test_content_that_comes_back_has_a_key_of_its_own(machine, s3, proxy):
