@@ -84,10 +84,10 @@ def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, proxy, ma
 
 
 def test_a_server_that_hangs_is_asked_again(s3, proxy, machine, alone, monkeypatch):
-    """Every seventh answer stops in the middle, for longer than somebody waits."""
+    """Every fifth answer stops in the middle, for longer than somebody waits."""
     monkeypatch.setenv("BUNNY_PROJECT__TIMEOUT_SECONDS", "0.5")
     proxy.pause_s = 300.0
-    proxy.plan = lambda number, method, path: "hang" if number % 7 == 0 else None
+    proxy.plan = lambda number, method, path: "hang" if number % 5 == 0 else None
     home, started = machine("one"), time.monotonic()
     done = bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3)
     assert done.returncode == 0, done.stderr
