@@ -63,7 +63,7 @@ def make_sources(folder: Path, run: Callable[[list[str], Path], object]) -> None
     forgotten = {**said, "note": "", "counts": {}, "tracks": []}
     approved = {**said, "character": "bunny", "set_hash": "0" * 64, "num_images": 1}
     for name, line in (("forgotten", forgotten), ("approval", approved)):
-        (space.root / f"{name}.jsonl").write_text(json.dumps(line) + "\n", encoding="utf-8")
+        (space.root / f"{name}.jsonl").write_bytes(json.dumps(line).encode() + b"\n")
     _write_upload(project)
     _write_remote(project / "remote")
 

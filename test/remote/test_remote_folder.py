@@ -91,7 +91,7 @@ def test_a_server_that_hangs_is_asked_again(s3, proxy, machine, alone, monkeypat
     home, started = machine("one"), time.monotonic()
     done = bunny(home, "run", "a.mp4", "--until", "extract", "--data-dir", s3)
     assert done.returncode == 0, done.stderr
-    assert len(proxy.struck) > 3
+    assert len(proxy.struck) >= 2
     assert time.monotonic() - started < proxy.pause_s
     proxy.plan = lambda number, method, path: None
     store = ObjectStore(s3)
