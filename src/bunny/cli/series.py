@@ -98,7 +98,7 @@ def name(
     as_json: AsJson = False,
 ) -> None:
     """Name people once; films that show them get their references."""
-    from bunny.command import library, library_offer
+    from bunny.command import library
 
     if dry_run and run:
         raise UserError("--dry-run and --run cannot be combined; leave one out")
@@ -111,7 +111,9 @@ def name(
         say=None if as_json else typer.echo,
     )
     if sheet is not None:
-        library_offer.write_sheet(done.offers, sheet, data_dir, settings or [])
+        from bunny.command import library_view
+
+        library_view.write_sheet(done.offers, sheet, data_dir, settings or [])
     _finish(done, data_dir, settings, options, as_json)
 
 

@@ -221,8 +221,7 @@ def name_character(
         pictures = (reference_picture.write_figures if is_drawn else reference_picture.write_faces)(
             views, config.detection, name, faces
         )
-        film_of = {key: source[key] for key in ("film", "content_hash")}
-        workspace.write_source(space, film_of, reference_folder.user_folder(source))
+        workspace.update_references(space)
     return NamedCharacter(
         person=person,
         name=name,

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from bunny.command import film_workspace
-from bunny.core import file_hash, workspace
+from bunny.core import file_hash, input_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -217,8 +217,7 @@ def _place(space: Workspace, character: str, form: str) -> Path:
 
 def _check_output(target: Path, source: Path) -> None:
     """Refuse to write over anything but an export of ours."""
-    if target.is_dir():
-        raise UserError(f"{target}: expected an output file, got a folder; give a file name in it")
+    input_path.check_output_file(target)
     if target.exists() and target.resolve() == source.resolve():
         raise UserError(f"{target}: this is the checkpoint itself; give another --output")
     if not target.exists():

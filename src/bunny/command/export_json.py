@@ -3,17 +3,15 @@
 from pathlib import Path
 
 from bunny.command import film_workspace
-from bunny.core.error import UserError
 
 
 def export(film: str | None, data_dir: str | None, output: Path | None) -> str:
     """Write metadata.json of a known film; returns its path as text."""
-    from bunny.core import atomic
+    from bunny.core import atomic, input_path
     from bunny.table import metadata
 
     space, _ = film_workspace.open_film(film, data_dir, parts=())
     path = output or space.root / "metadata.json"
-    if path.is_dir():
-        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")
+    input_path.check_output_file(path)
     atomic.write_bytes(path, metadata.to_json(space.table).encode())
     return str(path)

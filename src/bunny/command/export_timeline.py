@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny.command import film_workspace
-from bunny.core import atomic, film_file
+from bunny.core import atomic, film_file, input_path
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.library.timeline import clip as cuts
@@ -183,8 +183,7 @@ def _output_path(space: Workspace, output: Path | None, form: str, what: str) ->
             name = f"{name[:NAME_MAX]}-{hashlib.sha256(what.encode()).hexdigest()[:8]}"
         return space.root / "export" / "timeline" / f"{name}{SUFFIX[form]}"
     output = output.expanduser()
-    if output.is_dir():
-        raise UserError(f"{output}: expected an output file, got a folder; give a file name in it")
+    input_path.check_output_file(output)
     if not output.parent.is_dir():
         raise UserError(f"{output}: the folder {output.parent} does not exist; create it first")
     return output

@@ -310,9 +310,7 @@ class _Film:
         for kind in VIEWS:
             clean.free(self.space, kind, is_removed=True)
         atomic.remove_folder(root / film_library.FOLDER)
-        source = self.space.source()
-        film = {key: source[key] for key in ("film", "content_hash")}
-        workspace.write_source(self.space, film, reference_folder.user_folder(source))
+        workspace.update_references(self.space)
         yield from self._still_named()
 
     def _remove_files(self) -> None:

@@ -208,15 +208,12 @@ class ReferenceSharing:
 
     def _give(self, space: Workspace, reference_ids: Sequence[str]) -> None:
         """Copy pictures of the library into a film."""
-        source = space.source()
-        user = reference_folder.user_folder(source)
         with workspace.lock(space):
             for reference_id in reference_ids:
                 path = self.library.folder / people_library.REFERENCES / reference_id
                 target = space.root / reference_folder.NAMED / reference_id
                 atomic.write_bytes(target, path.read_bytes())
-            film_of = {key: source[key] for key in ("film", "content_hash")}
-            workspace.write_source(space, film_of, user)
+            workspace.update_references(space)
 
     def tell_rejections(self, films: Iterable[str]) -> None:
         """Write down in films what people said in others is not one of their characters.
@@ -276,12 +273,9 @@ class ReferenceSharing:
         if space is None:
             _remove_pictures(paths)
             return
-        source = space.source()
-        film_of = {key: source[key] for key in ("film", "content_hash")}
-        user = reference_folder.user_folder(source)
         with workspace.lock(space):
             _remove_pictures(paths)
-            workspace.write_source(space, film_of, user)
+            workspace.update_references(space)
 
     def commands(self) -> list[str]:
         """What to type so that the films go by the references and rejections that they have now."""

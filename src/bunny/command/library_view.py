@@ -1,4 +1,4 @@
-"""Tables of notebook 14_series: members of the library with pictures, and a set as planned."""
+"""What people look at of the library: members with pictures, what would be named, a planned set."""
 
 from __future__ import annotations
 
@@ -10,9 +10,11 @@ import polars as pl
 
 from bunny.character import subject
 from bunny.command import characters, film_workspace, library, library_set
+from bunny.command.library_reference import Offer
+from bunny.core import atomic, input_path
 from bunny.core.error import UserError
 from bunny.series import people_library, picture_set
-from bunny.view import tile
+from bunny.view import contact_sheet, tile
 from bunny.view.tile import Tile
 
 COLUMNS = {
@@ -109,3 +111,40 @@ def plan(
         return PlannedSet(rows=picture_set.planned_rows(None, ()), note=str(error))
     rows = picture_set.planned_rows(merged, chosen.crops)
     return PlannedSet(rows=rows, note="; ".join(source.notes))
+
+
+def write_sheet(
+    offers: Sequence[Offer],
+    path: Path,
+    data_dir: str | None = None,
+    overrides: Sequence[str] = (),
+) -> None:
+    """Draw the best picture of each group that would get a name, film by film.
+
+    Parameters
+    ----------
+    offers : sequence of Offer
+    path : Path
+        A PNG file.
+
+    Raises
+    ------
+    UserError
+        If `path` is a folder.
+    """
+    input_path.check_output_file(path)
+    own = [one for one in offers if one.cluster]
+    picture: dict[str, Tile] = {}
+    for film_id in dict.fromkeys(one.film_id for one in own):
+        picture |= best_pictures(film_id, data_dir, overrides)
+    rows: dict[str, list[Tile]] = {}
+    for one in own:
+        found = picture.get(f"{one.film_id}/{one.cluster}")
+        tile = Tile(
+            file=None if found is None else found.file,
+            box=None if found is None else found.box,
+            title=f"{one.cluster}: {one.name}",
+            note=one.describe(),
+        )
+        rows.setdefault(one.film_id, []).append(tile)
+    atomic.write_bytes(path, contact_sheet.to_png(contact_sheet.rows(rows)))

@@ -274,9 +274,7 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
         for stem, suffix, data in checked:
             digest = hashlib.sha256(data).hexdigest()[:8]
             atomic.write_bytes(target / f"{stem}-{digest}{suffix}", data)
-        known = space.source()
-        film = {key: known[key] for key in ("film", "content_hash")}
-        workspace.write_source(space, film, reference_folder.user_folder(known))
+        workspace.update_references(space)
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
     return f"{number} of {name} added; to use them, run `bunny run {space.film_id}`"
 

@@ -201,11 +201,10 @@ def write_html(found: SearchResult, path: Path) -> None:
     UserError
         If `path` is a folder.
     """
-    from bunny.core import atomic
+    from bunny.core import atomic, input_path
     from bunny.view import search_result
 
-    if path.is_dir():
-        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")
+    input_path.check_output_file(path)
     page = search_result.page(found.shots, found.root, found.question, found.notes)
     atomic.write_bytes(path, page.encode())
 

@@ -1,4 +1,4 @@
-"""Paths that people give: films, folders of references; refused in a sentence."""
+"""Paths that people give: films, folders of references, outputs; refused in a sentence."""
 
 import errno
 import os
@@ -82,3 +82,9 @@ def check_references(path: Path | None) -> Path | None:
             "found none; add <name>.jpg or <name>/*.jpg"
         )
     return path.resolve()
+
+
+def check_output_file(path: Path) -> None:
+    """Refuse a folder where a file is to be written."""
+    if path.is_dir():
+        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")

@@ -167,6 +167,19 @@ def write_source(space: Workspace, film: Mapping[str, str], references: Path | N
         atomic.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
 
 
+def update_references(space: Workspace) -> None:
+    """Record a film's references anew, after pictures of people named in it came or went.
+
+    Parameters
+    ----------
+    space : Workspace
+        Locked by the caller.
+    """
+    known = space.source()
+    film = {key: known[key] for key in ("film", "content_hash")}
+    write_source(space, film, reference_folder.user_folder(known))
+
+
 def save_settings(space: Workspace, settings: Sequence[str]) -> None:
     """Let a film be run with these settings from now on, whichever command asks.
 

@@ -148,19 +148,29 @@ def delete(store: ObjectStore, found: Found) -> list[str]:
 
 def _unlist(store: ObjectStore, film_id: str, gone: Collection[str]) -> None:
     """Take keys from what a manifest lists as dropped."""
+
+    def unlist(there: Manifest) -> Manifest | None:
+        left = tuple(key for key in there.dropped if key not in gone)
+        return None if left == there.dropped else replace(there, dropped=left)
+
+    new = _rewrite(store, film_id, unlist)
+    if new is not None and film_id != LIBRARY and not new.is_removed:
+        film_index.note(store, film_id, new.generation)
+
+
+def _rewrite(
+    store: ObjectStore, film_id: str, change: Callable[[Manifest], Manifest | None]
+) -> Manifest | None:
+    """Write a film's manifest anew; None where there is none, or `change` gives none."""
     for _ in range(TRIES):
         there, etag = manifests.read(store, film_id)
-        left = tuple(key for key in there.dropped if key not in gone)
-        if etag is None or left == there.dropped:
-            return
-        new = replace(there, dropped=left, generation=there.generation + 1)
-        try:
+        changed = None if etag is None else change(there)
+        if changed is None:
+            return None
+        new = replace(changed, generation=there.generation + 1)
+        with suppress(ChangedError):
             store.put(manifests.manifest_key(film_id), new.to_bytes(), etag)
-        except ChangedError:
-            continue
-        if film_id != LIBRARY and not new.is_removed:
-            film_index.note(store, film_id, new.generation)
-        return
+            return new
     raise BunnyError(f"{store.address}: {film_id} is written by others all the time; run it again")
 
 
@@ -205,23 +215,15 @@ def mark_removed(store: ObjectStore, film_id: str, check: Callable[[], None]) ->
     check : callable
         Asked before anything is said; raises where this process may not write any more.
     """
-    for _ in range(TRIES):
-        there, etag = manifests.read(store, film_id)
-        if etag is None or there.is_removed:
-            return
+
+    def mark(there: Manifest) -> Manifest | None:
+        if there.is_removed:
+            return None
         check()
-        new = Manifest(
-            film_id=film_id,
-            generation=there.generation + 1,
-            dropped=tuple(sorted({*there.dropped} | there.keys())),
-            is_removed=True,
-        )
-        try:
-            store.put(manifests.manifest_key(film_id), new.to_bytes(), etag)
-        except ChangedError:
-            continue
-        return
-    raise BunnyError(f"{store.address}: {film_id} is written by others all the time; run it again")
+        dropped = tuple(sorted({*there.dropped} | there.keys()))
+        return Manifest(film_id=film_id, dropped=dropped, is_removed=True)
+
+    _rewrite(store, film_id, mark)
 
 
 def finish_removal(store: ObjectStore, film_id: str) -> list[str]:

@@ -15,12 +15,13 @@ import polars as pl
 
 from bunny.character import match
 from bunny.character.drawn import figure_cluster
+from bunny.review import rejected_elsewhere
 from bunny.series import people_library
 from bunny.series.film_member import FilmMembers
 from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 
-TABLE = "rejected_elsewhere"  # of a film
+TABLE = rejected_elsewhere.TABLE  # of a film
 
 
 @dataclass(frozen=True, kw_only=True)
