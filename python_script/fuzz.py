@@ -41,14 +41,27 @@ LONGEST_SENTENCE = 700
 PREFIX = "bunny: "
 WITHOUT_REPORT = "run-without-report"  # stands for a command line
 CONTAINERS = (  # of `odd_film`: each container and codec that the tests make
-    *("one keyframe.mp4", "ten bits.mp4", "interlaced.mpg", "motion jpeg.avi", "with sound.mp4"),
-    *("nom de fichier é 日本 (1) [x].avi", "animated.gif", "two streams.mkv", "live.mkv"),
-    *("cut at 158.webm", "av1.mp4", "variable rate.mp4", "cut off.mp4", "tiny.mp4"),
+    "one keyframe.mp4",
+    "ten bits.mp4",
+    "interlaced.mpg",
+    "motion jpeg.avi",
+    "with sound.mp4",
+    "nom de fichier é 日本 (1) [x].avi",
+    "animated.gif",
+    "two streams.mkv",
+    "live.mkv",
+    "cut at 158.webm",
+    "av1.mp4",
+    "variable rate.mp4",
+    "cut off.mp4",
+    "tiny.mp4",
 )
 # Libraries write these where a user's settings of theirs would lie, or to make a temporary file.
 OWN = tuple(str(Path.home() / place) for place in (".cache", ".config/matplotlib"))
 ALLOWED = (
-    *(*OWN, "/dev/", "/proc/"),
+    *OWN,
+    "/dev/",
+    "/proc/",
     *(f"{tempfile.gettempdir()}/{name}" for name in ("tmp", "torchinductor_")),
 )
 # What `bunny doctor --workspace` and `bunny batch`, which list faults, end with.

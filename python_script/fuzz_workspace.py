@@ -20,17 +20,31 @@ MATERIAL = ROOT / "test" / "material" / "old_workspace"
 FILM = "short-film-97512643"
 # Files of a film by subject, and command lines of which one reads it.
 READ = (
-    *(["status", FILM], ["doctor", FILM, "--workspace"], ["export", "json", FILM]),
-    *(["pack", FILM, "--output", "film.zip"], ["clean", FILM], ["report", FILM]),
-    *(["search", "bunny"], ["where", f"{FILM}@1.5"], ["correct", "list", FILM]),
-    *(["caption", FILM, "--audit"], ["characters", FILM], ["forget", "bunny"]),
-    *(["library", "add"], ["compare", FILM, FILM], ["approve", FILM, "--show"]),
-    *(["gaps", FILM], ["check", FILM], ["export", "timeline", FILM, "--output", "a.edl"]),
+    ["status", FILM],
+    ["doctor", FILM, "--workspace"],
+    ["export", "json", FILM],
+    ["pack", FILM, "--output", "film.zip"],
+    ["clean", FILM],
+    ["report", FILM],
+    ["search", "bunny"],
+    ["where", f"{FILM}@1.5"],
+    ["correct", "list", FILM],
+    ["caption", FILM, "--audit"],
+    ["characters", FILM],
+    ["forget", "bunny"],
+    ["library", "add"],
+    ["compare", FILM, FILM],
+    ["approve", FILM, "--show"],
+    ["gaps", FILM],
+    ["check", FILM],
+    ["export", "timeline", FILM, "--output", "a.edl"],
 )
 CLIP_READ = (
     ["export", "clips", FILM, "--format", "musubi"],
     ["export", "pairs", FILM, "--format", "musubi"],
-    *(["report", FILM], ["doctor", FILM, "--workspace"], ["export", "json", FILM]),
+    ["report", FILM],
+    ["doctor", FILM, "--workspace"],
+    ["export", "json", FILM],
 )
 ADAPTER_READ = (
     *(["export", "adapter", FILM, "--format", kind] for kind in ("diffusers", "kohya", "comfy")),

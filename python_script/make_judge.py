@@ -113,11 +113,12 @@ def _looks(vae, pictures: np.ndarray) -> dict[str, np.ndarray]:
     return {
         "clean": pictures,
         "blurred": np.stack([cv2.GaussianBlur(one, (0, 0), 1.5) for one in pictures]),
-        "64 px": np.stack([cv2.resize(p, (half, half), interpolation=cv2.INTER_AREA)
-                           for p in pictures]),
+        "64 px": np.stack(
+            [cv2.resize(p, (half, half), interpolation=cv2.INTER_AREA) for p in pictures]
+        ),
         "autoencoder": judge_picture.round_trip(vae, pictures, noise_max=0.0),
         "noisy latents": judge_picture.round_trip(vae, pictures, seed=TEST_SEED),
-    }  # fmt: skip
+    }
 
 
 def _nested(table: pl.DataFrame, first: str) -> dict:
@@ -134,9 +135,11 @@ def _likes(judge: demo_judge.ToyJudge, vae) -> dict:
         "species": {"species": CLOVER.species},
         "species, colour": {"species": CLOVER.species, "colour": CLOVER.colour},
         "species, colour, garment": {
-            "species": CLOVER.species, "colour": CLOVER.colour, "garment": CLOVER.wear,
+            "species": CLOVER.species,
+            "colour": CLOVER.colour,
+            "garment": CLOVER.wear,
         },
-    }  # fmt: skip
+    }
     found: dict = {"who": f"{CLOVER.colour} {CLOVER.species}, {CLOVER.wear}", "count": NUM_LIKES}
     for kind, (pictures, _) in judge_score.draw_test_sets(CLOVER, NUM_LIKES, LIKE_SEED).items():
         soft = judge_picture.round_trip(vae, pictures, noise_max=0.0)

@@ -48,9 +48,13 @@ LONGEST_S = 600.0  # for a run, on a busy machine
 NUM_COMMENTS = 12
 # Stages that are off by default, small.
 CLIPS_AND_PAIRS = (
-    *("clip.preset=own", "clip.fps=12", "clip.num_frames=[17,9]"),
-    *("clip.width_px=320", "clip.height_px=192"),
-    *("pair.kinds=[reference,edit,clip]", "pair.min_gap_seconds=0"),
+    "clip.preset=own",
+    "clip.fps=12",
+    "clip.num_frames=[17,9]",
+    "clip.width_px=320",
+    "clip.height_px=192",
+    "pair.kinds=[reference,edit,clip]",
+    "pair.min_gap_seconds=0",
     "pair.max_background_similarity=1",
 )
 # So that a character has two shots of one split to pair, whatever is corrected.

@@ -28,17 +28,35 @@ OWL_PX = 64
 # Files that take long and seldom break, by stem. The first makes the small project; what does not
 # need it comes next, so that a second process has something else to do meanwhile.
 SLOW = (
-    *("test_run", "test_kill_anywhere", "test_bad_machine", "test_finetune_along"),
-    *("test_trainer_apart", "test_lab", "test_board", "test_publish_tables", "test_extract_kill"),
+    "test_run",
+    "test_kill_anywhere",
+    "test_bad_machine",
+    "test_finetune_along",
+    "test_trainer_apart",
+    "test_lab",
+    "test_board",
+    "test_publish_tables",
+    "test_extract_kill",
 )
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (
-    *("contract/", "table/", "stage/", "review/", "library/", "command/"),
+    "contract/",
+    "table/",
+    "stage/",
+    "review/",
+    "library/",
+    "command/",
     *(f"core/test_{name}" for name in ("workspace", "config", "reference", "log", "file_name")),
-    *("dataset/export/", "dataset/test_add", "dataset/test_image_folder", "generation/"),
-    *("training/adapter_file/", "training/test_trainer"),
-    *("training/test_latent_batch", "training/test_training_data"),
-    *("test_windows", "test_portable"),
+    "dataset/export/",
+    "dataset/test_add",
+    "dataset/test_image_folder",
+    "generation/",
+    "training/adapter_file/",
+    "training/test_trainer",
+    "training/test_latent_batch",
+    "training/test_training_data",
+    "test_windows",
+    "test_portable",
 )
 MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
 

@@ -275,9 +275,13 @@ def test_two_runs_and_somebody_who_corrects_at_once(small_project, tmp_path):
 
     def start(*more):
         return subprocess.Popen(
-            [*line, *more], cwd=small_project.folder, text=True, encoding="utf-8",
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-        )  # fmt: skip
+            [*line, *more],
+            cwd=small_project.folder,
+            text=True,
+            encoding="utf-8",
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+        )
 
     first = start()
     while workspace.read_holder(space) is None and first.poll() is None:

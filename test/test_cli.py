@@ -59,22 +59,40 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
     rows = re.findall(r"^(?:╭─ (.+?) ─|│ (\w+) )", out, flags=re.MULTILINE)
     assert [panel or command for panel, command in rows] == [
         "Options",
-        *("Film", "demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
-        *("Characters and training set", "references", "characters", "gaps", "check"),
-        *("Evaluation and generation", "evaluate", "generate"),
-        *(
-            "Library",
-            "review",
-            "approve",
-            "learn",
-            "search",
-            "where",
-            "publish",
-            "correct",
-            "library",
-        ),
-        *("Workspace", "compare", "clean", "forget", "pack", "unpack"),
-        *("Export", "export"),
+        "Film",
+        "demo",
+        "run",
+        "batch",
+        "status",
+        "caption",
+        "report",
+        "lab",
+        "doctor",
+        "Characters and training set",
+        "references",
+        "characters",
+        "gaps",
+        "check",
+        "Evaluation and generation",
+        "evaluate",
+        "generate",
+        "Library",
+        "review",
+        "approve",
+        "learn",
+        "search",
+        "where",
+        "publish",
+        "correct",
+        "library",
+        "Workspace",
+        "compare",
+        "clean",
+        "forget",
+        "pack",
+        "unpack",
+        "Export",
+        "export",
     ]
 
 
@@ -126,8 +144,14 @@ def test_doctor_in_words_groups_its_lines(bunny):
     _, out, _ = bunny("doctor")
     heads = [line for line in out.splitlines() if line and not line.startswith(" ")]
     assert heads == [
-        "machine", "packages", "models", "drawn film", "captions", "credentials", "extras",
-    ]  # fmt: skip
+        "machine",
+        "packages",
+        "models",
+        "drawn film",
+        "captions",
+        "credentials",
+        "extras",
+    ]
 
 
 def test_doctor_says_what_keeps_caption_providers_from_being_asked(bunny, monkeypatch):

@@ -12,8 +12,13 @@ from bunny.core import workspace
 from bunny.table import store
 
 FACE = {
-    "shot_index": 0, "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "frame_id": "a",
-}  # fmt: skip
+    "shot_index": 0,
+    "x0_px": 0.0,
+    "y0_px": 0.0,
+    "x1_px": 9.0,
+    "y1_px": 9.0,
+    "frame_id": "a",
+}
 
 
 @pytest.fixture
@@ -29,9 +34,12 @@ def film(tmp_path):
     path.write_bytes(b"film")
     space = workspace.create(tmp_path, "data", path, None)
     label = FACE | {
-        "subject_id": "f", "subject_type": "face", "character": "anna", "confidence": 0.9,
+        "subject_id": "f",
+        "subject_type": "face",
+        "character": "anna",
+        "confidence": 0.9,
         "source": "reference",
-    }  # fmt: skip
+    }
     store.write(space.table, "label", store.from_rows("label", [label]))
     return space
 

@@ -44,9 +44,20 @@ def film(tmp_path_factory):
 @pytest.mark.parametrize(
     "name",
     [
-        *("🐰🐇.mp4", "\u202evi\u0430.\u202d فيلم.mp4", "con.mp4", "nul", "...", ".mp4", " .mp4"),
-        *("a\nb.mp4", "-x.mp4", "a\x1b[31m.mp4", "$(touch pwned).mp4", "'; DROP TABLE--.mp4"),
-        *("%s%n{0}.mp4", "x" * 251 + ".mp4"),
+        "🐰🐇.mp4",
+        "\u202evi\u0430.\u202d فيلم.mp4",
+        "con.mp4",
+        "nul",
+        "...",
+        ".mp4",
+        " .mp4",
+        "a\nb.mp4",
+        "-x.mp4",
+        "a\x1b[31m.mp4",
+        "$(touch pwned).mp4",
+        "'; DROP TABLE--.mp4",
+        "%s%n{0}.mp4",
+        "x" * 251 + ".mp4",
     ],
 )
 def test_a_film_of_any_name_gets_a_plain_folder(tmp_path, film, name):
@@ -126,8 +137,15 @@ def _run_with(bunny, film, folder: Path):
 @pytest.mark.parametrize(
     "name",
     [
-        *("..png", "con.png", "a:b.png", "x" * 200 + ".png", "\u202ex.png", "a\nb.png"),
-        *(".hidden.png", "...png/x.png", "a\x1b[2J.png"),
+        "..png",
+        "con.png",
+        "a:b.png",
+        "x" * 200 + ".png",
+        "\u202ex.png",
+        "a\nb.png",
+        ".hidden.png",
+        "...png/x.png",
+        "a\x1b[2J.png",
     ],
 )
 def test_a_reference_of_a_hostile_name_is_refused(tmp_path, bunny, film, name):

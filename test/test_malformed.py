@@ -305,9 +305,11 @@ def test_what_is_a_film_gives_whole_tables(tmp_path, material, number):
     _, tables = _check_whole(tmp_path, _path(material, number))
     found = tables["film"].row(0, named=True)
     for column, value in FILM[number].items():
-        assert found[column] == pytest.approx(value) if isinstance(value, float) else (
-            found[column] == value
-        ), column  # fmt: skip
+        assert (
+            found[column] == pytest.approx(value)
+            if isinstance(value, float)
+            else (found[column] == value)
+        ), column
     assert NOTE.get(number, "") in (found["note"] or "")
     firsts = tables["shot"]["first_frame_index"].to_list()
     assert firsts == FIRST_FRAMES.get(number, firsts)

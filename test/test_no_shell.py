@@ -7,12 +7,22 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 SHELLS = {
-    *("os.system", "os.popen", "subprocess.getoutput", "subprocess.getstatusoutput"),
-    *("commands.getoutput", "pty.spawn", "asyncio.create_subprocess_shell"),
+    "os.system",
+    "os.popen",
+    "subprocess.getoutput",
+    "subprocess.getstatusoutput",
+    "commands.getoutput",
+    "pty.spawn",
+    "asyncio.create_subprocess_shell",
 }
 EVALUATION = {
-    *("eval", "exec", "compile", "yaml.load", "marshal.loads"),
-    *("pickle.load", "pickle.loads"),
+    "eval",
+    "exec",
+    "compile",
+    "yaml.load",
+    "marshal.loads",
+    "pickle.load",
+    "pickle.loads",
 }
 # Scripts that make our own toy base, and that break our own code on purpose.
 ALLOWED = {

@@ -41,8 +41,10 @@ MOVES = frozenset(("replace", "rename", "renames", "move"))
 # The module that moves files, the one that forks where it can and says so where not, and those that
 # kill process groups and fork.
 NOT_JUDGED = (
-    *("src/bunny/core/atomic.py", "python_script/mutation/trial.py"),
-    *("python_script/soak_kill.py", "python_script/fuzz.py"),
+    "src/bunny/core/atomic.py",
+    "python_script/mutation/trial.py",
+    "python_script/soak_kill.py",
+    "python_script/fuzz.py",
 )
 
 

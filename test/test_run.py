@@ -17,8 +17,18 @@ from small_project import command, run_arguments
 from bunny import notebook
 
 STAGES = [
-    *("extract", "filter", "detect", "cluster", "review", "caption"),
-    *("dataset", "clip", "pair", "finetune", "evaluate", "generate"),
+    "extract",
+    "filter",
+    "detect",
+    "cluster",
+    "review",
+    "caption",
+    "dataset",
+    "clip",
+    "pair",
+    "finetune",
+    "evaluate",
+    "generate",
 ]
 
 pytestmark = pytest.mark.train

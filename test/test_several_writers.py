@@ -51,9 +51,13 @@ def open_board(project, space, data):
 
 def start(project, *line):
     return subprocess.Popen(
-        line, cwd=project.folder, text=True, encoding="utf-8",
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-    )  # fmt: skip
+        line,
+        cwd=project.folder,
+        text=True,
+        encoding="utf-8",
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
 
 
 def notebook(project, space, stage, *more):
@@ -125,7 +129,11 @@ def test_a_board_notebooks_and_runs_at_once_end_as_one_alone(small_project, tmp_
 
     events = event_log.read(space.root)
     assert [event.kind for event in events] == [
-        *("comment", "approve", "caption_edit", "reject", "comment")
+        "comment",
+        "approve",
+        "caption_edit",
+        "reject",
+        "comment",
     ]
     assert store.read(space.table, "feedback")["event_id"].sort().to_list() == sorted(
         event.event_id for event in events

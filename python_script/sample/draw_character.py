@@ -111,9 +111,16 @@ def _trunk(look: SpeciesLook):
         return box(-0.2, -0.48, 0.2, -0.1, 0.06)
     wide = look.girth
     return blob(
-        [(0, -0.53), (0.14 * wide, -0.44), (0.21 * wide, -0.24), (0.13 * wide, -0.09),
-         (-0.13 * wide, -0.09), (-0.21 * wide, -0.24), (-0.14 * wide, -0.44)]
-    )  # fmt: skip
+        [
+            (0, -0.53),
+            (0.14 * wide, -0.44),
+            (0.21 * wide, -0.24),
+            (0.13 * wide, -0.09),
+            (-0.13 * wide, -0.09),
+            (-0.21 * wide, -0.24),
+            (-0.14 * wide, -0.44),
+        ]
+    )
 
 
 def _draw_overalls(ink: Pen, cloth, shift: float) -> None:
@@ -121,8 +128,9 @@ def _draw_overalls(ink: Pen, cloth, shift: float) -> None:
     ink.soft(box(-0.4, -0.27, 0.4, 0.0), cloth)
     middle = shift * 0.13
     for side in (-1, 1):
-        strap = curve((middle + side * 0.07, -0.36), (middle + side * 0.1, -0.44),
-                      (side * 0.13, -0.54))  # fmt: skip
+        strap = curve(
+            (middle + side * 0.07, -0.36), (middle + side * 0.1, -0.44), (side * 0.13, -0.54)
+        )
         ink.stroke(strap, darker(cloth, 0.35), 0.062)
         ink.stroke(strap, cloth, 0.044)
     ink.soft(box(middle - 0.1, -0.38, middle + 0.1, -0.2, 0.02), cloth)
@@ -154,8 +162,14 @@ def _draw_arm(ink: Pen, actor: Actor, look: SpeciesLook, side: int) -> None:
     hand = (down[0] + (up[0] - down[0]) * raised, down[1] + (up[1] - down[1]) * raised)
     elbow = ((shoulder[0] + hand[0]) / 2 + 0.06 * side, (shoulder[1] + hand[1]) / 2 + 0.03)
     if look.arms == "wing":
-        wing = blob([shoulder, (elbow[0] + 0.05 * side, elbow[1]), hand,
-                     (elbow[0] - 0.05 * side, elbow[1] + 0.02)])  # fmt: skip
+        wing = blob(
+            [
+                shoulder,
+                (elbow[0] + 0.05 * side, elbow[1]),
+                hand,
+                (elbow[0] - 0.05 * side, elbow[1] + 0.02),
+            ]
+        )
         ink.soft(wing, cloth if garment == "shirt" else darker(look.fur, 0.12), line=LINE)
         return
     ink.limb(curve(shoulder, elbow, hand), look.fur, 0.095, LINE)
@@ -218,8 +232,10 @@ def _draw_neckwear(ink: Pen, actor: Actor) -> None:
         with ink.turned(-8, middle, NECK_Y):
             ink.soft(end, darker(cloth, 0.08), line=LINE)
             for y in (0.1, 0.17):
-                ink.flat(box(middle + 0.06, NECK_Y + y, middle + 0.15, NECK_Y + y + 0.028),
-                         lighter(cloth, 0.6))  # fmt: skip
+                ink.flat(
+                    box(middle + 0.06, NECK_Y + y, middle + 0.15, NECK_Y + y + 0.028),
+                    lighter(cloth, 0.6),
+                )
         ink.soft(box(-0.2, NECK_Y - 0.045, 0.2, NECK_Y + 0.065, 0.055), cloth, line=LINE)
     elif garment == "bow":
         for side in (-1, 1):

@@ -88,14 +88,24 @@ class _Face:
         """A pointed ear; `tip` colours its end."""
         x = self._ear_x(side, spread)
         lean = side * 0.05
-        ear = blob([(x - half, -0.1), (x + lean - 0.012, -0.1 - height),
-                    (x + lean + 0.012, -0.1 - height), (x + half, -0.1)], 0.45)  # fmt: skip
+        ear = blob(
+            [
+                (x - half, -0.1),
+                (x + lean - 0.012, -0.1 - height),
+                (x + lean + 0.012, -0.1 - height),
+                (x + half, -0.1),
+            ],
+            0.45,
+        )
         self.ink.soft(ear, self.look.fur, line=LINE)
         with self.ink.inside(ear):
             if tip:
                 self.ink.flat(oval(x + lean, -0.1 - height, half, height * 0.36), tip)
-            inner = [(x - half * 0.5, -0.08), (x + lean, -0.1 - height * 0.72),
-                     (x + half * 0.5, -0.08)]  # fmt: skip
+            inner = [
+                (x - half * 0.5, -0.08),
+                (x + lean, -0.1 - height * 0.72),
+                (x + half * 0.5, -0.08),
+            ]
             self.ink.flat(blob(inner, 0.4), self.look.inner)
 
     def _ear_fox(self, side: int) -> None:
@@ -111,8 +121,16 @@ class _Face:
 
     def _ear_pig(self, side: int) -> None:
         x = self._ear_x(side, 0.18)
-        ear = blob([(x - 0.08 * side, -0.2), (x + 0.05 * side, -0.26), (x + 0.15 * side, -0.16),
-                    (x + 0.12 * side, -0.04), (x + 0.03 * side, -0.12)], 0.8)  # fmt: skip
+        ear = blob(
+            [
+                (x - 0.08 * side, -0.2),
+                (x + 0.05 * side, -0.26),
+                (x + 0.15 * side, -0.16),
+                (x + 0.12 * side, -0.04),
+                (x + 0.03 * side, -0.12),
+            ],
+            0.8,
+        )
         self.ink.soft(ear, darker(self.look.fur, 0.12), line=LINE)
 
     def _ear_elephant(self, side: int) -> None:
@@ -125,11 +143,25 @@ class _Face:
         x = self._ear_x(side, 0.105)
         lean = side * 5 + 4 * math.sin(2 * math.pi * self.actor.phase) * self.actor.stride
         with self.ink.turned(lean - 10 * self.front, x, -0.18):
-            ear = blob([(x - 0.05, -0.12), (x - 0.085, -0.38), (x, -0.61), (x + 0.085, -0.38),
-                        (x + 0.05, -0.12)])  # fmt: skip
+            ear = blob(
+                [
+                    (x - 0.05, -0.12),
+                    (x - 0.085, -0.38),
+                    (x, -0.61),
+                    (x + 0.085, -0.38),
+                    (x + 0.05, -0.12),
+                ]
+            )
             self.ink.soft(ear, self.look.fur, line=LINE)
-            inner = blob([(x - 0.02, -0.2), (x - 0.046, -0.38), (x, -0.54), (x + 0.046, -0.38),
-                          (x + 0.02, -0.2)])  # fmt: skip
+            inner = blob(
+                [
+                    (x - 0.02, -0.2),
+                    (x - 0.046, -0.38),
+                    (x, -0.54),
+                    (x + 0.046, -0.38),
+                    (x + 0.02, -0.2),
+                ]
+            )
             self.ink.flat(inner, self.look.inner)
 
     def _antenna(self) -> None:
@@ -138,8 +170,9 @@ class _Face:
         self.ink.soft(oval(x, -0.35, 0.05, 0.05), (236, 84, 70), line=LINE)
         for side in (-1, 1):
             bolt = self._ear_x(side, 0.29)
-            self.ink.soft(box(bolt - 0.04, -0.08, bolt + 0.04, 0.08, 0.02), (120, 126, 140),
-                          line=LINE)  # fmt: skip
+            self.ink.soft(
+                box(bolt - 0.04, -0.08, bolt + 0.04, 0.08, 0.02), (120, 126, 140), line=LINE
+            )
 
     def draw_skull(self) -> None:
         """Draw the head's outline and the markings on it."""
@@ -157,10 +190,18 @@ class _Face:
             return box(-rx, -ry * 0.9, rx, ry * 0.9, 0.07)
         if self.look.species == "fox":
             left, right = 1 + 0.12 * max(0, -self.front), 1 + 0.12 * max(0, self.front)
-            return blob([(0, -ry), (rx * 0.82, -ry * 0.5), (rx * 1.12 * right, ry * 0.3),
-                         (rx * 0.5, ry * 0.86), (self.front * 0.12, ry * 1.06),
-                         (-rx * 0.5, ry * 0.86), (-rx * 1.12 * left, ry * 0.3),
-                         (-rx * 0.82, -ry * 0.5)])  # fmt: skip
+            return blob(
+                [
+                    (0, -ry),
+                    (rx * 0.82, -ry * 0.5),
+                    (rx * 1.12 * right, ry * 0.3),
+                    (rx * 0.5, ry * 0.86),
+                    (self.front * 0.12, ry * 1.06),
+                    (-rx * 0.5, ry * 0.86),
+                    (-rx * 1.12 * left, ry * 0.3),
+                    (-rx * 0.82, -ry * 0.5),
+                ]
+            )
         return oval(0, 0, rx, ry)
 
     def _draw_marking(self) -> None:
@@ -179,8 +220,11 @@ class _Face:
         elif species == "cat":
             for lon in (-0.22, 0.0, 0.22):
                 stripe, _ = self.place(lon, 0.8)
-                ink.stroke(curve((stripe, -0.25), (stripe, -0.2), (stripe, -0.15)),
-                           darker(look.fur, 0.4), 0.026)  # fmt: skip
+                ink.stroke(
+                    curve((stripe, -0.25), (stripe, -0.2), (stripe, -0.15)),
+                    darker(look.fur, 0.4),
+                    0.026,
+                )
         elif species == "robot":
             ink.flat(box(x - 0.19, -0.13, x + 0.19, 0.13, 0.06), (44, 50, 70))
         elif species == "elephant":
@@ -262,8 +306,11 @@ class _Face:
         trunk.quadTo(x + side * 0.2, 0.3, x + side * 0.2, 0.2)
         self.ink.limb(trunk, mix(self.look.fur, lighter(self.look.fur), 0.4), 0.1, LINE)
         for y in (0.09, 0.14, 0.19):
-            self.ink.stroke(curve((x - 0.03, y), (x, y + 0.012), (x + 0.035, y)),
-                            darker(self.look.fur, 0.3), 0.01)  # fmt: skip
+            self.ink.stroke(
+                curve((x - 0.03, y), (x, y + 0.012), (x + 0.035, y)),
+                darker(self.look.fur, 0.3),
+                0.01,
+            )
 
     def _snout_frog(self) -> None:
         x, narrow = self.place(0, 0.8)
@@ -326,8 +373,11 @@ class _Face:
             elif species == "frog":
                 self._bulge(side)
             elif species == "owl":
-                self.ink.soft(oval(x, -0.03, 0.135 * max(0.4, narrow), 0.135),
-                              lighter(self.look.fur, 0.6), line=LINE * 0.8)  # fmt: skip
+                self.ink.soft(
+                    oval(x, -0.03, 0.135 * max(0.4, narrow), 0.135),
+                    lighter(self.look.fur, 0.6),
+                    line=LINE * 0.8,
+                )
                 self._eye(x, -0.03, 0.088, narrow)
             else:
                 self._eye(x, -0.035, 0.066, narrow)

@@ -93,8 +93,17 @@ def _checkers(p: Painter, y: float, first: Colour, second: Colour) -> None:
         for row, (top, bottom) in enumerate(itertools.pairwise(rows)):
             near, far = 0.16 * (1 + 2.2 * (bottom - y)), 0.16 * (1 + 2.2 * (top - y))
             for k in range(-12 + row % 2, 12, 2):
-                ink.flat(polygon([(k * far, top), ((k + 1) * far, top), ((k + 1) * near, bottom),
-                                  (k * near, bottom)]), second)  # fmt: skip
+                ink.flat(
+                    polygon(
+                        [
+                            (k * far, top),
+                            ((k + 1) * far, top),
+                            ((k + 1) * near, bottom),
+                            (k * near, bottom),
+                        ]
+                    ),
+                    second,
+                )
 
 
 def draw_bedroom(p: Painter) -> None:

@@ -49,12 +49,23 @@ def _fir(p: Painter, x: float, y: float, size: float, colour: Colour, snow: bool
     for tier in range(3):
         base, half = y - (0.12 + 0.26 * tier) * size, (0.34 - 0.08 * tier) * size
         top = base - 0.42 * size
-        ink.fade(polygon([(x - half, base), (x, top), (x + half, base)]),
-                 lighter(colour, 0.12), darker(colour, 0.12))  # fmt: skip
+        ink.fade(
+            polygon([(x - half, base), (x, top), (x + half, base)]),
+            lighter(colour, 0.12),
+            darker(colour, 0.12),
+        )
         if snow:
-            ink.flat(polygon([(x - half * 0.52, base - 0.2 * size), (x, top),
-                              (x + half * 0.52, base - 0.2 * size), (x, base - 0.14 * size)]),
-                     (250, 252, 255))  # fmt: skip
+            ink.flat(
+                polygon(
+                    [
+                        (x - half * 0.52, base - 0.2 * size),
+                        (x, top),
+                        (x + half * 0.52, base - 0.2 * size),
+                        (x, base - 0.14 * size),
+                    ]
+                ),
+                (250, 252, 255),
+            )
 
 
 def _peaks(p: Painter, depth: float, y: float, height: float, colour: Colour, count: int) -> None:
@@ -63,10 +74,16 @@ def _peaks(p: Painter, depth: float, y: float, height: float, colour: Colour, co
         for x in p.spread(count, 2.2):
             rise = height * float(p.rng.uniform(0.7, 1.0))
             half = rise * float(p.rng.uniform(0.75, 0.95))
-            ink.fade(polygon([(x - half, y), (x, y - rise), (x + half, y)]), colour,
-                     lighter(colour, 0.35))  # fmt: skip
-            ink.flat(polygon([(x, y - rise), (x + half, y), (x + half * 0.2, y)]),
-                     darker(colour, 0.25), 0.55)  # fmt: skip
+            ink.fade(
+                polygon([(x - half, y), (x, y - rise), (x + half, y)]),
+                colour,
+                lighter(colour, 0.35),
+            )
+            ink.flat(
+                polygon([(x, y - rise), (x + half, y), (x + half * 0.2, y)]),
+                darker(colour, 0.25),
+                0.55,
+            )
             cap = 0.34
             ink.flat(
                 polygon(
@@ -102,8 +119,15 @@ def draw_meadow(p: Painter) -> None:
             ink.stroke(curve((x, y), (x, y), (x, y - 2.4 * size)), (62, 130, 54), size * 0.45)
             for k in range(5):
                 a = k * 2 * math.pi / 5
-                ink.flat(oval(x + size * math.cos(a), y - 2.6 * size + size * math.sin(a),
-                              size * 0.72, size * 0.72), petal)  # fmt: skip
+                ink.flat(
+                    oval(
+                        x + size * math.cos(a),
+                        y - 2.6 * size + size * math.sin(a),
+                        size * 0.72,
+                        size * 0.72,
+                    ),
+                    petal,
+                )
             ink.flat(oval(x, y - 2.6 * size, size * 0.6, size * 0.6), (250, 180, 50))
 
 
@@ -161,8 +185,11 @@ def draw_forest(p: Painter) -> None:
             else:
                 for k in range(-2, 3):
                     tip = (x + k * size, y - (2.6 - 0.5 * abs(k)) * size)
-                    ink.stroke(curve((x, y), (x + 0.3 * k * size, y - 1.6 * size), tip),
-                               (54, 120, 56), size * 0.4)  # fmt: skip
+                    ink.stroke(
+                        curve((x, y), (x + 0.3 * k * size, y - 1.6 * size), tip),
+                        (54, 120, 56),
+                        size * 0.4,
+                    )
 
 
 def draw_snow(p: Painter) -> None:
@@ -218,8 +245,11 @@ def draw_camp(p: Painter) -> None:
         for turn in (-24, 24):
             with ink.turned(turn, x, y):
                 ink.soft(box(x - 0.14, y - 0.022, x + 0.14, y + 0.018, 0.015), BARK)
-        for half, tall, colour in ((0.09, 0.26, (240, 96, 40)), (0.06, 0.18, (250, 170, 50)),
-                                   (0.033, 0.1, (255, 240, 170))):  # fmt: skip
+        for half, tall, colour in (
+            (0.09, 0.26, (240, 96, 40)),
+            (0.06, 0.18, (250, 170, 50)),
+            (0.033, 0.1, (255, 240, 170)),
+        ):
             tall *= flicker
             ink.flat(
                 blob(
@@ -335,8 +365,11 @@ def _cactus(p: Painter, x: float, y: float, size: float) -> None:
     """A cactus with two arms."""
     green, ink = (76, 146, 84), p.ink
     for side, height in ((-1, 0.45), (1, 0.6)):
-        arm = curve((x, y - height * size), (x + side * 0.3 * size, y - height * size),
-                    (x + side * 0.3 * size, y - (height + 0.3) * size))  # fmt: skip
+        arm = curve(
+            (x, y - height * size),
+            (x + side * 0.3 * size, y - height * size),
+            (x + side * 0.3 * size, y - (height + 0.3) * size),
+        )
         ink.limb(arm, green, 0.13 * size, 0.006)
     ink.limb(curve((x, y), (x, y - 0.5 * size), (x, y - size)), green, 0.2 * size, 0.006)
     for dx in (-0.05, 0.04):

@@ -224,21 +224,50 @@ def look_of(species: str, colour: str) -> SpeciesLook:
     pale = lighter(fur, 0.62)
     parts: dict[str, dict] = {
         "bear": {"belly": pale, "tail": "stub", "girth": 1.18, "inner": lighter(fur, 0.45)},
-        "fox": {"belly": (252, 246, 236), "tail": "bushy", "foot": darker(fur, 0.55),
-                "girth": 0.9, "inner": (252, 240, 226)},
+        "fox": {
+            "belly": (252, 246, 236),
+            "tail": "bushy",
+            "foot": darker(fur, 0.55),
+            "girth": 0.9,
+            "inner": (252, 240, 226),
+        },
         "cat": {"belly": pale, "tail": "long", "girth": 0.92},
         "mouse": {"belly": pale, "tail": "thin", "girth": 0.84, "head_rx": 0.23, "head_ry": 0.22},
-        "frog": {"belly": mix(pale, (250, 250, 190), 0.5), "girth": 1.02, "head_rx": 0.31,
-                 "head_ry": 0.205},
-        "penguin": {"belly": (252, 250, 246), "tail": "feather", "legs": "bird", "arms": "wing",
-                    "girth": 1.2},
-        "owl": {"belly": pale, "tail": "feather", "legs": "bird", "arms": "wing", "girth": 1.16,
-                "head_rx": 0.29},
-        "pig": {"belly": lighter(fur, 0.35), "tail": "curl", "girth": 1.16,
-                "foot": darker(fur, 0.35)},
+        "frog": {
+            "belly": mix(pale, (250, 250, 190), 0.5),
+            "girth": 1.02,
+            "head_rx": 0.31,
+            "head_ry": 0.205,
+        },
+        "penguin": {
+            "belly": (252, 250, 246),
+            "tail": "feather",
+            "legs": "bird",
+            "arms": "wing",
+            "girth": 1.2,
+        },
+        "owl": {
+            "belly": pale,
+            "tail": "feather",
+            "legs": "bird",
+            "arms": "wing",
+            "girth": 1.16,
+            "head_rx": 0.29,
+        },
+        "pig": {
+            "belly": lighter(fur, 0.35),
+            "tail": "curl",
+            "girth": 1.16,
+            "foot": darker(fur, 0.35),
+        },
         "robot": {"girth": 1.0, "foot": darker(fur, 0.35)},
         "elephant": {"belly": lighter(fur, 0.3), "tail": "thin", "girth": 1.2},
-        "rabbit": {"belly": pale, "tail": "puff", "girth": 0.94, "head_rx": 0.245,
-                   "head_ry": 0.235},
-    }  # fmt: skip
+        "rabbit": {
+            "belly": pale,
+            "tail": "puff",
+            "girth": 0.94,
+            "head_rx": 0.245,
+            "head_ry": 0.235,
+        },
+    }
     return SpeciesLook(species=species, fur=fur, **parts[species])

@@ -160,9 +160,11 @@ def style_look(style: Style, character: world.Character) -> SpeciesLook:
     """Give the parts of a character with the proportions of a style."""
     look = look_of(character.species, character.colour)
     girth, head_x, head_y = {
-        "sample": (1.0, 1.0, 1.0), "flat": (1.2, 0.94, 0.92), "cel": (0.82, 1.16, 1.1),
+        "sample": (1.0, 1.0, 1.0),
+        "flat": (1.2, 0.94, 0.92),
+        "cel": (0.82, 1.16, 1.1),
         "sketch": (0.92, 0.98, 1.14),
-    }[style.name]  # fmt: skip
+    }[style.name]
     return dataclasses.replace(
         look,
         girth=look.girth * girth,

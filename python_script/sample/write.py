@@ -115,25 +115,29 @@ def shot_table(placed: tuple[PlacedShot, ...]) -> pl.DataFrame:
         shot, first = item.shot, item.first_frame_index
         half, is_blurred = shot.transition_frames // 2, shot.blur != "none"
         is_drawn = bool(shot.parts)
-        rows.append({
-            "shot_index": item.shot_index,
-            "first_frame_index": first,
-            "end_frame_index": item.end_frame_index,
-            "transition_in": shot.transition_in,
-            "transition_first_frame_index": first - half if half else None,
-            "transition_end_frame_index": first + half if half else None,
-            "place": shot.place,
-            "setup_id": shot.setup_id,
-            "light": shot.light,
-            "camera": shot.camera_kind,
-            "shot_size": world.shot_size(film.scene_at(shot, _middle(item))) if is_drawn else None,
-            "is_dark": shot.exposure < 1,
-            "is_blurred": is_blurred,
-            "blur_first_frame_index": first + shot.blur_frames[0] if is_blurred else None,
-            "blur_end_frame_index": first + shot.blur_frames[1] if is_blurred else None,
-            "is_archive": shot.photo is not None,
-            "card": shot.card,
-        })  # fmt: skip
+        rows.append(
+            {
+                "shot_index": item.shot_index,
+                "first_frame_index": first,
+                "end_frame_index": item.end_frame_index,
+                "transition_in": shot.transition_in,
+                "transition_first_frame_index": first - half if half else None,
+                "transition_end_frame_index": first + half if half else None,
+                "place": shot.place,
+                "setup_id": shot.setup_id,
+                "light": shot.light,
+                "camera": shot.camera_kind,
+                "shot_size": world.shot_size(film.scene_at(shot, _middle(item)))
+                if is_drawn
+                else None,
+                "is_dark": shot.exposure < 1,
+                "is_blurred": is_blurred,
+                "blur_first_frame_index": first + shot.blur_frames[0] if is_blurred else None,
+                "blur_end_frame_index": first + shot.blur_frames[1] if is_blurred else None,
+                "is_archive": shot.photo is not None,
+                "card": shot.card,
+            }
+        )
     return pl.DataFrame(rows, schema=SHOT_SCHEMA, orient="row")
 
 
@@ -165,12 +169,19 @@ def _body_boxes(scene: world.Scene) -> list[dict]:
         box = render.actor_box(scene, index, film.WIDTH_PX, film.HEIGHT_PX)
         if box is None or box.visible_share <= 0:
             continue
-        rows.append({
-            "character": actor.character.name, "region": "body",
-            "x0_px": box.x0, "y0_px": box.y0, "x1_px": box.x1, "y1_px": box.y1,
-            "visible_share": box.visible_share, "yaw": actor.yaw,
-            "shot_size": world.size_of(actor.scale * scene.camera[2]),
-        })  # fmt: skip
+        rows.append(
+            {
+                "character": actor.character.name,
+                "region": "body",
+                "x0_px": box.x0,
+                "y0_px": box.y0,
+                "x1_px": box.x1,
+                "y1_px": box.y1,
+                "visible_share": box.visible_share,
+                "yaw": actor.yaw,
+                "shot_size": world.size_of(actor.scale * scene.camera[2]),
+            }
+        )
     return rows
 
 
@@ -183,11 +194,19 @@ def _face_boxes(shot, frame: int) -> list[dict]:
         if right <= left or bottom <= top:
             continue
         share = (right - left) * (bottom - top) / ((x1 - x0) * (y1 - y0))
-        rows.append({
-            "character": name, "region": "face",
-            "x0_px": left, "y0_px": top, "x1_px": right, "y1_px": bottom,
-            "visible_share": share, "yaw": 0.0, "shot_size": "medium",
-        })  # fmt: skip
+        rows.append(
+            {
+                "character": name,
+                "region": "face",
+                "x0_px": left,
+                "y0_px": top,
+                "x1_px": right,
+                "y1_px": bottom,
+                "visible_share": share,
+                "yaw": 0.0,
+                "shot_size": "medium",
+            }
+        )
     return rows
 
 

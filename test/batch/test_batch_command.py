@@ -20,8 +20,20 @@ def test_a_list_of_films(bunny, tmp_path, film):
         "film,settings\na.mp4,extraction.quality=70\nb.mp4,\n", encoding="utf-8"
     )
     code, out, err = bunny(
-        *("batch", "broken.mp4", "--list", "films.csv", "--until", "filter"),
-        *("--set", "seed=5", "--workers", 1, "--part-minutes", 0, "--data-dir", "data"),
+        "batch",
+        "broken.mp4",
+        "--list",
+        "films.csv",
+        "--until",
+        "filter",
+        "--set",
+        "seed=5",
+        "--workers",
+        1,
+        "--part-minutes",
+        0,
+        "--data-dir",
+        "data",
     )
     assert code == 2
     assert "2 of 3 films done, 1 refused." in out
@@ -46,7 +58,12 @@ def test_a_list_of_films(bunny, tmp_path, film):
     }
     assert sorted(asked.values()) == [70, 95]
     assert _queue(tmp_path / "log/metrics.prom") == {
-        **{"waiting": 0, "running": 0, "done": 2, "refused": 1, "put_aside": 0, "stopped": 0},
+        "waiting": 0,
+        "running": 0,
+        "done": 2,
+        "refused": 1,
+        "put_aside": 0,
+        "stopped": 0,
     }
 
 
@@ -99,8 +116,15 @@ def test_references_for_a_list_without_any(bunny, film, tmp_path):
     film("a")
     (tmp_path / "films.csv").write_text("film\na.mp4\n", encoding="utf-8")
     code, _, err = bunny(
-        *("batch", "--list", "films.csv", "--references", "cast", "--until", "extract"),
-        *("--data-dir", "data"),
+        "batch",
+        "--list",
+        "films.csv",
+        "--references",
+        "cast",
+        "--until",
+        "extract",
+        "--data-dir",
+        "data",
     )
     assert code == 2  # the folder is handed to the film, which finds none there
     assert "found no such folder" in err
@@ -149,7 +173,10 @@ def test_a_batch_is_watched_from_another_terminal(bunny, film, tmp_path, wait_fo
     assert "0 of 2 films done, 1 stopped, 1 waiting\n  ended" in said
     assert f"report {folder / 'report.html'}" in said and (folder / "report.html").exists()
     assert sorted(p.name for p in folder.iterdir()) == [
-        *("batch_film.parquet", "log", "report.html", "status.json"),
+        "batch_film.parquet",
+        "log",
+        "report.html",
+        "status.json",
     ]
 
 

@@ -14,9 +14,18 @@ from bunny.core.error import UserError
 
 NOW = "2026-01-01T00:10:00.000+00:00"
 FILM = RunningFilm(
-    film="/films/a.mp4", node="node-1", attempt=2, phase="finetune", started_at=NOW, seen_at=NOW,
-    stage="finetune", stage_number=1, num_stages=3, share=0.25, seconds_left=780.0,
-)  # fmt: skip
+    film="/films/a.mp4",
+    node="node-1",
+    attempt=2,
+    phase="finetune",
+    started_at=NOW,
+    seen_at=NOW,
+    stage="finetune",
+    stage_number=1,
+    num_stages=3,
+    share=0.25,
+    seconds_left=780.0,
+)
 COUNTS = {"waiting": 6, "running": 2, "done": 3, "refused": 1, "failed": 0, "stopped": 0}
 LINES = [
     "batch abcd: 3 of 12 films done, 1 put aside, 2 running, 6 waiting; about 25 min left",
@@ -32,10 +41,16 @@ def status(tmp_path):
         film=f"{'b' * 40}.mp4", node="node-2", attempt=1, phase="", started_at=NOW, seen_at=NOW
     )
     return BatchStatus(
-        folder=str(tmp_path / "abcd"), started_at=NOW, seen_at=NOW, is_over=False, counts=COUNTS,
-        num_workers=2, seconds_left=1500.0, running=(FILM, young),
+        folder=str(tmp_path / "abcd"),
+        started_at=NOW,
+        seen_at=NOW,
+        is_over=False,
+        counts=COUNTS,
+        num_workers=2,
+        seconds_left=1500.0,
+        running=(FILM, young),
         put_aside=(FilmLeft(film="c.mp4", status="refused", num_attempts=1, error="no film"),),
-    )  # fmt: skip
+    )
 
 
 class Terminal(io.StringIO):

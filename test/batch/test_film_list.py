@@ -107,8 +107,10 @@ def test_a_film_is_divided_before_its_fine_tune():
     stages = ("extract", "dataset", "finetune", "evaluate")
     first, second = film_list.to_phases(task, stages)
     assert (first.phase, first.until, second.phase, second.until) == (
-        *("prepare", "pair"),
-        *("finetune", "evaluate"),
+        "prepare",
+        "pair",
+        "finetune",
+        "evaluate",
     )
     assert second.to_arguments() == task.to_arguments()
     assert first.settings == task.settings

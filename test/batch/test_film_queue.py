@@ -244,9 +244,15 @@ def test_pictures_of_characters_become_references_of_the_run(queue, film):
     assert queue.references(got) == {"anna": 2}
     task = queue.task(got, ("seed=5",), "extract")
     assert task.to_arguments() == [
-        "run", got.film, "--references", str(queue.folder / got.entry / "reference"),
-        "--set", "seed=5", "--until", "extract",
-    ]  # fmt: skip
+        "run",
+        got.film,
+        "--references",
+        str(queue.folder / got.entry / "reference"),
+        "--set",
+        "seed=5",
+        "--until",
+        "extract",
+    ]
     queue.start(got.entry)
     with pytest.raises(UserError, match="does not run yet"):
         queue.add_reference(got.entry, "anna", "three.png", b"3")

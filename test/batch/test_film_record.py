@@ -9,9 +9,13 @@ from bunny.batch.film_list import FilmTask
 from bunny.batch.film_record import RunningFilm
 
 ONE = RunningFilm(
-    film="/films/a.mp4", node="n", attempt=1, phase="",
-    started_at="2026-01-01T00:00:00.000+00:00", seen_at="2026-01-01T00:01:00.000+00:00",
-)  # fmt: skip
+    film="/films/a.mp4",
+    node="n",
+    attempt=1,
+    phase="",
+    started_at="2026-01-01T00:00:00.000+00:00",
+    seen_at="2026-01-01T00:01:00.000+00:00",
+)
 
 
 def test_a_record_is_old_after_half_a_minute(tmp_path):

@@ -70,8 +70,12 @@ def add_node(made, **more):
 NEEDS = FilmNeeds(cpus=1, memory_bytes={})
 QUICK = ("pipeline.has_report=false",)
 TRAINED = {
-    *("adapter", "training_run", "training_step"),
-    *("evaluation", "evaluation_picture", "picture"),
+    "adapter",
+    "training_run",
+    "training_step",
+    "evaluation",
+    "evaluation_picture",
+    "picture",
 }
 
 
@@ -222,7 +226,9 @@ def test_fine_tunes_go_where_a_gpu_is_through_a_lost_node_and_one_that_always_cr
     done = run(task, lose)
     first, lost, last = done.attempts
     assert [(one.phase, one.error) for one in done.attempts] == [
-        *(("prepare", ""), ("finetune", "lost its worker"), ("finetune", "")),
+        ("prepare", ""),
+        ("finetune", "lost its worker"),
+        ("finetune", ""),
     ]
     assert {lost.node[-8:], last.node[-8:]} == set(with_gpu)
     assert done.status == "done" and "finetune" not in first.report["stages"]

@@ -11,9 +11,14 @@ MOMENT = "2026-01-01T00:00:{:02d}.000+00:00"
 
 def running(elapsed_s=0, left=None, phase=""):
     return RunningFilm(
-        film="a", node="n", attempt=1, phase=phase,
-        started_at=MOMENT.format(0), seen_at=MOMENT.format(elapsed_s), seconds_left=left,
-    )  # fmt: skip
+        film="a",
+        node="n",
+        attempt=1,
+        phase=phase,
+        started_at=MOMENT.format(0),
+        seen_at=MOMENT.format(elapsed_s),
+        seconds_left=left,
+    )
 
 
 def pace(*films):

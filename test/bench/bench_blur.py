@@ -31,23 +31,40 @@ CLEAR = ("defocus 1 %", "defocus 2 %", "motion 2.5 %", "motion 4 %")  # seen at 
 LOSS = {"generous": 0.001, "balanced": 0.01, "strict": 0.05}
 THRESHOLDS = (0.05, 0.09, 0.13, 0.15, 0.17, 0.21, 0.22, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
 COLUMNS = (
-    *("blur_score", "smear", "contrast", "brightness", "dynamic_range", "background_share"),
-    *("text_lines", *sorted(reason.SIZE_COLUMNS)),
+    "blur_score",
+    "smear",
+    "contrast",
+    "brightness",
+    "dynamic_range",
+    "background_share",
+    "text_lines",
+    *sorted(reason.SIZE_COLUMNS),
 )
 SKIPPED = ("counter", "fades")  # no pictures of anything
 SOFT_PICTURE = (
-    *("lacamoire", "miranda", "open_reel/sintel/1", "johns"),  # enlarged
-    *("2008_001009", "2008_002506", "2009_004587"),  # out of focus
+    "lacamoire",
+    "miranda",
+    "open_reel/sintel/1",
+    "johns",  # enlarged
+    "2008_001009",
+    "2008_002506",
+    "2009_004587",  # out of focus
 )
 NOT_SHARP = {  # seconds
     "sintel_trailer-720p": (
-        (0, 6.1), (8.7, 9.3), (16.8, 17.4), (25.6, 26.2), (27.3, 27.9), (30.9, 32.5), (35.4, 36.1),
+        (0, 6.1),
+        (8.7, 9.3),
+        (16.8, 17.4),
+        (25.6, 26.2),
+        (27.3, 27.9),
+        (30.9, 32.5),
+        (35.4, 36.1),
         (40.2, 42.5),
     ),
     "open_reel": ((10.4, 11.3),),
     "short_hamilton_clip": ((1.7, 3.8),),
     "big_buck_bunny_0_30": ((0, 2.4),),
-}  # fmt: skip
+}
 
 
 def main():

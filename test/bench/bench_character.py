@@ -29,14 +29,23 @@ BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
 SETTINGS = ("extraction.extra_interval_seconds=0.5",)
 # By eye: first frame, end, who, visible share. In the second shot Obama sits out of focus in the
 # dark, and Lacamoire is a profile that leaves the picture.
-HAMILTON = [(0, 20, "lin-manuel-miranda", 1.0), (0, 20, "alex-lacamoire", 1.0),
-            (20, 45, "alex-lacamoire", 1.0), (45, 82, "alex-lacamoire", 0.1),
-            (20, 82, "obama", 0.1), (82, 211, "lin-manuel-miranda", 1.0),
-            (211, 275, "obama", 1.0)]  # fmt: skip
+HAMILTON = [
+    (0, 20, "lin-manuel-miranda", 1.0),
+    (0, 20, "alex-lacamoire", 1.0),
+    (20, 45, "alex-lacamoire", 1.0),
+    (45, 82, "alex-lacamoire", 0.1),
+    (20, 82, "obama", 0.1),
+    (82, 211, "lin-manuel-miranda", 1.0),
+    (211, 275, "obama", 1.0),
+]
 LOOKS = {"as they are": None, "64 px": 64, "32 px": 32, "24 px": 24, "blur 2": -2.0, "blur 4": -4.0}
 FALSE_ACCEPT = 0.01
-STRANGE_FILMS = ("short_hamilton_clip.mp4", "WolfgangLanger_Pexels.mp4", "single_face.mp4",
-                 "open_reel.mp4")  # fmt: skip
+STRANGE_FILMS = (
+    "short_hamilton_clip.mp4",
+    "WolfgangLanger_Pexels.mp4",
+    "single_face.mp4",
+    "open_reel.mp4",
+)
 
 
 def main():
@@ -84,8 +93,10 @@ def known_films(material: Path) -> dict[str, tuple[Path, Path, pl.DataFrame]]:
     found = {"sample": (demo.film_path(), demo.reference_dir(), demo.truth("box"))}
     reel = material / "gt" / "shots.json"
     if reel.exists():
-        rows = [(r["first_frame"], r["last_frame"] + 1, r["character"], 1.0)
-                for r in json.loads(reel.read_text())["open-reel"]["characters"]]  # fmt: skip
+        rows = [
+            (r["first_frame"], r["last_frame"] + 1, r["character"], 1.0)
+            for r in json.loads(reel.read_text())["open-reel"]["characters"]
+        ]
         for name, file, truth in (
             ("open_reel", "open_reel.mp4", spans(rows)),
             ("hamilton", "short_hamilton_clip.mp4", spans(HAMILTON)),
@@ -161,8 +172,13 @@ def read_photos(folder: Path) -> pl.DataFrame:
             image = alter(picture, height, change)
             face = max(detector(image), key=lambda face: face.size_px, default=None)
             if face is not None:
-                row = {"who": path.parent.name, "file": path.name, "look": look,
-                       "size_px": face.size_px, "sharpness": face.sharpness}  # fmt: skip
+                row = {
+                    "who": path.parent.name,
+                    "file": path.name,
+                    "look": look,
+                    "size_px": face.size_px,
+                    "sharpness": face.sharpness,
+                }
                 row |= {name: make(image, face) for name, make in recogniser.items()}
                 rows.append(row)
     return pl.DataFrame(rows)
@@ -236,9 +252,12 @@ def reliability(photos: pl.DataFrame) -> Iterator[dict]:
     for low in np.arange(0, 1, 0.1):
         own = (chance >= low) & (chance < low + 0.1 + 1e-9 * (low > 0.85))
         if own.any():
-            yield {"confidence": f"{low:.1f} to {low + 0.1:.1f}", "labels": int(own.sum()),
-                   "mean confidence": float(chance[own].mean()),
-                   "right": float(right[own].mean())}  # fmt: skip
+            yield {
+                "confidence": f"{low:.1f} to {low + 0.1:.1f}",
+                "labels": int(own.sum()),
+                "mean confidence": float(chance[own].mean()),
+                "right": float(right[own].mean()),
+            }
 
 
 def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[dict]:
@@ -246,8 +265,9 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
     if photos.is_empty():
         return
     plain = photos.filter(pl.col("look") == "as they are")
-    reference = {who: np.array(rows["sface"].to_list(), np.float32)
-                 for (who,), rows in plain.group_by("who")}  # fmt: skip
+    reference = {
+        who: np.array(rows["sface"].to_list(), np.float32) for (who,), rows in plain.group_by("who")
+    }
     cast = label.ReferenceSet(face=reference, drawn=frozenset(), num_pictured=len(reference))
     setting = label.LabelSetting(
         similarity_threshold=0.40,
@@ -293,9 +313,15 @@ def strange_photos(material: Path, plain: pl.DataFrame) -> Iterator[dict]:
     names, similarity = match.compare(vector, known, "sface")
     found = match.decide(names, similarity, threshold=0.40, min_margin=0.05)
     named = sum(one is not None for one in found.character)
-    yield {"film": "the photos", "people not in it": len(known), "tracks": plain.height,
-           "faces": plain.height, "named": named, "most alike": float(similarity.max()),
-           "threshold": 0.40}  # fmt: skip
+    yield {
+        "film": "the photos",
+        "people not in it": len(known),
+        "tracks": plain.height,
+        "faces": plain.height,
+        "named": named,
+        "most alike": float(similarity.max()),
+        "threshold": 0.40,
+    }
 
 
 def groups(photos: pl.DataFrame) -> Iterator[dict]:

@@ -66,8 +66,9 @@ def cut_plainly(film: Path, clips: pl.DataFrame, folder: Path) -> None:
     for row in clips.iter_rows(named=True):
         rate = Fraction(row["fps"]).limit_denominator(1001)
         with av.open(str(film)) as opened, av.open(str(folder / "plain.mp4"), "w") as out:
-            stream = out.add_stream("libx264", rate=rate, options={"crf": str(write.CRF),
-                                                                   "preset": "fast"})  # fmt: skip
+            stream = out.add_stream(
+                "libx264", rate=rate, options={"crf": str(write.CRF), "preset": "fast"}
+            )
             stream.width, stream.height, stream.pix_fmt = (
                 row["width_px"],
                 row["height_px"],

@@ -57,8 +57,10 @@ def main() -> None:
             report = run.run_film(
                 clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
             )
-            table = {"label": store.read(report.space.table, "label"),
-                     "frame": looked_at(report.space.table)}  # fmt: skip
+            table = {
+                "label": store.read(report.space.table, "label"),
+                "frame": looked_at(report.space.table),
+            }
             here = boxes.filter(film=clip.name)
             judged.append(
                 drawn_score.judge(
@@ -121,8 +123,13 @@ def gather(wanted: argparse.Namespace) -> tuple[list[Clip], list[Character]]:
             found[group] = drawn_score.read_truth(folder / "truth.json", folder)
     cast = [one for _, characters in found.values() for one in characters]
     cast += _people(wanted.material / "refs" / "hamilton")
-    clips = [clip for group in GROUPS if group in found for clip in found[group][0]
-             if group in wanted.only and (not wanted.film or clip.name in wanted.film)]  # fmt: skip
+    clips = [
+        clip
+        for group in GROUPS
+        if group in found
+        for clip in found[group][0]
+        if group in wanted.only and (not wanted.film or clip.name in wanted.film)
+    ]
     return clips, cast
 
 
@@ -146,8 +153,9 @@ def _reel(said: dict, material: Path) -> tuple[list[Clip], list[Character]]:
     cast = []
     for one in _people(material / "refs" / "open_reel", clip.name):
         seen = [r["first_frame"] for r in said["characters"] if r["character"] == one.name]
-        cast.append(Character(name=one.name, film=one.film, files=one.files,
-                              must={clip.name: seen}))  # fmt: skip
+        cast.append(
+            Character(name=one.name, film=one.film, files=one.files, must={clip.name: seen})
+        )
     return [clip], cast
 
 
@@ -178,8 +186,11 @@ def _sample() -> tuple[list[Clip], list[Character]]:
             {clip.name: here.filter(is_must=kind)["first_frame_index"].to_list()}
             for kind in (True, False)
         )
-        cast.append(Character(name=f"sample-{one.name}", film=clip.name, files=one.files,
-                              must=must, may=may))  # fmt: skip
+        cast.append(
+            Character(
+                name=f"sample-{one.name}", film=clip.name, files=one.files, must=must, may=may
+            )
+        )
     return [clip], cast
 
 
@@ -235,18 +246,29 @@ def read_frame(path: Path, index: int) -> np.ndarray:
 def show(judged: pl.DataFrame, clips: list[Clip], spent: dict[str, float]) -> None:
     """Print the tables."""
     empty = dict.fromkeys(("right", "on_figure", "missed", "wrong", "wrong_sure"), 0)
-    counted = {row.pop("film"): row
-               for row in drawn_score.count(judged, ["film"]).iter_rows(named=True)}  # fmt: skip
-    films = [{"film": clip.name, "style": clip.style} | counted.get(clip.name, empty)
-             | {"seconds": spent[clip.name]} for clip in clips]  # fmt: skip
+    counted = {
+        row.pop("film"): row for row in drawn_score.count(judged, ["film"]).iter_rows(named=True)
+    }
+    films = [
+        {"film": clip.name, "style": clip.style}
+        | counted.get(clip.name, empty)
+        | {"seconds": spent[clip.name]}
+        for clip in clips
+    ]
     _print_table("Films", films)
     styles = list(drawn_score.count(judged, ["style"]).iter_rows(named=True))
     total = {"style": "all"} | {key: sum(row[key] or 0 for row in styles) for key in empty}
     _print_table("Styles", [*styles, total])
     bins = drawn_score.reliability(judged)
-    rows = [{"confidence": f"{r['low']:.2f} to {r['high']:.2f}", "named": r["num_named"],
-             "mean confidence": r["confidence"], "right": r["share_right"]}
-            for r in bins.iter_rows(named=True)]  # fmt: skip
+    rows = [
+        {
+            "confidence": f"{r['low']:.2f} to {r['high']:.2f}",
+            "named": r["num_named"],
+            "mean confidence": r["confidence"],
+            "right": r["share_right"],
+        }
+        for r in bins.iter_rows(named=True)
+    ]
     _print_table("Confidence", rows)
     error = drawn_score.calibration_error(bins)
     print("\nnobody was named" if error is None else f"\nexpected calibration error: {error:.3f}")
@@ -306,8 +328,11 @@ def draw_sheet(
     surest = dict(named.group_by("frame_id").agg(pl.col("confidence").sum()).iter_rows())
     tiles = []
     for start in clip.shot_starts:
-        here = [row for row in frame.select("frame_id", "frame_index", "file").iter_rows()
-                if clip.shot_of(row[1]) == start]  # fmt: skip
+        here = [
+            row
+            for row in frame.select("frame_id", "frame_index", "file").iter_rows()
+            if clip.shot_of(row[1]) == start
+        ]
         if not here:
             continue
         frame_id, index, file = max(here, key=lambda row: surest.get(row[0], 0.0))

@@ -94,8 +94,10 @@ def print_again(film: Path, folder: Path) -> None:
         span = ["first_frame_index", "end_frame_index", "kind"]
         num_new = new.join(old, on=span, how="anti").height
         words = ", ".join(f"{key} {value}" for key, value in changed.items())
-        print(f"{words:28}{again_s:9.2f}{whole_s:9.2f}{again_s / whole_s:8.3f}"
-              f"{new.height:7}{num_new:5}")  # fmt: skip
+        print(
+            f"{words:28}{again_s:9.2f}{whole_s:9.2f}{again_s / whole_s:8.3f}"
+            f"{new.height:7}{num_new:5}"
+        )
         shutil.rmtree(again_dir)
         shutil.rmtree(whole_dir)
 
@@ -153,8 +155,14 @@ def commands(film: Path, folder: Path) -> dict[str, list]:
     if scenedetect:
         out = ["-o", str(folder / "peer")]
         found["scenedetect"] = [
-            scenedetect, "-q", "-i", film, *out, "detect-adaptive", "save-images",
-        ]  # fmt: skip
+            scenedetect,
+            "-q",
+            "-i",
+            film,
+            *out,
+            "detect-adaptive",
+            "save-images",
+        ]
     return {name: [str(part) for part in command] for name, command in found.items()}
 
 

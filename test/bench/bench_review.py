@@ -23,15 +23,26 @@ def assets(number: int, clusters: int) -> pl.DataFrame:
     """Shots of one second, each in a scene in turn."""
     rows = [
         {
-            "asset_id": f"film-s{i:06d}", "level": "scene", "shot_index": i,
-            "first_frame_index": 24 * i, "end_frame_index": 24 * i + 24, "start_s": float(i),
-            "end_s": i + 1.0, "timestamp_s": i + 0.5, "cluster_id": f"scene-{i % clusters:03d}",
-            "machine_cluster_id": f"scene-{i % clusters:03d}", "similarity": 0.9, "doubt": 0.5,
-            "source": "machine", "is_approved": False, "rejected_from": [], "who": [],
+            "asset_id": f"film-s{i:06d}",
+            "level": "scene",
+            "shot_index": i,
+            "first_frame_index": 24 * i,
+            "end_frame_index": 24 * i + 24,
+            "start_s": float(i),
+            "end_s": i + 1.0,
+            "timestamp_s": i + 0.5,
+            "cluster_id": f"scene-{i % clusters:03d}",
+            "machine_cluster_id": f"scene-{i % clusters:03d}",
+            "similarity": 0.9,
+            "doubt": 0.5,
+            "source": "machine",
+            "is_approved": False,
+            "rejected_from": [],
+            "who": [],
             "comments": 0,
         }
         for i in range(number)
-    ]  # fmt: skip
+    ]
     return store.from_rows("asset", rows)
 
 

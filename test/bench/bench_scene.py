@@ -24,12 +24,26 @@ from bunny.scene import cluster, embed, stability
 
 PER_SHOT = 5
 TRAILER = (
-    (60, 115, "mountain"), (146, 204, "mountain"), (226, 275, "card"), (306, 333, "hut"),
-    (335, 375, "hut"), (396, 403, "mountain"), (404, 408, "mountain"), (409, 419, "mountain"),
-    (460, 505, "alley"), (540, 570, "ruins"), (571, 620, "ruins"), (621, 657, "sky"),
-    (658, 671, "sky"), (692, 750, "sky"), (792, 838, "sky"), (870, 960, "desert"),
-    (1014, 1095, "card"), (1140, 1170, "card"), (1180, 1215, "card"),
-)  # fmt: skip
+    (60, 115, "mountain"),
+    (146, 204, "mountain"),
+    (226, 275, "card"),
+    (306, 333, "hut"),
+    (335, 375, "hut"),
+    (396, 403, "mountain"),
+    (404, 408, "mountain"),
+    (409, 419, "mountain"),
+    (460, 505, "alley"),
+    (540, 570, "ruins"),
+    (571, 620, "ruins"),
+    (621, 657, "sky"),
+    (658, 671, "sky"),
+    (692, 750, "sky"),
+    (792, 838, "sky"),
+    (870, 960, "desert"),
+    (1014, 1095, "card"),
+    (1140, 1170, "card"),
+    (1180, 1215, "card"),
+)
 LOOKS = ("none", "none", "dark", "grain")
 JOINS = (0.9, 0.85, 0.8, 0.75, 0.7)
 
@@ -54,8 +68,9 @@ def of_sample():
     shot = demo.truth("shot")
     spans = shot.select("first_frame_index", "end_frame_index").rows()
     # inside its gradual transition a shot is half another
-    begin = [max(a, t or 0) for (a, _), t in zip(
-        spans, shot["transition_end_frame_index"], strict=True)]  # fmt: skip
+    begin = [
+        max(a, t or 0) for (a, _), t in zip(spans, shot["transition_end_frame_index"], strict=True)
+    ]
     indices = [spread(a, b) for a, (_, b) in zip(begin, spans, strict=True)]
     pictures = read(demo.film_path(), sorted(chain(*indices)))
     number = np.repeat(np.arange(len(indices)), [len(own) for own in indices])
@@ -73,8 +88,10 @@ def of_pieces(folder, sources, seed=0, num_shots=40):
     """Pieces of shots at random, each a shot of the place that its source is."""
     rng = np.random.default_rng(seed)
     files = {p.stem: p for p in [*folder.iterdir(), Path(demo.film_path())]}
-    shots = [[cv2.resize(f, (640, 360)) for f in read(files[name], spread(a, b, 24))]
-             for name, a, b in sources]  # fmt: skip
+    shots = [
+        [cv2.resize(f, (640, 360)) for f in read(files[name], spread(a, b, 24))]
+        for name, a, b in sources
+    ]
     pictures, place = [], []
     for _ in range(num_shots):
         source = int(rng.integers(len(shots)))
@@ -180,8 +197,12 @@ def main():
     for name, make in films.items():
         pictures, number, place, setup = make()
         vector = describe(net, pictures)
-        judge(name, vector, place, setup if setup is None else np.unique(
-            setup, return_inverse=True)[1])  # fmt: skip
+        judge(
+            name,
+            vector,
+            place,
+            setup if setup is None else np.unique(setup, return_inverse=True)[1],
+        )
         steadiness(vector, number)
 
 

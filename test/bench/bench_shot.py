@@ -35,8 +35,14 @@ OURS = ("fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-con
 AS_USED = ("pyscenedetect AdaptiveDetector", "pyscenedetect ContentDetector")
 ADJOINING = 16  # frames: a fade so near to the next fade or cut is one way through black
 CREDITS = {"sintel-trailer": ((0, 90), (1140, 1220))}  # neither asked for nor counted
-EXTRA = {"bigbuckbunny": (), "chaplin": (), "single_face": (), "WolfgangLanger_Pexels": (),
-         "play107": (), "play113": ()}  # fmt: skip
+EXTRA = {
+    "bigbuckbunny": (),
+    "chaplin": (),
+    "single_face": (),
+    "WolfgangLanger_Pexels": (),
+    "play107": (),
+    "play113": (),
+}
 SEED = 100
 
 
@@ -91,8 +97,14 @@ def main() -> None:
 
 def _real_films(folder: Path) -> list[Film]:
     truth = pl.read_parquet(Path(demo.__file__).parent / "truth" / "shot.parquet")
-    films = [Film(group="real", name="sample", truth=_sample_truth(truth),
-                  path=Path(demo.__file__).parent / "sample.mp4")]  # fmt: skip
+    films = [
+        Film(
+            group="real",
+            name="sample",
+            truth=_sample_truth(truth),
+            path=Path(demo.__file__).parent / "sample.mp4",
+        )
+    ]
     labels = folder / "gt" / "shots.json"
     if not labels.is_file():
         print(f"{labels}: absent, its films are left out")
@@ -136,10 +148,14 @@ def _label_truth(label: dict, ignore) -> list:
         if any(a <= first and end <= b for a, b in ignore):
             continue
         before = merged[-1] if merged else None
-        is_one = before and first - before[1] <= ADJOINING and (
-            ("to black" in before[2] and what in ("cut", "fade in"))
-            or (before[2] == "cut" and what == "fade in")
-        )  # fmt: skip
+        is_one = (
+            before
+            and first - before[1] <= ADJOINING
+            and (
+                ("to black" in before[2] and what in ("cut", "fade in"))
+                or (before[2] == "cut" and what == "fade in")
+            )
+        )
         if is_one:
             before[1], before[2] = max(end, before[1]), "through black"
         else:
@@ -157,9 +173,14 @@ def _composed_films(folder: Path, seed: int) -> list[Film]:
         for number, style in enumerate(compose.STYLES):
             made = compose.compose(shots, style, seed + number)
             films.append(
-                Film(group=group, name=made.name, truth=made.truth, pictures=made.frames,
-                     rate=Fraction(made.rate))
-            )  # fmt: skip
+                Film(
+                    group=group,
+                    name=made.name,
+                    truth=made.truth,
+                    pictures=made.frames,
+                    rate=Fraction(made.rate),
+                )
+            )
     return films
 
 

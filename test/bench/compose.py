@@ -14,19 +14,34 @@ import numpy as np
 SIZE = (160, 90)  # width, height: a thumbnail's pixel is the mean of 2.5 x 2.5
 # Single shots inside the films at hand: file name without suffix, first frame, end frame.
 DEVELOP = (
-    ("bigbuckbunny", 0, 132), ("play107", 0, 86), ("short_hamilton_clip", 21, 82),
-    ("short_hamilton_clip", 83, 211), ("short_hamilton_clip", 212, 275), ("single_face", 0, 72),
-    ("sample", 152, 202), ("sample", 278, 322), ("sample", 566, 634), ("sample", 752, 820),
-    ("sample", 896, 940), ("sample", 1430, 1498), ("sample", 1658, 1715),
-)  # fmt: skip
+    ("bigbuckbunny", 0, 132),
+    ("play107", 0, 86),
+    ("short_hamilton_clip", 21, 82),
+    ("short_hamilton_clip", 83, 211),
+    ("short_hamilton_clip", 212, 275),
+    ("single_face", 0, 72),
+    ("sample", 152, 202),
+    ("sample", 278, 322),
+    ("sample", 566, 634),
+    ("sample", 752, 820),
+    ("sample", 896, 940),
+    ("sample", 1430, 1498),
+    ("sample", 1658, 1715),
+)
 HELD_OUT = (
-    ("big_buck_bunny_0_30", 60, 280), ("big_buck_bunny_0_30", 284, 374),
-    ("big_buck_bunny_0_30", 378, 480), ("play113", 0, 61), ("chaplin", 0, 241),
-    ("WolfgangLanger_Pexels", 0, 472), ("sintel_trailer-720p", 150, 200),
-    ("sintel_trailer-720p", 310, 333), ("sintel_trailer-720p", 573, 619),
-    ("sintel_trailer-720p", 623, 656), ("sintel_trailer-720p", 795, 836),
+    ("big_buck_bunny_0_30", 60, 280),
+    ("big_buck_bunny_0_30", 284, 374),
+    ("big_buck_bunny_0_30", 378, 480),
+    ("play113", 0, 61),
+    ("chaplin", 0, 241),
+    ("WolfgangLanger_Pexels", 0, 472),
+    ("sintel_trailer-720p", 150, 200),
+    ("sintel_trailer-720p", 310, 333),
+    ("sintel_trailer-720p", 573, 619),
+    ("sintel_trailer-720p", 623, 656),
+    ("sintel_trailer-720p", 795, 836),
     ("sintel_trailer-720p", 875, 958),
-)  # fmt: skip
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,35 +80,93 @@ STYLES = (
     Style(name="low", least=30, most=80, looks=("low",), num_shots=8),
     Style(name="scope low", least=40, most=120, looks=("scope", "low"), num_shots=6),
     Style(name="very long", least=100, most=300, joints=("cut",), num_shots=4),
-    Style(name="long threes", least=80, most=200, joints=("cut", "dissolve"),
-          looks=("threes",), num_shots=5),
-    Style(name="stills", least=60, most=120, joints=("cut", "dissolve"), is_still=True,
-          num_shots=6),
+    Style(
+        name="long threes",
+        least=80,
+        most=200,
+        joints=("cut", "dissolve"),
+        looks=("threes",),
+        num_shots=5,
+    ),
+    Style(
+        name="stills", least=60, most=120, joints=("cut", "dissolve"), is_still=True, num_shots=6
+    ),
     Style(name="crossfade", least=70, most=120, joints=("dissolve",), num_shots=6),
     Style(name="night", least=40, most=90, looks=("night",), num_shots=7),
-    Style(name="run", least=40, most=90, joints=("cut", "cut", "dissolve"), looks=("run",),
-          num_shots=7),
-    Style(name="camera", least=80, most=160, joints=("cut", "cut", "dissolve"),
-          events=("pan", "whip", "zoom", "none"), num_shots=5),
-    Style(name="strobe", least=60, most=120, joints=("cut",), num_shots=5,
-          events=("strobe", "lightning", "flash", "light", "none")),
-    Style(name="television", least=60, most=120, joints=("cut", "cut", "dissolve"),
-          looks=("logo",), events=("subtitle", "subtitle", "split", "none"), num_shots=6),
-    Style(name="logo fades", least=40, most=90, joints=("cut", "black", "black"), looks=("logo",),
-          num_shots=8),
-    Style(name="logo stills", least=60, most=120, joints=("black",), looks=("logo",),
-          is_still=True, num_shots=6),
-    Style(name="action", least=10, most=30, joints=("cut",), looks=("blur",),
-          events=("whip", "burst", "push", "none")),
-    Style(name="fight", least=10, most=24, joints=("cut",), looks=("run",),
-          events=("whip", "burst", "push")),
+    Style(
+        name="run",
+        least=40,
+        most=90,
+        joints=("cut", "cut", "dissolve"),
+        looks=("run",),
+        num_shots=7,
+    ),
+    Style(
+        name="camera",
+        least=80,
+        most=160,
+        joints=("cut", "cut", "dissolve"),
+        events=("pan", "whip", "zoom", "none"),
+        num_shots=5,
+    ),
+    Style(
+        name="strobe",
+        least=60,
+        most=120,
+        joints=("cut",),
+        num_shots=5,
+        events=("strobe", "lightning", "flash", "light", "none"),
+    ),
+    Style(
+        name="television",
+        least=60,
+        most=120,
+        joints=("cut", "cut", "dissolve"),
+        looks=("logo",),
+        events=("subtitle", "subtitle", "split", "none"),
+        num_shots=6,
+    ),
+    Style(
+        name="logo fades",
+        least=40,
+        most=90,
+        joints=("cut", "black", "black"),
+        looks=("logo",),
+        num_shots=8,
+    ),
+    Style(
+        name="logo stills",
+        least=60,
+        most=120,
+        joints=("black",),
+        looks=("logo",),
+        is_still=True,
+        num_shots=6,
+    ),
+    Style(
+        name="action",
+        least=10,
+        most=30,
+        joints=("cut",),
+        looks=("blur",),
+        events=("whip", "burst", "push", "none"),
+    ),
+    Style(
+        name="fight",
+        least=10,
+        most=24,
+        joints=("cut",),
+        looks=("run",),
+        events=("whip", "burst", "push"),
+    ),
     Style(name="whips", least=16, most=50, joints=("whip", "cut")),
     Style(name="wipes", least=40, most=80, joints=("wipe", "wipe", "cut"), num_shots=8),
     Style(name="slow mixes", least=90, most=140, joints=("slow",), num_shots=6),
     Style(name="short fades", least=20, most=50, joints=("cut", "dip", "short"), num_shots=12),
-    Style(name="moving mixes", least=40, most=80, joints=("dissolve",), looks=("shake",),
-          num_shots=8),
-)  # fmt: skip
+    Style(
+        name="moving mixes", least=40, most=80, joints=("dissolve",), looks=("shake",), num_shots=8
+    ),
+)
 
 
 @dataclass(kw_only=True)
@@ -124,9 +197,11 @@ def compose(shots: list[np.ndarray], style: Style, seed: int) -> Composed:
     for _ in range(style.num_shots):
         source = int(rng.choice([i for i in range(len(shots)) if i != last]))
         length, last = int(rng.integers(style.least, style.most + 1)), source
-        piece = _still(shots[source], length, rng) if style.is_still else _piece(
-            shots[source], length, rng, is_turned=style.most > 80
-        )  # fmt: skip
+        piece = (
+            _still(shots[source], length, rng)
+            if style.is_still
+            else _piece(shots[source], length, rng, is_turned=style.most > 80)
+        )
         if style.events:
             piece = compose_look.with_events(piece, style.events, rng)
         _join(film, piece, str(rng.choice(style.joints)), rng)
@@ -202,8 +277,9 @@ def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
         old, film.frames = film.frames[-length:], film.frames[:-length]
         start = len(film.frames)
         shares = [(k + 0.5) / length for k in range(length)]
-        film.frames += [cv2.addWeighted(a, 1 - s, b, s, 0)
-                        for a, b, s in zip(old, piece, shares, strict=False)]  # fmt: skip
+        film.frames += [
+            cv2.addWeighted(a, 1 - s, b, s, 0) for a, b, s in zip(old, piece, shares, strict=False)
+        ]
         film.frames += piece[length:]
         film.truth.append((start, start + length))
     else:
@@ -212,8 +288,9 @@ def _join(film: Composed, piece: list[np.ndarray], joint: str, rng) -> None:
         depth = float(rng.choice([1.0, 1.0, 0.93]))  # some never get quite flat
         shares = [depth * (k + 1) / half for k in range(half)]
         start = len(film.frames) - half
-        out = [cv2.addWeighted(film.frames[start + k], 1 - s, flat, s, 0)
-               for k, s in enumerate(shares)]  # fmt: skip
+        out = [
+            cv2.addWeighted(film.frames[start + k], 1 - s, flat, s, 0) for k, s in enumerate(shares)
+        ]
         hold = [flat] * int(rng.integers(0, 12)) if depth == 1 else []
         into = [cv2.addWeighted(piece[k], 1 - s, flat, s, 0) for k, s in enumerate(shares[::-1])]
         film.frames = film.frames[:start] + out + hold + into + piece[half:]

@@ -102,8 +102,12 @@ def _push(frames, rng):
     made = []
     for frame, one, two in zip(frames, ways[:-1], ways[1:], strict=True):
         way = np.linspace(one, two, 5)
-        many = [crop(frame, 0.5, 0.5 * w, 0.25) if side
-                else crop(frame, 1 - 0.5 * w, 0.25 * w, 0.25 * w) for w in way]  # fmt: skip
+        many = [
+            crop(frame, 0.5, 0.5 * w, 0.25)
+            if side
+            else crop(frame, 1 - 0.5 * w, 0.25 * w, 0.25 * w)
+            for w in way
+        ]
         made.append(np.mean(many, 0).astype(np.uint8))
     return made
 
@@ -154,16 +158,18 @@ def _wing(frames, rng):
 
 def _light(frames, rng):
     rise = np.clip((np.arange(len(frames)) - len(frames) // 2) / int(rng.integers(1, 20)), 0, 1)
-    return [cv2.convertScaleAbs(f, alpha=0.45 + 0.55 * r)
-            for f, r in zip(frames, rise, strict=True)]  # fmt: skip
+    return [
+        cv2.convertScaleAbs(f, alpha=0.45 + 0.55 * r) for f, r in zip(frames, rise, strict=True)
+    ]
 
 
 def _strobe(frames, rng):
     """Light on and off, each for a few frames, through half of the frames."""
     period, first = int(rng.integers(2, 5)), len(frames) // 4
     lit = [not (first <= i < 3 * first and (i - first) // period % 2) for i in range(len(frames))]
-    return [f if on else cv2.convertScaleAbs(f, alpha=0.3)
-            for f, on in zip(frames, lit, strict=True)]  # fmt: skip
+    return [
+        f if on else cv2.convertScaleAbs(f, alpha=0.3) for f, on in zip(frames, lit, strict=True)
+    ]
 
 
 def _lightning(frames, rng):
@@ -200,8 +206,10 @@ def _split(frames, rng):
 
 def _blur(frames, rng):
     """Each picture smeared with the next, as a long exposure smears what moves."""
-    return [cv2.addWeighted(a, 0.6, b, 0.4, 0)
-            for a, b in zip(frames, frames[:1] + frames[:-1], strict=True)]  # fmt: skip
+    return [
+        cv2.addWeighted(a, 0.6, b, 0.4, 0)
+        for a, b in zip(frames, frames[:1] + frames[:-1], strict=True)
+    ]
 
 
 def _grain(frames, rng):
@@ -241,8 +249,10 @@ def _shake(most):
         moves = np.clip(rng.normal(0, most / 2, (len(frames), 2)), -most, most)
         share = 1 - 2.2 * most / height
         edge = (1 - share) / 2
-        return [crop(f, share, edge + dx / width, edge + dy / height)
-                for f, (dx, dy) in zip(frames, moves, strict=True)]  # fmt: skip
+        return [
+            crop(f, share, edge + dx / width, edge + dy / height)
+            for f, (dx, dy) in zip(frames, moves, strict=True)
+        ]
 
     return shake
 
@@ -290,14 +300,35 @@ def _encoded(frames, rng):
 
 
 EVENT = {
-    "flash": _flash, "black": _black, "pan": _pan, "wing": _wing, "light": _light, "whip": _whip,
-    "zoom": _zoom, "strobe": _strobe, "lightning": _lightning, "subtitle": _subtitle,
-    "split": _split, "none": lambda frames, _: frames, "burst": _burst, "push": _push,
-}  # fmt: skip
+    "flash": _flash,
+    "black": _black,
+    "pan": _pan,
+    "wing": _wing,
+    "light": _light,
+    "whip": _whip,
+    "zoom": _zoom,
+    "strobe": _strobe,
+    "lightning": _lightning,
+    "subtitle": _subtitle,
+    "split": _split,
+    "none": lambda frames, _: frames,
+    "burst": _burst,
+    "push": _push,
+}
 JOINT = {"wipe": _wipe, "whip": _whip_joint}  # transitions that are no mix of two pictures
 LOOK = {
-    "grain": _grain, "dark": _dim(DARK), "night": _dim(NIGHT), "grey": _grey, "twos": _held(2),
-    "threes": _held(3), "shake": _shake(SHAKE_PX), "run": _shake(HEAVY_PX), "fields": _fields,
-    "scope": _scope, "logo": _logo, "low": _encoded, "blur": _blur,
-}  # fmt: skip
+    "grain": _grain,
+    "dark": _dim(DARK),
+    "night": _dim(NIGHT),
+    "grey": _grey,
+    "twos": _held(2),
+    "threes": _held(3),
+    "shake": _shake(SHAKE_PX),
+    "run": _shake(HEAVY_PX),
+    "fields": _fields,
+    "scope": _scope,
+    "logo": _logo,
+    "low": _encoded,
+    "blur": _blur,
+}
 HOLD = {"twos": 2, "threes": 3}  # frames that a drawing stays

@@ -353,13 +353,15 @@ def draw(
     for actor, layer, share in zip(order, figures, shares, strict=True):
         box = box_of(layer)
         if box is not None and share >= SEEN_SHARE:
-            boxes.append({
-                "character": actor.character.name,
-                "has_reference": actor.character != made.cast[-1],
-                **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), box, strict=True)),
-                "visible_share": share,
-                "yaw": actor.yaw,
-            })  # fmt: skip
+            boxes.append(
+                {
+                    "character": actor.character.name,
+                    "has_reference": actor.character != made.cast[-1],
+                    **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), box, strict=True)),
+                    "visible_share": share,
+                    "yaw": actor.yaw,
+                }
+            )
     return picture, boxes
 
 

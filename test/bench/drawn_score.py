@@ -153,8 +153,11 @@ def names_by_shot(
     label: pl.DataFrame, frame: pl.DataFrame, clip: Clip
 ) -> dict[tuple[str, int], Name]:
     """Surest label of each (character, first frame of the truth's shot) that is named."""
-    crop = [pl.col(f"crop_{axis}0_px").fill_null(0) for axis in "xy"
-            if f"crop_{axis}0_px" in frame.columns]  # fmt: skip
+    crop = [
+        pl.col(f"crop_{axis}0_px").fill_null(0)
+        for axis in "xy"
+        if f"crop_{axis}0_px" in frame.columns
+    ]
     left, top = crop or (pl.lit(0), pl.lit(0))
     where = frame.select("frame_id", "frame_index", left=left, top=top)
     named = (

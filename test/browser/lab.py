@@ -160,9 +160,16 @@ def serve(project: Path, home: Path) -> Iterator[Server]:
         path.write_text(json.dumps(values), encoding="utf-8")
     token = secrets.token_hex(16)
     command = [
-        *(sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root"),
-        *("--ip=127.0.0.1", "--port=0", f"--IdentityProvider.token={token}"),
-        *(f"--ServerApp.root_dir={project}", "--LabApp.expose_app_in_browser=True"),
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        "--port=0",
+        f"--IdentityProvider.token={token}",
+        f"--ServerApp.root_dir={project}",
+        "--LabApp.expose_app_in_browser=True",
     ]
     own = {f"JUPYTER_{n.upper()}_DIR": str(home / n) for n in ("config", "data", "runtime")}
     environment = os.environ | own | {"IPYTHONDIR": str(home / "ipython")}

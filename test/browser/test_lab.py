@@ -15,8 +15,13 @@ NOTEBOOK = sorted(path.name for path in (ROOT / "notebook").glob("*.ipynb"))
 HAS_WIDGETS = tuple(
     f"{name}.ipynb"
     for name in (
-        *("02_filter", "03_detect", "04_cluster", "05_caption"),
-        *("06_dataset", "09_generate", "11_search"),
+        "02_filter",
+        "03_detect",
+        "04_cluster",
+        "05_caption",
+        "06_dataset",
+        "09_generate",
+        "11_search",
     )
 )
 # The others without widgets are run by papermill, see `test_run`.

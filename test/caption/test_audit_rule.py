@@ -76,8 +76,10 @@ def test_refusals_are_the_most_doubtful_and_what_a_person_wrote_the_least():
     assert table["rules"].to_list()[2] == ["missing_trigger", "leaked_name"]
     assert table["version"].to_list()[2] == 2
     assert audit_rule.count_broken(table) == {
-        "no_caption": 1, "missing_trigger": 1, "leaked_name": 2,
-    }  # fmt: skip
+        "no_caption": 1,
+        "missing_trigger": 1,
+        "leaked_name": 2,
+    }
 
 
 def test_captions_of_different_shots_that_read_alike_are_found():
@@ -100,8 +102,9 @@ def test_words_that_are_nearly_always_said_of_a_character_have_their_lift():
     who = [["bunny"]] * 5 + [[]] * 8
     found = accidental_word.find_words(texts, who, TRIGGERS, "character")
     assert found.select("word", "kind", "num_pictures").rows() == [
-        ("red", "other", 4), ("coat", "garment", 4),
-    ]  # fmt: skip
+        ("red", "other", 4),
+        ("coat", "garment", 4),
+    ]
     assert found["lift"].to_list() == pytest.approx([0.8 / (1 / 10), 0.8 / (2 / 10)])
     few = accidental_word.find_words(texts[1:5], who[1:5], TRIGGERS, "character")
     assert few.is_empty()

@@ -61,8 +61,10 @@ def test_the_first_that_answers_is_taken_and_the_row_says_why_others_were_not():
     assert [states[i].provider for i in range(3)] == ["cloud", "own", "own"]
     assert [states[i].answer.status for i in range(3)] == ["done", "done", "refused"]
     assert [states[i].reasons for i in range(3)] == [
-        (), ("cloud: refused 1",), ("cloud: failed 2",),
-    ]  # fmt: skip
+        (),
+        ("cloud: refused 1",),
+        ("cloud: failed 2",),
+    ]
     assert cloud.calls == [[0], [1], [2]]
     assert own.calls == [[1], [2]]
 

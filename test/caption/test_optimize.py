@@ -15,9 +15,16 @@ def picture(number: int, shot: int, edited: str = "") -> TuningPicture:
     """Bunny alone, a medium shot by day."""
     question = CaptionQuestion(frame_id=f"f{number}", picture=b"", facts=(), names=())
     facts = Facts(
-        frame_id=f"f{number}", file=None, characters=("bunny",), num_unknown=0, place=None,
-        shot_size="medium", light="day", motion="static", subjects=(),
-    )  # fmt: skip
+        frame_id=f"f{number}",
+        file=None,
+        characters=("bunny",),
+        num_unknown=0,
+        place=None,
+        shot_size="medium",
+        light="day",
+        motion="static",
+        subjects=(),
+    )
     return TuningPicture(question=question, facts=facts, shot_index=shot, edited=edited)
 
 

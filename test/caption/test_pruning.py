@@ -18,8 +18,12 @@ def test_shares_are_of_the_pictures_of_each_character():
     """Anna is on four pictures: the coat and the day on three of them; ben on two."""
     core = pruning.find_core_tags(SEEN, 0.7)
     assert core.share["anna"] == {
-        "day": 0.75, "red coat": 0.75, "garden": 0.5, "kitchen": 0.25, "night": 0.25,
-    }  # fmt: skip
+        "day": 0.75,
+        "red coat": 0.75,
+        "garden": 0.5,
+        "kitchen": 0.25,
+        "night": 0.25,
+    }
     assert core.share["ben"] == {"hat": 0.5, "night": 0.5, "red coat": 0.5}
     assert core.of(["anna"]) == {"day", "red coat"}
     assert core.of(["ben"]) == set()

@@ -148,8 +148,14 @@ def _text(facts, **changes) -> str:
 
 def test_tags_say_the_same_in_words():
     assert tags.write_tags(_facts(), TRIGGER) == [
-        *("bunny", "solo", "medium shot", "day", "still", "place-003"),
-        *("green background", "blue background"),
+        "bunny",
+        "solo",
+        "medium shot",
+        "day",
+        "still",
+        "place-003",
+        "green background",
+        "blue background",
     ]
     crowd = _facts(characters=(), num_unknown=5, shot_size=None, place=None, motion="dynamic")
     crowd = dataclasses.replace(crowd, colours=())

@@ -42,9 +42,11 @@ def test_the_likeliest_word_is_that_of_the_model_itself(folder, tmp_path):
 
     net = CLIPModel.from_pretrained(folder)
     inputs = CLIPProcessor.from_pretrained(folder, use_fast=False)(
-        text=["grass", "snow"], images=[Image.fromarray(PICTURE[:, :, ::-1])],
-        return_tensors="pt", padding=True,
-    )  # fmt: skip
+        text=["grass", "snow"],
+        images=[Image.fromarray(PICTURE[:, :, ::-1])],
+        return_tensors="pt",
+        padding=True,
+    )
     with torch.inference_mode():
         share = net(**inputs).logits_per_image.softmax(dim=1)[0]
     best = int(share.argmax())

@@ -12,11 +12,18 @@ from bunny.character import calibrate
 def _pairs(different, same=()):
     kinds = ["same-frame"] * len(different) + ["same-track"] * len(same)
     ids = [str(i) for i in range(len(kinds))]
-    rows = {"pair_id": ids, "kind": kinds, "one_id": ids, "other_id": ids,
-            "similarity": [*different, *same]}  # fmt: skip
-    return pl.DataFrame(rows).with_columns(
-        pl.lit(None, dtype=pl.Float32).alias("adapted_similarity")
-    ).cast(calibrate.SCHEMA)  # fmt: skip
+    rows = {
+        "pair_id": ids,
+        "kind": kinds,
+        "one_id": ids,
+        "other_id": ids,
+        "similarity": [*different, *same],
+    }
+    return (
+        pl.DataFrame(rows)
+        .with_columns(pl.lit(None, dtype=pl.Float32).alias("adapted_similarity"))
+        .cast(calibrate.SCHEMA)
+    )
 
 
 def _spread(middle, deviation, number):
@@ -65,7 +72,7 @@ def test_film_and_setting_count_alike_at_fifty_strangers():
     def mixed(number, film):
         found = calibrate.ThresholdEstimate(
             threshold=film, num_same=0, num_different=number, num_twins=0
-        )  # fmt: skip
+        )
         return calibrate.threshold(found, 0.4)
 
     assert mixed(50, 0.5) == pytest.approx(0.45)

@@ -92,22 +92,36 @@ def test_a_method_that_is_none_is_refused():
 
 def _face(face_id, track_id, vector, sharpness=200.0):
     return {
-        "face_id": face_id, "frame_id": face_id[:2], "shot_index": 0, "track_id": track_id,
-        "x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0, "detector": "yunet",
-        "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
-        "sharpness": sharpness, "recogniser": "sface", "embedding": np.array(vector, np.float32),
-    }  # fmt: skip
+        "face_id": face_id,
+        "frame_id": face_id[:2],
+        "shot_index": 0,
+        "track_id": track_id,
+        "x0_px": 0.0,
+        "y0_px": 0.0,
+        "x1_px": 112.0,
+        "y1_px": 112.0,
+        "detector": "yunet",
+        "score": 0.9,
+        "landmark": np.zeros(10),
+        "yaw": 0.0,
+        "size_px": 112.0,
+        "sharpness": sharpness,
+        "recogniser": "sface",
+        "embedding": np.array(vector, np.float32),
+    }
 
 
 def test_faces_are_grouped_by_their_tracks():
     face = store.from_rows(
         "face",
         [
-            _face("f1a", "t1", [1, 0, 0]), _face("f0a", "t0", [0.8, 0.6, 0]),
-            _face("f0b", "t2", [0.65, 0.76, 0]), _face("f2a", "t0", [0.8, 0.6, 0]),
+            _face("f1a", "t1", [1, 0, 0]),
+            _face("f0a", "t0", [0.8, 0.6, 0]),
+            _face("f0b", "t2", [0.65, 0.76, 0]),
+            _face("f2a", "t0", [0.8, 0.6, 0]),
             _face("f3a", "t3", [0, 0, 1], sharpness=1.0),
         ],
-    )  # fmt: skip
+    )
     found = cluster.group_faces(face, threshold=0.75)
     assert found["face_id"].to_list() == ["f0a", "f2a", "f1a", "f0b", "f3a"]
     # t0 and t1 are one person; t2 is like t0 but beside it in f0, at 0.976 a mirror; t3 a smear

@@ -21,13 +21,23 @@ def _film(num_frames=12):
             vector = np.sqrt(0.8) * PEOPLE[who] + np.sqrt(0.2) * PEOPLE[7]
             rows.append(
                 {
-                    "face_id": f"f{i:02d}-{number}", "frame_id": f"f{i:02d}", "shot_index": i,
-                    "x0_px": 300.0 * number, "y0_px": 0.0, "x1_px": 300.0 * number + 112,
-                    "y1_px": 112.0, "detector": "yunet", "score": 0.9, "landmark": np.zeros(10),
-                    "yaw": 0.0, "size_px": 112.0, "sharpness": 200.0, "recogniser": "sface",
+                    "face_id": f"f{i:02d}-{number}",
+                    "frame_id": f"f{i:02d}",
+                    "shot_index": i,
+                    "x0_px": 300.0 * number,
+                    "y0_px": 0.0,
+                    "x1_px": 300.0 * number + 112,
+                    "y1_px": 112.0,
+                    "detector": "yunet",
+                    "score": 0.9,
+                    "landmark": np.zeros(10),
+                    "yaw": 0.0,
+                    "size_px": 112.0,
+                    "sharpness": 200.0,
+                    "recogniser": "sface",
                     "embedding": vector,
                 }
-            )  # fmt: skip
+            )
     return track.link_tracks(store.from_rows("face", rows), FRAME, "film")
 
 
@@ -83,9 +93,12 @@ def test_labels_follow_the_films_threshold_unless_it_is_fixed():
     named = {}
     for calibration in ("film", "fixed"):
         setting = label.LabelSetting(
-            similarity_threshold=0.36, min_margin=0.0, drawn_threshold=1, drawn_margin=0,
+            similarity_threshold=0.36,
+            min_margin=0.0,
+            drawn_threshold=1,
+            drawn_margin=0,
             calibration=calibration,
-        )  # fmt: skip
+        )
         learned = label.calibrate_film(face, tracks, cast, setting)
         rows = label.decide(face, tracks, region, cast, setting, learned)
         named[calibration] = sum(row["character"] == "anna" for row in rows)

@@ -27,19 +27,39 @@ def _mixed(cosine):
 
 def _face(face_id, vector, x=0.0):
     return {
-        "face_id": face_id, "frame_id": face_id[:2], "shot_index": 0,
-        "x0_px": x, "y0_px": 0.0, "x1_px": x + 40, "y1_px": 40.0,
-        "detector": "yunet", "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0,
-        "size_px": 40.0, "sharpness": 100.0, "recogniser": "sface", "embedding": vector,
-    }  # fmt: skip
+        "face_id": face_id,
+        "frame_id": face_id[:2],
+        "shot_index": 0,
+        "x0_px": x,
+        "y0_px": 0.0,
+        "x1_px": x + 40,
+        "y1_px": 40.0,
+        "detector": "yunet",
+        "score": 0.9,
+        "landmark": np.zeros(10),
+        "yaw": 0.0,
+        "size_px": 40.0,
+        "sharpness": 100.0,
+        "recogniser": "sface",
+        "embedding": vector,
+    }
 
 
 def _region(frame_id, candidate, support, margin=0.2):
     return {
-        "region_id": f"{frame_id}-{candidate}", "frame_id": frame_id, "shot_index": 0,
-        "candidate": candidate, "x0_px": 0.0, "y0_px": 0.0, "x1_px": 100.0, "y1_px": 100.0,
-        "similarity": support, "margin": margin, "support": support, "model": "m",
-    }  # fmt: skip
+        "region_id": f"{frame_id}-{candidate}",
+        "frame_id": frame_id,
+        "shot_index": 0,
+        "candidate": candidate,
+        "x0_px": 0.0,
+        "y0_px": 0.0,
+        "x1_px": 100.0,
+        "y1_px": 100.0,
+        "similarity": support,
+        "margin": margin,
+        "support": support,
+        "model": "m",
+    }
 
 
 def _names(faces, regions=(), cast=CAST, setting=SETTING):
@@ -131,12 +151,21 @@ def test_a_witness_names_nobody_twice_in_a_frame():
 def test_the_cast_is_read_from_the_references():
     def row(reference_id, route, vector=None, error=None):
         return {
-            "reference_id": reference_id, "character": reference_id[0], "content_hash": "h",
-            "route": route, "num_faces": 1, "face_embedding": vector, "error": error,
-        }  # fmt: skip
+            "reference_id": reference_id,
+            "character": reference_id[0],
+            "content_hash": "h",
+            "route": route,
+            "num_faces": 1,
+            "face_embedding": vector,
+            "error": error,
+        }
 
-    rows = [row("a/1", "face", ANNA), row("a/2", "face", BEN), row("b/1", "region"),
-            row("c/1", "face", error="expected one face, found 2")]  # fmt: skip
+    rows = [
+        row("a/1", "face", ANNA),
+        row("a/2", "face", BEN),
+        row("b/1", "region"),
+        row("c/1", "face", error="expected one face, found 2"),
+    ]
     cast = label.read_reference_set(store.from_rows("reference", rows))
     assert set(cast.face) == {"a"} and cast.face["a"].shape == (2, 3)
     assert cast.drawn == {"b"} and cast.num_pictured == 2

@@ -16,12 +16,23 @@ ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
 def make_face(frame, track, vector, *, x=0.0, sharpness=200.0, number=0):
     """A row of table face with what pairs are picked by."""
     return {
-        "face_id": f"f{frame:02d}-{number:02d}", "frame_id": f"f{frame:02d}",
-        "shot_index": frame // 10, "track_id": f"t{track:02d}",
-        "x0_px": x, "y0_px": 0.0, "x1_px": x + 112, "y1_px": 112.0, "detector": "yunet",
-        "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
-        "sharpness": sharpness, "recogniser": "sface", "embedding": vector,
-    }  # fmt: skip
+        "face_id": f"f{frame:02d}-{number:02d}",
+        "frame_id": f"f{frame:02d}",
+        "shot_index": frame // 10,
+        "track_id": f"t{track:02d}",
+        "x0_px": x,
+        "y0_px": 0.0,
+        "x1_px": x + 112,
+        "y1_px": 112.0,
+        "detector": "yunet",
+        "score": 0.9,
+        "landmark": np.zeros(10),
+        "yaw": 0.0,
+        "size_px": 112.0,
+        "sharpness": sharpness,
+        "recogniser": "sface",
+        "embedding": vector,
+    }
 
 
 def _pairs(faces, kind, **options):
@@ -40,8 +51,10 @@ def test_a_track_gives_its_first_middle_and_last_view():
     half = np.array([0.6, 0.8, 0], np.float32)
     faces = [make_face(i, 0, vector) for i, vector in enumerate([ANNA, ANNA, half, BEN])]
     assert _pairs(faces, "same-track") == [
-        ("f00", "f02", 0.6), ("f00", "f03", 0.0), ("f02", "f03", 0.8),
-    ]  # fmt: skip
+        ("f00", "f02", 0.6),
+        ("f00", "f03", 0.0),
+        ("f02", "f03", 0.8),
+    ]
     assert _pairs(faces[:2], "same-track") == [("f00", "f01", 1.0)]
     assert _pairs(faces[:1], "same-track") == []
 
@@ -64,8 +77,11 @@ def test_smears_and_one_face_found_twice_are_left_out():
 @given(st.integers(1, 5), st.integers(0, 9))
 def test_a_limit_is_kept_and_drawing_is_repeatable(most, seed):
     rng = np.random.default_rng(0)
-    faces = [make_face(f, t, rng.normal(size=3).astype(np.float32) / 4, x=200.0 * t, number=t)
-             for f in range(3) for t in range(4)]  # fmt: skip
+    faces = [
+        make_face(f, t, rng.normal(size=3).astype(np.float32) / 4, x=200.0 * t, number=t)
+        for f in range(3)
+        for t in range(4)
+    ]
     face = store.from_rows("face", faces)
     rows = calibrate.collect_pairs(face, max_pairs=most, seed=seed)
     assert rows.group_by("kind").len()["len"].max() <= most
@@ -79,6 +95,9 @@ def test_no_face_is_no_pair():
 
 
 def test_overlap_by_hand():
-    boxes = {f"{c}{s}": [v] for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
-             for c, v in zip(table_box.BOX, box, strict=True)}  # fmt: skip
+    boxes = {
+        f"{c}{s}": [v]
+        for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
+        for c, v in zip(table_box.BOX, box, strict=True)
+    }
     assert calibrate.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])

@@ -38,9 +38,17 @@ def test_both_forms_are_listed_and_other_files_are_not(tmp_path, plain):
 
 @pytest.mark.parametrize(
     ("name", "why"),
-    [(".anna", "hidden"), ("..\\anna", "hidden"), ("a\\b", "path"), ("c:d", "path"),
-     ("a/b", "path"), ("a\nb", "path"), ("x" * 65, "65 characters"), ("  ", "empty")],
-)  # fmt: skip
+    [
+        (".anna", "hidden"),
+        ("..\\anna", "hidden"),
+        ("a\\b", "path"),
+        ("c:d", "path"),
+        ("a/b", "path"),
+        ("a\nb", "path"),
+        ("x" * 65, "65 characters"),
+        ("  ", "empty"),
+    ],
+)
 def test_names_that_cannot_be_are_refused(name, why):
     with pytest.raises(UserError, match="expected a plain character name") as caught:
         reference.check_name(name)

@@ -168,7 +168,8 @@ def test_a_pair_is_named_once_with_its_greatest_similarity():
 
 def test_strangers_that_pass_are_told():
     one = judge(
-        *(picture("bruno/1.png", at(0)), picture("bruno/2.png", at(0))),
+        picture("bruno/1.png", at(0)),
+        picture("bruno/2.png", at(0)),
         bank=at(15, 90, 105, 120),
         impostor={"bruno": at(5, 90)},
     )

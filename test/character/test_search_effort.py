@@ -54,11 +54,20 @@ def _change(levels_a_frame):
     """Table `change` of 300 frames that each differ by so many levels a pixel."""
     levels = round(levels_a_frame * search_effort.THUMBNAIL_PIXELS)
     rows = [
-        {"film_id": "a", "frame_index": i, "pts": i, "timestamp_s": i / 24, "frame_bytes": 1,
-         "luma_levels": levels, "moved": 0.0, "contrast": 0.5, "brightness": 0.5,
-         "cut_veto": "unmeasured"}
+        {
+            "film_id": "a",
+            "frame_index": i,
+            "pts": i,
+            "timestamp_s": i / 24,
+            "frame_bytes": 1,
+            "luma_levels": levels,
+            "moved": 0.0,
+            "contrast": 0.5,
+            "brightness": 0.5,
+            "cut_veto": "unmeasured",
+        }
         for i in range(300)
-    ]  # fmt: skip
+    ]
     return store.from_rows("change", rows)
 
 

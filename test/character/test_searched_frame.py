@@ -55,7 +55,8 @@ def test_a_named_model_searches_every_frame_for_every_reference(named):
     assert split(both, **{named: "somebody/model"}) == ([0, 1], [])
     assert split(references(), **{named: "somebody/model"}) == ([], [])
     assert searched_frame.window_references(both, wanted)["reference_id"].to_list() == [
-        *("cat", "bunny")
+        "cat",
+        "bunny",
     ]
     plain = searched_frame.window_references(both, DetectionConfig())
     assert plain["reference_id"].to_list() == ["cat"]

@@ -8,12 +8,21 @@ def test_the_best_view_has_a_picture():
     rows = [("big", None, 0.9), ("small", "a.jpg", 0.2), ("mid", "b.jpg", 0.5)]
     subject = pl.DataFrame(
         [
-            {"subject_id": s, "file": f, "view": v, "name": "anna", "is_named": True,
-             "subject_type": "face", "shot_index": 0, "timestamp_s": 1.0, "confidence": 0.7,
-             **dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 0.0)}
+            {
+                "subject_id": s,
+                "file": f,
+                "view": v,
+                "name": "anna",
+                "is_named": True,
+                "subject_type": "face",
+                "shot_index": 0,
+                "timestamp_s": 1.0,
+                "confidence": 0.7,
+                **dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 0.0),
+            }
             for s, f, v in rows
         ]
-    )  # fmt: skip
+    )
     assert seen.summarise(subject)["subject_id"].to_list() == ["mid"]
 
 
@@ -45,8 +54,10 @@ def test_a_crop_leaves_others_out():
 
 def test_views_of_a_drawn_figure_are_unlike_each_other():
     """The second is as the first (worth 0.8 * 0.6); the third, less clear, shows another side."""
-    views = pl.DataFrame({"view": [0.9, 0.8, 0.5], "shot_index": [0, 1, 2], "yaw": [None] * 3},
-                         schema_overrides={"yaw": pl.Float32})  # fmt: skip
+    views = pl.DataFrame(
+        {"view": [0.9, 0.8, 0.5], "shot_index": [0, 1, 2], "yaw": [None] * 3},
+        schema_overrides={"yaw": pl.Float32},
+    )
     vector = np.array([[1.0, 0.0], [1.0, 0.0], [0.0, 1.0]])
     assert seen.choose_views(views, 2, vector) == [0, 2]
     assert seen.choose_views(views, 2, np.tile([1.0, 0.0], (3, 1))) == [0, 1]

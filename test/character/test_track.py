@@ -70,8 +70,11 @@ def test_the_best_sum_wins_over_the_best_pair():
     tracks = [(0, LEFT, [1, 0, 0, 0]), (0, RIGHT, [0, 1, 0, 0])]
     both, anna = [0.75, 0.65, 0.1, 0], [0.7, 0, 0.7, 0]
     assert _follow(*tracks, (9, [300, 0, 340, 40], both), (9, [400, 0, 440, 40], anna)) == [
-        0, 1, 1, 0,
-    ]  # fmt: skip
+        0,
+        1,
+        1,
+        0,
+    ]
 
 
 def _like_anna(cosine):
@@ -127,10 +130,13 @@ def test_motion_is_pixels_a_frame_however_far_the_frames_lie_apart(gap, last):
     faces = [(frame, [x, 0, x + 40, 40], ANNA) for frame, x in places[:2]]
     clarity = np.array([1, 1, 0.0])
     assert _follow(*faces, (last, [10 * last, 0, 10 * last + 40, 40], BEN), clarity=clarity) == [
-        0, 0, 0,
-    ]  # fmt: skip
-    assert _follow(*faces, (last, [10 * last + 27, 0, 10 * last + 67, 40], BEN),
-                   clarity=clarity) == [0, 0, 1]  # fmt: skip
+        0,
+        0,
+        0,
+    ]
+    assert _follow(
+        *faces, (last, [10 * last + 27, 0, 10 * last + 67, 40], BEN), clarity=clarity
+    ) == [0, 0, 1]
 
 
 def test_over_a_long_gap_no_motion_is_carried_on():

@@ -87,8 +87,11 @@ def test_the_audit_is_printed_and_written(bunny, space):
 def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, edited):
     assert bunny("caption", "film")[0] == 0
     before = store.read(edited.table, "caption")["text"].to_list()
-    assert before == ["bunny character, medium shot, day",
-                      "bunny character and a person, close-up, night", "night"]  # fmt: skip
+    assert before == [
+        "bunny character, medium shot, day",
+        "bunny character and a person, close-up, night",
+        "night",
+    ]
     code, text, err = bunny("caption", "film", "--replace", "Night", "dark")
     assert code == 0, err
     assert text.startswith("film-0123abcd: 2 captions would change; nothing was changed; add --yes")

@@ -106,11 +106,19 @@ def test_command_lines_are_read_from_the_source_of_tests(tmp_path):
     (tmp_path / "test_made.py").write_text(MADE, encoding="utf-8")
     lines = command_line.lines_of(tmp_path)
     assert spelled(lines, ("gaps",)) == {
-        *("--literal", "--assigned", "--first", "--second", "--third")
+        "--literal",
+        "--assigned",
+        "--first",
+        "--second",
+        "--third",
     }
     assert spelled(lines, ("search",)) == {"--given", "--behind", command_line.GIVEN}
     assert spelled(lines, ("where",)) == {
-        *("--looped", "--split", "--twice", "--inside", command_line.GIVEN)
+        "--looped",
+        "--split",
+        "--twice",
+        "--inside",
+        command_line.GIVEN,
     }
     assert spelled(lines, ("lab",)) == {"--process", "--later", command_line.GIVEN}
     assert spelled(lines, ("learn",)) == {"--invoked"}

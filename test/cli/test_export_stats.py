@@ -70,8 +70,12 @@ def test_a_folder_cannot_be_written(bunny, space, tmp_path):
 
 @pytest.mark.parametrize(
     ("time_s", "text"),
-    [(0.0, "00:00:00.000"), (59.9996, "00:01:00.000"), (3723.042, "01:02:03.042"),
-     (-0.5, "-00:00:00.500")],
-)  # fmt: skip
+    [
+        (0.0, "00:00:00.000"),
+        (59.9996, "00:01:00.000"),
+        (3723.042, "01:02:03.042"),
+        (-0.5, "-00:00:00.500"),
+    ],
+)
 def test_timecode(time_s, text):
     assert export_stats.timecode(time_s) == text

@@ -49,8 +49,8 @@ def test_a_window_that_moves_over_a_scene_is_a_pan_or_tilt(step, name):
     """3 of 320 pixels a frame; what a camera leaves behind moves the other way."""
     wide = scene(height=400, width=600)
     found, (x, y, _) = camera_of(
-        [wide[100 + i * step[1]:, 100 + i * step[0]:][:180, :320] for i in range(20)]
-    )  # fmt: skip
+        [wide[100 + i * step[1] :, 100 + i * step[0] :][:180, :320] for i in range(20)]
+    )
     assert found == name
     assert x.sum() == pytest.approx(-19 * step[0] / 320, abs=0.02)
     assert y.sum() == pytest.approx(-19 * step[1] / 180, abs=0.02)
@@ -151,8 +151,14 @@ def test_writing_is_looked_for_twice_a_second_and_its_share_is_known():
 
 def test_labels_are_in_pixels_of_the_shot_and_faces_become_heads():
     """The stored picture is half as large as what was cut out of the film."""
-    at = {"shot_index": 2, "frame_index": 7, "timestamp_s": 1.0, "width_px": 640,
-          "crop_x0_px": 100, "crop_x1_px": 1380}  # fmt: skip
+    at = {
+        "shot_index": 2,
+        "frame_index": 7,
+        "timestamp_s": 1.0,
+        "width_px": 640,
+        "crop_x0_px": 100,
+        "crop_x1_px": 1380,
+    }
     box = {"x0_px": 10.0, "y0_px": 20.0, "x1_px": 30.0, "y1_px": 40.0}
     rows = [
         {**at, **box, "character": "anna", "subject_type": "region"},
@@ -166,9 +172,10 @@ def test_labels_are_in_pixels_of_the_shot_and_faces_become_heads():
 def test_ffmpegs_score_is_high_at_a_cut_and_low_in_steady_motion():
     scorer = SceneScorer()
     wide = cv2.resize(
-        np.random.default_rng(4).integers(0, 255, (6, 20, 3), np.uint8), (600, 90),
+        np.random.default_rng(4).integers(0, 255, (6, 20, 3), np.uint8),
+        (600, 90),
         interpolation=cv2.INTER_CUBIC,
-    )  # fmt: skip
+    )
     pan = [scorer.push(wide[:, step * 4 : step * 4 + 160]) for step in range(30)]
     assert pan[0] == 0 and max(pan[2:]) < THRESHOLD / 2
     assert scorer.push(255 - wide[:, 116:276]) > THRESHOLD

@@ -63,21 +63,36 @@ def test_a_set_that_comes_back_is_outvoted_and_hides_no_logo():
 def test_one_kept_picture_of_each_scene_is_looked_at():
     cut = dict(zip(CROP, (0, 45, 640, 315), strict=True))
     frame = pl.DataFrame(
-        [{"frame_id": f"f{i}", "frame_index": i, "shot_index": i // 2, "file": f"frame/{i}.jpg",
-          **(cut if i < 9 else dict(zip(CROP, (0, 0, 640, 360), strict=True)))}
-         for i in range(10)]
-    )  # fmt: skip
-    quality = pl.DataFrame({"frame_id": [f"f{i}" for i in range(10)],
-                            "is_kept": [i != 0 for i in range(10)]})  # fmt: skip
-    cluster = pl.DataFrame({"level": ["scene"] * 3, "shot_index": [0, 1, 2],
-                            "scene_id": ["a", "b", "a"]})  # fmt: skip
+        [
+            {
+                "frame_id": f"f{i}",
+                "frame_index": i,
+                "shot_index": i // 2,
+                "file": f"frame/{i}.jpg",
+                **(cut if i < 9 else dict(zip(CROP, (0, 0, 640, 360), strict=True))),
+            }
+            for i in range(10)
+        ]
+    )
+    quality = pl.DataFrame(
+        {"frame_id": [f"f{i}" for i in range(10)], "is_kept": [i != 0 for i in range(10)]}
+    )
+    cluster = pl.DataFrame(
+        {"level": ["scene"] * 3, "shot_index": [0, 1, 2], "scene_id": ["a", "b", "a"]}
+    )
     rows = overlay.choose_pictures(frame, quality, cluster)
     # f0 is not kept, shot 2 is scene a again, shots 3 and 4 are no scene, f9 is cut otherwise
     assert rows["frame_id"].to_list() == ["f1", "f2", "f6", "f8"]
     assert overlay.make_rows([(0.5, 0.0, 1.0, 0.1)], rows) == [
-        {"overlay_index": 0, "x0_px": 320, "y0_px": 45, "x1_px": 640, "y1_px": 72,
-         "num_pictures": 4}
-    ]  # fmt: skip
+        {
+            "overlay_index": 0,
+            "x0_px": 320,
+            "y0_px": 45,
+            "x1_px": 640,
+            "y1_px": 72,
+            "num_pictures": 4,
+        }
+    ]
 
 
 def test_a_clip_keeps_out_of_the_logos_way():

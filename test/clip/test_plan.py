@@ -17,16 +17,25 @@ def shot(num=120, rate=24.0, present=None, **columns):
     """A shot in which Anna always stands, changed a little from frame to frame."""
     index = np.arange(100, 100 + num)
     values = {
-        "change": np.full(num, 2.0), "layout_change": np.full(num, 0.01),
+        "change": np.full(num, 2.0),
+        "layout_change": np.full(num, 0.01),
         "scene_score": np.full(num, 0.5),
-        "shift_x": np.zeros(num), "shift_y": np.zeros(num), "zoom": np.zeros(num),
-        "sharpness": np.full(num, 100.0), "time_s": 5.0 + np.arange(num) / rate,
-    } | columns  # fmt: skip
+        "shift_x": np.zeros(num),
+        "shift_y": np.zeros(num),
+        "zoom": np.zeros(num),
+        "sharpness": np.full(num, 100.0),
+        "time_s": 5.0 + np.arange(num) / rate,
+    } | columns
     seen = index if present is None else index[present]
     return shot_measures.ShotMeasures(
-        shot_index=3, index=index, size=(1280, 720), first=2, end=num - 2,
-        boxes={"anna": dict.fromkeys(seen.tolist(), BOX)}, **values,
-    )  # fmt: skip
+        shot_index=3,
+        index=index,
+        size=(1280, 720),
+        first=2,
+        end=num - 2,
+        boxes={"anna": dict.fromkeys(seen.tolist(), BOX)},
+        **values,
+    )
 
 
 def plans(one, wanted=WANTED, form=FORM):
@@ -105,22 +114,57 @@ def test_a_shot_that_is_too_short_says_how_long_it_is():
 
 
 def test_beside_a_transition_nothing_is_taken_for_half_a_second():
-    rows = [{"shot_index": i, "frame_index": f, "timestamp_s": f / 24, "width_px": 64,
-             "height_px": 48, "change": 2.0, "layout_change": 0.0, "scene_score": 0.0,
-             "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 99.0, "error": None,
-             "luma": 90.0, "text_share": {12: 0.01, 24: 0.03}.get(f)}
-            for i, first, end in ((0, 0, 96), (1, 96, 192)) for f in range(first, end)]  # fmt: skip
-    boxes = [{"shot_index": r["shot_index"], "frame_index": r["frame_index"], "character": "anna",
-              "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "is_labelled": False,
-              "likeness": 0.5} for r in rows]  # fmt: skip
+    rows = [
+        {
+            "shot_index": i,
+            "frame_index": f,
+            "timestamp_s": f / 24,
+            "width_px": 64,
+            "height_px": 48,
+            "change": 2.0,
+            "layout_change": 0.0,
+            "scene_score": 0.0,
+            "shift_x": 0.0,
+            "shift_y": 0.0,
+            "zoom": 0.0,
+            "sharpness": 99.0,
+            "error": None,
+            "luma": 90.0,
+            "text_share": {12: 0.01, 24: 0.03}.get(f),
+        }
+        for i, first, end in ((0, 0, 96), (1, 96, 192))
+        for f in range(first, end)
+    ]
+    boxes = [
+        {
+            "shot_index": r["shot_index"],
+            "frame_index": r["frame_index"],
+            "character": "anna",
+            "x0_px": 0.0,
+            "y0_px": 0.0,
+            "x1_px": 9.0,
+            "y1_px": 9.0,
+            "is_labelled": False,
+            "likeness": 0.5,
+        }
+        for r in rows
+    ]
     tables = {
-        "clip_frame": pl.DataFrame(rows), "clip_box": pl.DataFrame(boxes),
-        "shot": pl.DataFrame({"shot_index": [0, 1], "start_s": [0.0, 4.0], "end_s": [4.0, 8.0],
-                              "transition_in": ["start", "dissolve"]}),
-        "frame": pl.DataFrame({"frame_id": ["a"], "shot_index": [1], "frame_index": [100],
-                               "timestamp_s": [100 / 24]}),
+        "clip_frame": pl.DataFrame(rows),
+        "clip_box": pl.DataFrame(boxes),
+        "shot": pl.DataFrame(
+            {
+                "shot_index": [0, 1],
+                "start_s": [0.0, 4.0],
+                "end_s": [4.0, 8.0],
+                "transition_in": ["start", "dissolve"],
+            }
+        ),
+        "frame": pl.DataFrame(
+            {"frame_id": ["a"], "shot_index": [1], "frame_index": [100], "timestamp_s": [100 / 24]}
+        ),
         "quality": pl.DataFrame({"frame_id": ["a"], "reason": ["title"]}),
-    }  # fmt: skip
+    }
     one, two = shot_measures.read_shots(tables, ClipConfig(preset="wan", margin_frames=3))
     assert (one.first, one.end) == (3, 84)  # up to 3.5 s
     assert (two.first, two.end) == (12, 93)
@@ -157,9 +201,14 @@ def test_of_too_many_the_most_varied_are_taken():
 
 @pytest.mark.parametrize(
     ("preset", "fps", "area"),
-    [("wan", 16, 832 * 480), ("wan-5b", 24, 1280 * 704), ("hunyuan", 24, 960 * 544),
-     ("ltx", 24, 768 * 512), ("own", 12, 320 * 320)],
-)  # fmt: skip
+    [
+        ("wan", 16, 832 * 480),
+        ("wan-5b", 24, 1280 * 704),
+        ("hunyuan", 24, 960 * 544),
+        ("ltx", 24, 768 * 512),
+        ("own", 12, 320 * 320),
+    ],
+)
 def test_presets_are_the_models_rates_and_sizes(preset, fps, area):
     form = choose_form(ClipConfig(preset=preset, fps=12, width_px=320, height_px=320))
     assert (form.fps, form.area_px) == (fps, area)

@@ -111,8 +111,10 @@ def test_a_clip_with_sound_has_it_and_a_silent_film_has_none(film, tmp_path):
 
 
 @pytest.mark.parametrize("framing", ["whole", "subject"])
-@pytest.mark.parametrize("boxes", [[(900.0, 100.0, 1100.0, 500.0), (1000.0, 120.0, 1200.0, 520.0)],
-                                   [(0.0, 0.0, 60.0, 90.0)], []])  # fmt: skip
+@pytest.mark.parametrize(
+    "boxes",
+    [[(900.0, 100.0, 1100.0, 500.0), (1000.0, 120.0, 1200.0, 520.0)], [(0.0, 0.0, 60.0, 90.0)], []],
+)
 def test_a_crop_keeps_the_character_in_the_picture(framing, boxes):
     crop = write.choose_crop((1280, 720), boxes, FORM, 1.5, framing)
     x0, y0, x1, y1 = crop.box

@@ -53,8 +53,10 @@ def test_a_set_is_exported_once_somebody_approved_it(bunny, space, tmp_path):
     [line] = (space.root / "approval.jsonl").read_text().splitlines()
     known = json.loads(line)
     assert said == {
-        "approved_by": "Mia", "approved_at": known["at"], "approved_set": known["set_hash"]
-    }  # fmt: skip
+        "approved_by": "Mia",
+        "approved_at": known["at"],
+        "approved_set": known["set_hash"],
+    }
     assert bunny("export", "kohya", "--character", "bo", "--output", "o", *NEEDED)[0] == 2
     assert bunny("export", "kohya", "--character", "bo", "--output", "o")[0] == 0  # not asked for
     assert "approval" not in json.loads((tmp_path / "o" / "rights.json").read_text())

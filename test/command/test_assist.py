@@ -19,8 +19,12 @@ from bunny.core.error import UserError
 SIZE = (480, 320)  # pixels
 SHOTS = (80, 50, 110, 40, 90, 60, 100, 50)  # frames; in every second one a face
 SETTINGS = (
-    *("extraction.output_format=png", "filtering.preset=generous", "pipeline.shard_size=4"),
-    *("detection.effort=thorough", "pipeline.num_parts=4", "pipeline.has_report=false"),
+    "extraction.output_format=png",
+    "filtering.preset=generous",
+    "pipeline.shard_size=4",
+    "detection.effort=thorough",
+    "pipeline.num_parts=4",
+    "pipeline.has_report=false",
 )
 
 

@@ -44,9 +44,14 @@ def test_a_film_that_waits_for_its_fine_tune_alone_is_not_counted_whole(monitor,
         assert left(monitor) == 200.0  # a and b at 1 s a second, one after the other
         now = film_record.now()
         one = RunningFilm(
-            film="a", node="n", attempt=1, phase=PREPARE, started_at=now, seen_at=now,
+            film="a",
+            node="n",
+            attempt=1,
+            phase=PREPARE,
+            started_at=now,
+            seen_at=now,
             seconds_left=30.0,
-        )  # fmt: skip
+        )
         place = film_record.path_of(monitor.record_dir, "a")
         film_record.write(place, one)
         assert left(monitor) == 150.0  # 30 and its fine-tune of 20, then b

@@ -42,12 +42,20 @@ def make_film(folder, astronaut, references=None):
         atomic.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
         rows.append(
             {
-                "frame_id": f"{space.film_id}-{i:08d}", "film_id": space.film_id,
-                "shot_index": i // 2, "frame_index": i, "pts": i, "time_base_num": 1,
-                "time_base_den": 1, "timestamp_s": float(i), "file": name, "width_px": 512,
-                "height_px": 512, "reason": "interval",
+                "frame_id": f"{space.film_id}-{i:08d}",
+                "film_id": space.film_id,
+                "shot_index": i // 2,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 1,
+                "timestamp_s": float(i),
+                "file": name,
+                "width_px": 512,
+                "height_px": 512,
+                "reason": "interval",
             }
-        )  # fmt: skip
+        )
     store.write(space.table, "frame", store.from_rows("frame", rows))
     for name in ("shot", "film"):
         store.write(space.table, name, store.from_rows(name, []))

@@ -52,11 +52,20 @@ def figure(film_id, number, name, box, vector, **more):
     shot, step = divmod(number, A_SHOT)
     x0, y0, x1, y1 = box
     return {
-        "figure_id": f"{film_id}-{number:08d}-{name}", "frame_id": f"{film_id}-{number:08d}",
-        "shot_index": shot, "x0_px": x0 + 10.0 * step, "y0_px": y0, "x1_px": x1 + 10.0 * step,
-        "y1_px": y1, "objectness": 0.9, "embedding": vector, "track_id": f"{film_id}-{name}{shot}",
-        "source": "segment", "model": "made", **more,
-    }  # fmt: skip
+        "figure_id": f"{film_id}-{number:08d}-{name}",
+        "frame_id": f"{film_id}-{number:08d}",
+        "shot_index": shot,
+        "x0_px": x0 + 10.0 * step,
+        "y0_px": y0,
+        "x1_px": x1 + 10.0 * step,
+        "y1_px": y1,
+        "objectness": 0.9,
+        "embedding": vector,
+        "track_id": f"{film_id}-{name}{shot}",
+        "source": "segment",
+        "model": "made",
+        **more,
+    }
 
 
 def figures(film_id):
@@ -76,35 +85,71 @@ def make_film(folder):
         atomic.write_bytes(space.root / file, cv2.imencode(".png", draw(i))[1].tobytes())
         rows["frame"].append(
             {
-                "frame_id": frame_id, "film_id": space.film_id, "shot_index": i // A_SHOT,
-                "frame_index": i, "pts": i, "time_base_num": 1, "time_base_den": 1,
-                "timestamp_s": float(i), "file": file, "width_px": WIDTH, "height_px": HEIGHT,
+                "frame_id": frame_id,
+                "film_id": space.film_id,
+                "shot_index": i // A_SHOT,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 1,
+                "timestamp_s": float(i),
+                "file": file,
+                "width_px": WIDTH,
+                "height_px": HEIGHT,
                 "reason": "interval",
             }
-        )  # fmt: skip
+        )
         rows["quality"].append(
-            {"frame_id": frame_id, "is_kept": True, "reason": "kept", "blur_score": 0.9,
-             "phash": i * 0x0123456789ABCDEF % 2**64, "brightness": 0.5}
-        )  # fmt: skip
+            {
+                "frame_id": frame_id,
+                "is_kept": True,
+                "reason": "kept",
+                "blur_score": 0.9,
+                "phash": i * 0x0123456789ABCDEF % 2**64,
+                "brightness": 0.5,
+            }
+        )
     rows["shot"] = [
         {
-            "film_id": space.film_id, "shot_index": s, "first_frame_index": A_SHOT * s,
-            "end_frame_index": A_SHOT * (s + 1), "start_s": float(A_SHOT * s),
-            "end_s": float(A_SHOT * (s + 1)), "start_pts": A_SHOT * s, "end_pts": A_SHOT * (s + 1),
-            "transition_in": "cut", "motion": 0.0, "kind": "static",
+            "film_id": space.film_id,
+            "shot_index": s,
+            "first_frame_index": A_SHOT * s,
+            "end_frame_index": A_SHOT * (s + 1),
+            "start_s": float(A_SHOT * s),
+            "end_s": float(A_SHOT * (s + 1)),
+            "start_pts": A_SHOT * s,
+            "end_pts": A_SHOT * (s + 1),
+            "transition_in": "cut",
+            "motion": 0.0,
+            "kind": "static",
         }
         for s in range(SHOTS)
-    ]  # fmt: skip
+    ]
     rows["film"].append(
         {
-            "film_id": space.film_id, "path": "film.mp4", "content_hash": "0" * 64,
-            "container": "mp4", "codec": "h264", "width_px": WIDTH, "height_px": HEIGHT,
-            "frame_rate_num": 1, "frame_rate_den": 1, "time_base_num": 1, "time_base_den": 1,
-            "start_s": 0.0, "duration_s": float(SHOTS * A_SHOT), "rotation_deg": 0,
-            "is_mirrored": False, "is_interlaced": False, "num_frames": SHOTS * A_SHOT,
-            "num_frames_failed": 0, "stream_index": 0, "has_audio": False, "decoder": "pyav",
+            "film_id": space.film_id,
+            "path": "film.mp4",
+            "content_hash": "0" * 64,
+            "container": "mp4",
+            "codec": "h264",
+            "width_px": WIDTH,
+            "height_px": HEIGHT,
+            "frame_rate_num": 1,
+            "frame_rate_den": 1,
+            "time_base_num": 1,
+            "time_base_den": 1,
+            "start_s": 0.0,
+            "duration_s": float(SHOTS * A_SHOT),
+            "rotation_deg": 0,
+            "is_mirrored": False,
+            "is_interlaced": False,
+            "num_frames": SHOTS * A_SHOT,
+            "num_frames_failed": 0,
+            "stream_index": 0,
+            "has_audio": False,
+            "decoder": "pyav",
         }
-    )  # fmt: skip
+    )
     for name, content in rows.items():
         store.write(space.table, name, store.from_rows(name, content))
     return space
@@ -225,10 +270,14 @@ def test_blurred_views_come_last(film):
     """Tiles of all frames but one are without detail."""
     tiles = [np.full(144, 900.0 if i == 3 else 0.5, np.float32) for i in range(8)]
     rows = [
-        {"frame_id": f"{film.film_id}-{i:08d}", "tile_sharpness": tile,
-         "signature": np.zeros(1024, np.uint8), "contrast": 0.2}
+        {
+            "frame_id": f"{film.film_id}-{i:08d}",
+            "tile_sharpness": tile,
+            "signature": np.zeros(1024, np.uint8),
+            "contrast": 0.2,
+        }
         for i, tile in enumerate(tiles)
-    ]  # fmt: skip
+    ]
     store.write(film.table, "measure", store.from_rows("measure", rows))
     done = characters.name_character(None, "figure-01=pip")
     assert done.pictures[0].name == "from_film_00000003-g0.png"

@@ -55,18 +55,23 @@ def test_every_kind_of_damage_is_found_and_named(space):
     (space.table / ".frame.parquet.abc.tmp").write_bytes(b"half")
     found = {one.place: (one.remedy, one.what) for one in check(space).problems}
     assert found.pop("table/frame.parquet") == (
-        "run", f"1 files that it names are missing (frame/{frames[0].name})",
-    )  # fmt: skip
+        "run",
+        f"1 files that it names are missing (frame/{frames[0].name})",
+    )
     assert found.pop("feedback.jsonl")[0] == "person"
     assert found.pop("table/face.parquet") == ("run", "is missing")
     assert {place: remedy for place, (remedy, _) in found.items()} == dict.fromkeys(
         [
-            f"frame/{frames[1].name}", f"frame/{frames[2].name}", "table/shot.parquet",
-            "table/label.parquet", "stage/caption/stage.json", "table/.frame.parquet.abc.tmp",
+            f"frame/{frames[1].name}",
+            f"frame/{frames[2].name}",
+            "table/shot.parquet",
+            "table/label.parquet",
+            "stage/caption/stage.json",
+            "table/.frame.parquet.abc.tmp",
             adapter.relative_to(space.checkpoint).as_posix(),
         ],
         "remove",
-    )  # fmt: skip
+    )
 
 
 def test_a_repaired_film_is_made_again_as_it_was(space, bunny, monkeypatch):

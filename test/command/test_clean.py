@@ -59,9 +59,12 @@ def test_sizes_are_said_and_nothing_is_removed(space):
     report = run(space)
     sizes = {one.kind: (one.num_files, one.num_bytes) for one in report.entries}
     assert sizes == {
-        "leftover": (1, 3), "view": (1, 10), "report": (2, 25), "log": (1, 1),
+        "leftover": (1, 3),
+        "view": (1, 10),
+        "report": (2, 25),
+        "log": (1, 1),
         "training": (2, 300),
-    }  # fmt: skip
+    }
     assert contents(space) == before
     assert report.to_text().endswith("would free 339 B; --yes removes it")
 
@@ -72,9 +75,14 @@ def test_what_can_be_made_again_goes_and_all_else_stays(space):
     after = contents(space)
     gone = {path.rpartition("/")[2] for path in before.keys() - after.keys()}
     assert gone == {
-        "thumbnail.parquet", "report.html", "anna.jpg", ".label.parquet.x.tmp", "state.pt",
-        "latent.safetensors", "1.jsonl",
-    }  # fmt: skip
+        "thumbnail.parquet",
+        "report.html",
+        "anna.jpg",
+        ".label.parquet.x.tmp",
+        "state.pt",
+        "latent.safetensors",
+        "1.jsonl",
+    }
     assert all(before[path] == value for path, value in after.items())
     assert any(path.endswith("other-film/1.jsonl") for path in after)
     assert run(space).entries == ()

@@ -45,13 +45,29 @@ def test_as_many_corrections_are_asked_for_as_are_set(tmp_path, monkeypatch, lea
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
     atomic.write_bytes(space.root / "source.json", b"{}")
     film = {
-        "film_id": space.film_id, "path": "film.mp4", "content_hash": "0" * 64,
-        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 64,
-        "height_px": 36, "frame_rate_num": 25, "frame_rate_den": 1, "time_base_num": 1,
-        "time_base_den": 25, "start_s": 0.0, "duration_s": 1.0, "num_frames": 25,
-        "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
-        "num_frames_failed": 0, "stream_index": 0, "has_audio": False, "decoder": "av",
-    }  # fmt: skip
+        "film_id": space.film_id,
+        "path": "film.mp4",
+        "content_hash": "0" * 64,
+        "container": "mp4",
+        "codec": "h264",
+        "pixel_format": "yuv420p",
+        "width_px": 64,
+        "height_px": 36,
+        "frame_rate_num": 25,
+        "frame_rate_den": 1,
+        "time_base_num": 1,
+        "time_base_den": 25,
+        "start_s": 0.0,
+        "duration_s": 1.0,
+        "num_frames": 25,
+        "rotation_deg": 0,
+        "is_mirrored": False,
+        "is_interlaced": False,
+        "num_frames_failed": 0,
+        "stream_index": 0,
+        "has_audio": False,
+        "decoder": "av",
+    }
     for name, rows in {"cluster": [], "frame": [], "shot": [], "film": [film]}.items():
         store.write(space.table, name, store.from_rows(name, rows))
     with pytest.raises(UserError, match=rf"expected {least} corrections .* got 0"):

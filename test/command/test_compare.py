@@ -110,9 +110,13 @@ def test_what_was_changed_by_hand_is_found_and_nothing_else(bunny, run, changed,
     left = count.height - 1 or None  # no such row when none is left
     assert found["counts"] == [
         {"where": "rows", "what": "label", "one": rows, "other": rows + 2},
-        {"where": "set pictures", "what": f"bunny, {gone['split']}", "one": count.height,
-         "other": left},
-    ]  # fmt: skip
+        {
+            "where": "set pictures",
+            "what": f"bunny, {gone['split']}",
+            "one": count.height,
+            "other": left,
+        },
+    ]
     [seconds] = found["seconds"]
     assert (seconds["what"], seconds["other"]) == ("detect", 123.5)
     [score] = found["scores"]

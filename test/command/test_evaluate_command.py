@@ -39,10 +39,19 @@ def test_a_film_without_a_fine_tune_says_so(space, tmp_path):
 def test_findings_say_the_class_word_that_is_set(space, tmp_path):
     """As the stage may have left it: the class word alone draws the bunny in every picture."""
     run = {
-        "run_id": "run-1", "character": "bunny", "trigger": "bunny", "base_model": "toy",
-        "base_hash": "ff", "config_json": "{}", "seed": 0, "num_images": 12, "num_held_out": 2,
-        "num_steps": 200, "seconds": 30.0, "status": "failed",
-    }  # fmt: skip
+        "run_id": "run-1",
+        "character": "bunny",
+        "trigger": "bunny",
+        "base_model": "toy",
+        "base_hash": "ff",
+        "config_json": "{}",
+        "seed": 0,
+        "num_images": 12,
+        "num_held_out": 2,
+        "num_steps": 200,
+        "seconds": 30.0,
+        "status": "failed",
+    }
     for name in READ:
         rows = [run] if name == "training_run" else []
         store.write(space.table, name, store.from_rows(name, rows))

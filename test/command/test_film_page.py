@@ -58,9 +58,13 @@ class Page:
 
     def send(self, path, offset, data, **headers):
         return self.ask(
-            "PATCH", path, data, Upload_Offset=str(offset),
-            Content_Type="application/offset+octet-stream", **headers,
-        )  # fmt: skip
+            "PATCH",
+            path,
+            data,
+            Upload_Offset=str(offset),
+            Content_Type="application/offset+octet-stream",
+            **headers,
+        )
 
     def films(self):
         return json.loads(self.ask("GET", "/films/list")[2])["films"]
@@ -82,8 +86,10 @@ def serving(folder):
     command += ["--set", "review.run_until=extract", "--set", "review.max_upload_gib=0.001"]
     with subprocess.Popen(
         [*command, "--data-dir", str(folder / "data")],
-        stdout=subprocess.PIPE, text=True, cwd=folder,
-    ) as server:  # fmt: skip
+        stdout=subprocess.PIPE,
+        text=True,
+        cwd=folder,
+    ) as server:
         try:
             line = server.stdout.readline()
             found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=(\S+)", line)
@@ -235,9 +241,16 @@ def test_a_film_that_runs_says_its_share_and_time_left(tmp_path):
     assert (film_page.describe(queue, film)["progress"], film.state) == ("", "running")
     now = film_record.now()
     record = film_record.RunningFilm(
-        film="/somewhere/a.mp4", node="n", attempt=1, phase="", started_at=now, seen_at=now,
-        stage="detect", share=0.256, seconds_left=720.0,
-    )  # fmt: skip
+        film="/somewhere/a.mp4",
+        node="n",
+        attempt=1,
+        phase="",
+        started_at=now,
+        seen_at=now,
+        stage="detect",
+        share=0.256,
+        seconds_left=720.0,
+    )
     film_record.write(film_record.path_of(queue.record_folder(entry), record.film), record)
     told = film_page.describe(queue, film)
     assert (told["share"], told["progress"]) == (0.256, "detect, 26 %, about 12 min left")

@@ -50,8 +50,10 @@ def test_a_wrong_own_setting_is_refused_with_its_origin(root):
 def test_own_settings_of_an_earlier_version_do_not_close_a_film(root, caplog):
     space = _space(root)
     older = [
-        *("captioning.provider=local", "extraction.shot_detector=hybrid"),
-        *("extraction.static_motion=0.01", "models.training_steps=700"),
+        "captioning.provider=local",
+        "extraction.shot_detector=hybrid",
+        "extraction.static_motion=0.01",
+        "models.training_steps=700",
     ]
     workspace.save_settings(space, older)
     config = film_workspace.open_film(space.film_id)[1]

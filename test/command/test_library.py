@@ -157,8 +157,9 @@ def test_a_dry_run_shows_what_would_be_named_and_writes_nothing(films, bunny, tm
     assert out.startswith("identity-0001 (identity-0001) would be Eileen\n")
     assert head.split() == ["film", "group", "name", "seen"]
     assert last.startswith("dry run: nothing was changed")
-    expected = [[space.film_id, "person-01", "Eileen", "2", "tracks,", "similarity"]
-                for space in (one, two)]  # fmt: skip
+    expected = [
+        [space.film_id, "person-01", "Eileen", "2", "tracks,", "similarity"] for space in (one, two)
+    ]
     assert [row.split()[:-1] for row in rows] == expected
     assert all(0.36 <= float(row.split()[-1]) <= 1 for row in rows)
     assert cv2.imread(str(tmp_path / "sheet.png")).std() > 20
@@ -282,8 +283,19 @@ def write_people(folder, name, people, references=None, rejected=None):
     """
     film, home = folder / f"{name}.mp4", folder / f"{name} references"
     film.write_bytes(name.encode())
-    rows = {one: [] for one in ("face", "track", "figure", "label", "cluster", "reference",
-                                "asset", "figure_vector")}  # fmt: skip
+    rows = {
+        one: []
+        for one in (
+            "face",
+            "track",
+            "figure",
+            "label",
+            "cluster",
+            "reference",
+            "asset",
+            "figure_vector",
+        )
+    }
     box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
     for k, (who, vector) in enumerate(people.items()):
         kind = "figure" if who.startswith("figure") else "face"
@@ -293,27 +305,58 @@ def write_people(folder, name, people, references=None, rejected=None):
         if kind == "figure":
             about = {"objectness": 0.9, "source": "window", "model": "by hand"}
         else:
-            about = {"detector": "yunet", "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0,
-                     "size_px": 112.0, "sharpness": 500.0, "recogniser": "sface"}  # fmt: skip
+            about = {
+                "detector": "yunet",
+                "score": 0.9,
+                "landmark": np.zeros(10),
+                "yaw": 0.0,
+                "size_px": 112.0,
+                "sharpness": 500.0,
+                "recogniser": "sface",
+            }
             rows["track"].append(
-                {"track_id": track, "shot_index": k, "first_frame_index": k,
-                 "last_frame_index": k, "num_faces": 1, "best_face_id": item, "embedding": vector}
-            )  # fmt: skip
+                {
+                    "track_id": track,
+                    "shot_index": k,
+                    "first_frame_index": k,
+                    "last_frame_index": k,
+                    "num_faces": 1,
+                    "best_face_id": item,
+                    "embedding": vector,
+                }
+            )
         rows[kind].append(seen | about)
         for other in (rejected or {}).get(who, ()):
             rows["asset"].append(
-                {"asset_id": track, "level": "character", "shot_index": k, "first_frame_index": k,
-                 "end_frame_index": k + 1, "timestamp_s": float(k), "doubt": 0.5,
-                 "source": "person", "is_approved": False, "rejected_from": [other], "who": [],
-                 "comments": 0}
-            )  # fmt: skip
+                {
+                    "asset_id": track,
+                    "level": "character",
+                    "shot_index": k,
+                    "first_frame_index": k,
+                    "end_frame_index": k + 1,
+                    "timestamp_s": float(k),
+                    "doubt": 0.5,
+                    "source": "person",
+                    "is_approved": False,
+                    "rejected_from": [other],
+                    "who": [],
+                    "comments": 0,
+                }
+            )
             model = "by hand" if kind == "figure" else "sface"
             rows["figure_vector"].append(
                 {"asset_id": track, "model": model, "vector": np.pad(vector, (0, 8))}
             )
         if "-" in who:
-            rows["cluster"].append({"item_id": item, "level": "unknown", "shot_index": k,
-                                    "cluster_id": who, "is_noise": False})  # fmt: skip
+            rows["cluster"].append(
+                {
+                    "item_id": item,
+                    "level": "unknown",
+                    "shot_index": k,
+                    "cluster_id": who,
+                    "is_noise": False,
+                }
+            )
         else:
             rows["label"].append(
                 {
@@ -328,9 +371,16 @@ def write_people(folder, name, people, references=None, rejected=None):
     for who, vector in (references or {}).items():
         atomic.write_bytes(home / who / "1.png", b"a picture")
         rows["reference"].append(
-            {"reference_id": f"{who}/1.png", "character": who, "content_hash": "0",
-             "route": "face", "num_faces": 1, "recogniser": "sface", "face_embedding": vector}
-        )  # fmt: skip
+            {
+                "reference_id": f"{who}/1.png",
+                "character": who,
+                "content_hash": "0",
+                "route": "face",
+                "num_faces": 1,
+                "recogniser": "sface",
+                "face_embedding": vector,
+            }
+        )
     space = workspace.create(folder, "data", film, home if references else None)
     for table, own in rows.items():
         store.write(space.table, table, store.from_rows(table, own))
@@ -349,10 +399,20 @@ def test_who_is_one_person_in_two_films_follows_the_thresholds_of_the_settings(b
 
     person-03 of the third film is 31 degrees from one and 33 from another: 0.857 and 0.839.
     """
-    first = {"anna": at(0, 0), "person-01": at(1, 0), "figure-01": at(2, 0),
-             "person-02": at(3, 0), "person-03": at(3, 64)}  # fmt: skip
-    second = {"anna": at(0, 75), "person-01": at(1, 60), "figure-01": at(2, 60),
-              "person-02": at(3, 0), "person-03": at(3, 64)}  # fmt: skip
+    first = {
+        "anna": at(0, 0),
+        "person-01": at(1, 0),
+        "figure-01": at(2, 0),
+        "person-02": at(3, 0),
+        "person-03": at(3, 64),
+    }
+    second = {
+        "anna": at(0, 75),
+        "person-01": at(1, 60),
+        "figure-01": at(2, 60),
+        "person-02": at(3, 0),
+        "person-03": at(3, 64),
+    }
     one, two = write_people(tmp_path, "one", first), write_people(tmp_path, "two", second)
     three = write_people(tmp_path, "three", {"person-03": at(3, 31)})
     loose = {
@@ -419,12 +479,20 @@ def test_who_people_said_is_not_anna_holds_her_references_back_in_other_films(bu
 
 def test_a_drawn_figure_that_is_like_a_rejected_one_gets_no_references(bunny, tmp_path):
     """Two figures at 20 degrees are one; then people say that one at 22 is not who they are."""
-    one, two = (write_people(tmp_path, name, {"figure-01": at(2, angle)})
-                for name, angle in (("one", 0), ("two", 20)))  # fmt: skip
+    one, two = (
+        write_people(tmp_path, name, {"figure-01": at(2, angle)})
+        for name, angle in (("one", 0), ("two", 20))
+    )
     assert bunny("library", "add")[0] == 0
     folder = tmp_path / "data/library"
-    row = {"reference_id": "bunny/from_film_one.png", "identity_id": "identity-0001",
-           "film_id": one, "sha256": "0", "model": "by hand", "vector": None}  # fmt: skip
+    row = {
+        "reference_id": "bunny/from_film_one.png",
+        "identity_id": "identity-0001",
+        "film_id": one,
+        "sha256": "0",
+        "model": "by hand",
+        "vector": None,
+    }
     store.write(folder, "library_reference", store.from_rows("library_reference", [row]))
     atomic.write_bytes(folder / "reference" / row["reference_id"], b"a drawn picture")
 

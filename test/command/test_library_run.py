@@ -101,8 +101,15 @@ def interrupted(tmp_path):
     """A library of one film whose run was cut off; its file is no film, so each run ends soon."""
     (tmp_path / "one.mp4").write_bytes(b"one")
     space = workspace.create(tmp_path, "data", tmp_path / "one.mp4", None)
-    film = {"film_id": space.film_id, "film": "one.mp4", "content_hash": "0", "state": "s",
-            "time": "2026-01-01", "num_members": 0, "adapter_version": 0}  # fmt: skip
+    film = {
+        "film_id": space.film_id,
+        "film": "one.mp4",
+        "content_hash": "0",
+        "state": "s",
+        "time": "2026-01-01",
+        "num_members": 0,
+        "adapter_version": 0,
+    }
     folder = tmp_path / "data/library"
     store.write(folder, "library_film", store.from_rows("library_film", [film]))
     atomic.write_bytes(space.stage("detect") / "stage.json", b'{"status": "running"}')

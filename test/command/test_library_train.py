@@ -94,16 +94,22 @@ def test_one_adapter_is_trained_on_the_pictures_of_all_films(films, bunny, tmp_p
     code, out, _ = bunny("forget", "Eileen", "--film", "one-", "--json")
     assert space.film_id in {film["film_id"] for film in json.loads(out)["films"]}
     assert bunny("forget", "Eileen", "--yes")[0] == 0
-    left = [p for p in (tmp_path / "data", tmp_path / "checkpoint", tmp_path / "log")
-            for p in p.rglob("*eileen*")]  # fmt: skip
+    left = [
+        p
+        for p in (tmp_path / "data", tmp_path / "checkpoint", tmp_path / "log")
+        for p in p.rglob("*eileen*")
+    ]
     assert left == []
 
 
 def _check_set(space, films, coverage):
     """The tables are a film's own: shots numbered on, frames of both, rights of both."""
     table = store.read(space.table, "dataset")
-    films_of = {frame_id: film.film_id for film in films
-                for frame_id in store.read(film.table, "frame")["frame_id"]}  # fmt: skip
+    films_of = {
+        frame_id: film.film_id
+        for film in films
+        for frame_id in store.read(film.table, "frame")["frame_id"]
+    }
     own = table.with_columns(film_id=pl.col("frame_id").replace_strict(films_of))
     shots = dict(own.group_by("film_id").agg(pl.col("shot_index").unique().sort()).iter_rows())
     assert shots == {films[0].film_id: [0, 1], films[1].film_id: [2, 3]}
@@ -180,9 +186,16 @@ def _check_killed_run(space, tmp_path, line, bunny):
 @pytest.mark.notebook
 def test_sets_by_film_and_of_some_films_are_others(films, bunny, tmp_path):
     """Without a base model: only the sets are drawn; one that lost a file is drawn again."""
-    own = [w for key in ("dataset.cut_from=picture", "dataset.num_class_images=0",
-                         "models.held_out_share=0.4", "filtering.duplicate_distance=0")
-           for w in ("--set", key)]  # fmt: skip
+    own = [
+        w
+        for key in (
+            "dataset.cut_from=picture",
+            "dataset.num_class_images=0",
+            "models.held_out_share=0.4",
+            "filtering.duplicate_distance=0",
+        )
+        for w in ("--set", key)
+    ]
     line = ("library", "train", "--until", "dataset", "--json", *own)
     by_film = json.loads(bunny(*line, "--split", "film")[1])
     held = [row["held_out"] / row["pictures"] for row in by_film["coverage"][:-1]]
@@ -227,9 +240,16 @@ def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_film
     films, bunny, tmp_path
 ):
     """Who removes a film is told which sets had its pictures; the next one is drawn without it."""
-    own = [w for key in ("dataset.cut_from=picture", "dataset.num_class_images=0",
-                         "models.held_out_share=0.4", "filtering.duplicate_distance=0")
-           for w in ("--set", key)]  # fmt: skip
+    own = [
+        w
+        for key in (
+            "dataset.cut_from=picture",
+            "dataset.num_class_images=0",
+            "models.held_out_share=0.4",
+            "filtering.duplicate_distance=0",
+        )
+        for w in ("--set", key)
+    ]
     line = ("library", "train", "--until", "dataset", "--json", *own)
     both = json.loads(bunny(*line)[1])
     set_id = both["film_id"]

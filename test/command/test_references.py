@@ -64,13 +64,23 @@ def test_a_films_mean_window_is_taken_off_and_its_figures_are_strangers(referenc
     vector[0] = 1
     box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "frame_id": "a"}
     figure = box | {
-        "figure_id": "a-g01", "shot_index": 0, "objectness": 0.9, "embedding": vector,
-        "source": "window", "model": "m",
-    }  # fmt: skip
+        "figure_id": "a-g01",
+        "shot_index": 0,
+        "objectness": 0.9,
+        "embedding": vector,
+        "source": "window",
+        "model": "m",
+    }
     label = box | {
-        "x0_px": 20.0, "x1_px": 30.0, "subject_id": "a-r00", "subject_type": "region",
-        "shot_index": 0, "character": "bruno", "confidence": 0.9, "source": "reference",
-    }  # fmt: skip
+        "x0_px": 20.0,
+        "x1_px": 30.0,
+        "subject_id": "a-r00",
+        "subject_type": "region",
+        "shot_index": 0,
+        "character": "bruno",
+        "confidence": 0.9,
+        "source": "reference",
+    }
     store.write(space.table, "figure", store.from_rows("figure", [figure]))
     store.write(space.table, "label", store.from_rows("label", [label]))
     code, out, _ = references(demo.reference_dir(), "--film", space.film_id[:5], "--json")
@@ -78,8 +88,12 @@ def test_a_films_mean_window_is_taken_off_and_its_figures_are_strangers(referenc
     assert code == 0 and json.loads(out)["film_id"] == space.film_id
     assert before[1]["own_similarity"] != after[1]["own_similarity"]
     assert {one["character"]: one["film_share"] for one in after} == {
-        "astronaut": None, "bruno": 0.0, "bunny": None, "ember": None, "pip": None,
-    }  # fmt: skip
+        "astronaut": None,
+        "bruno": 0.0,
+        "bunny": None,
+        "ember": None,
+        "pip": None,
+    }
     _, text, _ = references(demo.reference_dir(), "--film", space.film_id)
     assert text.splitlines()[0].split()[-2:] == ["bank", "film"]
 

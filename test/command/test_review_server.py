@@ -48,8 +48,11 @@ def serving(data_dir, *arguments):
     with said.open("w") as errors:
         server = subprocess.Popen(
             [*command, "--data-dir", str(data_dir), *arguments],
-            stdout=subprocess.PIPE, stderr=errors, text=True, cwd=data_dir,
-        )  # fmt: skip
+            stdout=subprocess.PIPE,
+            stderr=errors,
+            text=True,
+            cwd=data_dir,
+        )
     try:
         lines = []
         for line in server.stdout:

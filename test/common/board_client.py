@@ -74,10 +74,15 @@ class BoardClient:
         """Id of the comm of the board's widget, once its cell has run."""
         until = time.monotonic() + START_S
         while time.monotonic() < until:
-            self._send("comm_open", {
-                "comm_id": "asks", "target_name": "jupyter.widget.control",
-                "data": {}, "target_module": None,
-            })  # fmt: skip
+            self._send(
+                "comm_open",
+                {
+                    "comm_id": "asks",
+                    "target_name": "jupyter.widget.control",
+                    "data": {},
+                    "target_module": None,
+                },
+            )
             self._send("comm_msg", {"comm_id": "asks", "data": {"method": "request_states"}})
             states = self._receive("comm_msg")["data"].get("states", {})
             for one, model in states.items():
@@ -88,9 +93,13 @@ class BoardClient:
 
     def _send(self, kind: str, content: dict[str, Any]) -> None:
         header = {
-            "msg_id": uuid.uuid4().hex, "msg_type": kind, "session": self._session,
-            "username": "", "version": "5.3", "date": "",
-        }  # fmt: skip
+            "msg_id": uuid.uuid4().hex,
+            "msg_type": kind,
+            "session": self._session,
+            "username": "",
+            "version": "5.3",
+            "date": "",
+        }
         # `version`: of the widgets' protocol
         parts = [header, {}, {"version": "1.0.0"}, content]
         packed = [json.dumps(part).encode() for part in parts]

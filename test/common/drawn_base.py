@@ -36,8 +36,12 @@ def save_clip(folder: Path) -> None:
     small |= {"num_attention_heads": 2}
     torch.manual_seed(0)
     words = {
-        **{**small, "vocab_size": len(CLIP_WORDS), "max_position_embeddings": CLIP_TOKENS_MAX},
-        **{"bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
+        **small,
+        "vocab_size": len(CLIP_WORDS),
+        "max_position_embeddings": CLIP_TOKENS_MAX,
+        "bos_token_id": 0,
+        "eos_token_id": 1,
+        "pad_token_id": 1,
     }
     seen = {**small, "image_size": 32, "patch_size": 16}
     config = CLIPConfig(text_config=words, vision_config=seen, projection_dim=8)
@@ -54,8 +58,13 @@ def save_checker(folder: Path, *, threshold: float) -> None:
     from transformers import CLIPConfig, CLIPImageProcessor
 
     small = {
-        **{"hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 1},
-        **{"num_attention_heads": 2, "image_size": 32, "patch_size": 16, "projection_dim": 8},
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 32,
+        "patch_size": 16,
+        "projection_dim": 8,
     }
     checker = StableDiffusionSafetyChecker(CLIPConfig(vision_config=small, projection_dim=8))
     with torch.no_grad():

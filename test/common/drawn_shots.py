@@ -78,16 +78,25 @@ def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
     return {
         "frame": {**place, **known, **time, "width_px": WIDTH, "height_px": HEIGHT},
         "quality": {
-            **{"frame_id": place["frame_id"], "phash": phash, "blur_score": 0.9},
-            **{"is_kept": True, "reason": "kept"},
+            "frame_id": place["frame_id"],
+            "phash": phash,
+            "blur_score": 0.9,
+            "is_kept": True,
+            "reason": "kept",
         },
         "label": {**place, **box, **label, **sure},
         "caption": {
-            **{"frame_id": place["frame_id"], "version": 1, "text": words},
-            **{"provider": "tags", "status": "done"},
+            "frame_id": place["frame_id"],
+            "version": 1,
+            "text": words,
+            "provider": "tags",
+            "status": "done",
         },
         "cluster": {
-            **{"item_id": place["frame_id"], "level": "scene", "shot_index": shot},
-            **{**scene, "is_noise": False},
+            "item_id": place["frame_id"],
+            "level": "scene",
+            "shot_index": shot,
+            **scene,
+            "is_noise": False,
         },
     }

@@ -123,8 +123,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         size = headers.get("Content-Length", str(len(data)))
         for name, value in headers.items():
-            if name.lower() not in ("content-length", "transfer-encoding", "connection", "date",
-                                    "server"):  # fmt: skip
+            if name.lower() not in (
+                "content-length",
+                "transfer-encoding",
+                "connection",
+                "date",
+                "server",
+            ):
                 self.send_header(name, value)
         self.send_header("Content-Length", size if self.command == "HEAD" else str(len(data)))
         self.end_headers()

@@ -32,9 +32,15 @@ class Answer:
 
 
 def ask(
-    port: int, path: str, method: str = "GET", *, host: str | None = None, body: str = "",
-    tls: ssl.SSLContext | None = None, **headers: str,
-) -> Answer:  # fmt: skip
+    port: int,
+    path: str,
+    method: str = "GET",
+    *,
+    host: str | None = None,
+    body: str = "",
+    tls: ssl.SSLContext | None = None,
+    **headers: str,
+) -> Answer:
     """Send one request to 127.0.0.1; `_` in names of headers stands for `-`."""
     if tls is None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=120)

@@ -6,7 +6,11 @@ from pathlib import Path
 # What JupyterLab, the classic Notebook and VS Code all show without an extension.
 MIME = frozenset(
     {
-        *("text/plain", "text/html", "text/markdown", "image/png", "image/jpeg"),
+        "text/plain",
+        "text/html",
+        "text/markdown",
+        "image/png",
+        "image/jpeg",
         "application/vnd.jupyter.widget-view+json",
     }
 )

@@ -32,11 +32,18 @@ def save_blip(folder, word="rabbit"):
     heads = {"num_attention_heads": 2}
     ends = {"bos_token_id": 2, "eos_token_id": 3, "sep_token_id": 3, "pad_token_id": 0}
     config = BlipConfig(
-        text_config={**SMALL, **heads, **ends, "vocab_size": len(WORDS),
-                     "encoder_hidden_size": 16, "max_position_embeddings": 64},
+        text_config={
+            **SMALL,
+            **heads,
+            **ends,
+            "vocab_size": len(WORDS),
+            "encoder_hidden_size": 16,
+            "max_position_embeddings": 64,
+        },
         vision_config={**SMALL, **heads, "image_size": 32, "patch_size": 16},
-        projection_dim=16, image_text_hidden_size=16,
-    )  # fmt: skip
+        projection_dim=16,
+        image_text_hidden_size=16,
+    )
     torch.manual_seed(0)
     net = BlipForConditionalGeneration(config)
     with torch.no_grad():
@@ -67,9 +74,13 @@ def save_llava(folder, word="rabbit"):
     raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        unk_token="[UNK]", additional_special_tokens=["<image>"],
-    )  # fmt: skip
+        tokenizer_object=raw,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="[UNK]",
+        additional_special_tokens=["<image>"],
+    )
     heads = {"num_attention_heads": 2}
     seen = CLIPVisionConfig(**SMALL, **heads, image_size=32, patch_size=16)
     ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -118,27 +129,51 @@ def save_qwen(folder, word="rabbit"):
     raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        unk_token="[UNK]", additional_special_tokens=marks,
-    )  # fmt: skip
+        tokenizer_object=raw,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="[UNK]",
+        additional_special_tokens=marks,
+    )
     torch.manual_seed(0)
-    ids = {"vision_start_token_id": 3, "vision_end_token_id": 4, "image_token_id": 5,
-           "video_token_id": 6}  # fmt: skip
+    ids = {
+        "vision_start_token_id": 3,
+        "vision_end_token_id": 4,
+        "image_token_id": 5,
+        "video_token_id": 6,
+    }
     net = Qwen2VLForConditionalGeneration(
         Qwen2VLConfig(
             text_config={
-                **SMALL, "num_attention_heads": 2, "num_key_value_heads": 2, "bos_token_id": 1,
-                "eos_token_id": 2, "pad_token_id": 0, "vocab_size": len(number),
+                **SMALL,
+                "num_attention_heads": 2,
+                "num_key_value_heads": 2,
+                "bos_token_id": 1,
+                "eos_token_id": 2,
+                "pad_token_id": 0,
+                "vocab_size": len(number),
                 "max_position_embeddings": 512,
-                "rope_parameters": {"rope_type": "default", "mrope_section": [1, 1, 2],
-                                    "rope_theta": 10000.0},
+                "rope_parameters": {
+                    "rope_type": "default",
+                    "mrope_section": [1, 1, 2],
+                    "rope_theta": 10000.0,
+                },
             },
-            vision_config={"depth": 1, "embed_dim": 16, "num_heads": 2, "hidden_size": 16,
-                           "mlp_ratio": 1, "patch_size": 4, "spatial_merge_size": 2,
-                           "temporal_patch_size": 2},
-            tie_word_embeddings=False, **ids,
+            vision_config={
+                "depth": 1,
+                "embed_dim": 16,
+                "num_heads": 2,
+                "hidden_size": 16,
+                "mlp_ratio": 1,
+                "patch_size": 4,
+                "spatial_merge_size": 2,
+                "temporal_patch_size": 2,
+            },
+            tie_word_embeddings=False,
+            **ids,
         )
-    )  # fmt: skip
+    )
     say_always(net.model.language_model, net.lm_head, number[word])
     net.save_pretrained(folder)
     size = {"shortest_edge": 8 * 8, "longest_edge": 64 * 64}
@@ -182,17 +217,41 @@ def save_florence(folder):
     raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
     raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw, bos_token="<s>", eos_token="</s>", pad_token="<pad>",
-        unk_token="[UNK]", extra_special_tokens={"image_token": "<image>"},
-    )  # fmt: skip
-    seen = {"depths": [1], "patch_size": [7], "patch_stride": [16], "patch_padding": [3],
-            "patch_prenorm": [False], "embed_dim": [16], "num_heads": [2], "num_groups": [2],
-            "window_size": 2, "projection_dim": 16}  # fmt: skip
-    words = {"model_type": "bart", "d_model": 16, "vocab_size": len(names),
-             "encoder_layers": 1, "decoder_layers": 1, "encoder_ffn_dim": 16,
-             "decoder_ffn_dim": 16, "encoder_attention_heads": 2, "decoder_attention_heads": 2,
-             "max_position_embeddings": 64, "bos_token_id": 0, "pad_token_id": 1,
-             "eos_token_id": 2, "decoder_start_token_id": 2}  # fmt: skip
+        tokenizer_object=raw,
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<pad>",
+        unk_token="[UNK]",
+        extra_special_tokens={"image_token": "<image>"},
+    )
+    seen = {
+        "depths": [1],
+        "patch_size": [7],
+        "patch_stride": [16],
+        "patch_padding": [3],
+        "patch_prenorm": [False],
+        "embed_dim": [16],
+        "num_heads": [2],
+        "num_groups": [2],
+        "window_size": 2,
+        "projection_dim": 16,
+    }
+    words = {
+        "model_type": "bart",
+        "d_model": 16,
+        "vocab_size": len(names),
+        "encoder_layers": 1,
+        "decoder_layers": 1,
+        "encoder_ffn_dim": 16,
+        "decoder_ffn_dim": 16,
+        "encoder_attention_heads": 2,
+        "decoder_attention_heads": 2,
+        "max_position_embeddings": 64,
+        "bos_token_id": 0,
+        "pad_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 2,
+    }
     torch.manual_seed(0)
     config = Florence2Config(text_config=words, vision_config=seen, image_token_id=4)
     Florence2ForConditionalGeneration(config).save_pretrained(folder)
@@ -216,10 +275,19 @@ def save_timm_tagger(folder):
     about = {"depths": [1, 1, 1, 1], "dims": [8, 8, 8, 8]}
     net = timm.create_model("convnext_atto", num_classes=5, **about)
     save_file(net.state_dict(), folder / "model.safetensors")
-    given = {"input_size": [3, 32, 32], "mean": [0.5, 0.4, 0.3], "std": [0.5, 0.25, 0.2],
-             "num_classes": 5, "crop_pct": 1.0}  # fmt: skip
-    config = {"architecture": "convnext_atto", "num_classes": 5, "model_args": about,
-              "pretrained_cfg": given}  # fmt: skip
+    given = {
+        "input_size": [3, 32, 32],
+        "mean": [0.5, 0.4, 0.3],
+        "std": [0.5, 0.25, 0.2],
+        "num_classes": 5,
+        "crop_pct": 1.0,
+    }
+    config = {
+        "architecture": "convnext_atto",
+        "num_classes": 5,
+        "model_args": about,
+        "pretrained_cfg": given,
+    }
     (folder / "config.json").write_text(json.dumps(config))
     return folder
 
@@ -290,11 +358,17 @@ def save_siglip(folder):
     small = {**SMALL, "num_attention_heads": 2}
     torch.manual_seed(0)
     config = SiglipConfig(
-        text_config={**small, "vocab_size": len(WORDS), "max_position_embeddings": 8,
-                     "projection_size": 16, "pad_token_id": 0, "bos_token_id": 2,
-                     "eos_token_id": 3},
+        text_config={
+            **small,
+            "vocab_size": len(WORDS),
+            "max_position_embeddings": 8,
+            "projection_size": 16,
+            "pad_token_id": 0,
+            "bos_token_id": 2,
+            "eos_token_id": 3,
+        },
         vision_config={**small, "image_size": 32, "patch_size": 16},
-    )  # fmt: skip
+    )
     SiglipModel(config).save_pretrained(folder)
     tokenizer = BertTokenizer(vocab={name: i for i, name in enumerate(WORDS)}, model_max_length=8)
     images = SiglipImageProcessor(size={"height": 32, "width": 32})

@@ -182,9 +182,21 @@ def test_who_helps_stops_when_it_is_wanted_no_more(tmp_path, pool):
 
 
 def _put_frames(shards, index, frames):
-    rows = [{"frame_id": f"f{i}", "film_id": "f", "shot_index": 0, "frame_index": i, "pts": i,
-             "time_base_num": 1, "time_base_den": 24, "timestamp_s": i / 24, "reason": "extra",
-             "error": None} for i in frames]  # fmt: skip
+    rows = [
+        {
+            "frame_id": f"f{i}",
+            "film_id": "f",
+            "shot_index": 0,
+            "frame_index": i,
+            "pts": i,
+            "time_base_num": 1,
+            "time_base_den": 24,
+            "timestamp_s": i / 24,
+            "reason": "extra",
+            "error": None,
+        }
+        for i in frames
+    ]
     shards.put(index, {"extra_frame": store.from_rows("extra_frame", rows)})
 
 

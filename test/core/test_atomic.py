@@ -362,9 +362,25 @@ def test_a_kill_leaves_the_old_or_the_new_and_the_next_write_goes_well(name, kil
 # -- every place that writes ---------------------------------------------------------------------
 
 WRITING = {
-    *("write_text", "write_bytes", "write_parquet", "write_csv", "write_json", "write_ipc"),
-    *("save", "save_file", "save_pretrained", "savefig", "savez", "imwrite", "dump", "tofile"),
-    *("copyfile", "copy2", "copytree", "write_image", "touch"),
+    "write_text",
+    "write_bytes",
+    "write_parquet",
+    "write_csv",
+    "write_json",
+    "write_ipc",
+    "save",
+    "save_file",
+    "save_pretrained",
+    "savefig",
+    "savez",
+    "imwrite",
+    "dump",
+    "tofile",
+    "copyfile",
+    "copy2",
+    "copytree",
+    "write_image",
+    "touch",
 }
 OURS = {"atomic.write_bytes", "store.write_parquet", "folder.write_text", "write_text"}
 OURS |= {"explorer.save", "version.save", "space.save", "self.save", "file.write_file"}
@@ -374,32 +390,51 @@ NO_FILES = {"self.canvas.save"}
 # Function and call of all other writing, by why it may.
 ALLOWED = {
     "under a temporary name, in the one place that renames": [
-        *[("_publish", "temporary.open"), ("write_bytes", "temporary.write_bytes")],
-        *[("write", "frame.write_parquet"), ("write", "write_parquet")],
+        ("_publish", "temporary.open"),
+        ("write_bytes", "temporary.write_bytes"),
+        ("write", "frame.write_parquet"),
+        ("write", "write_parquet"),
     ],
     "handed to atomic.write_file": [
-        *[("build", "graph.save"), ("write", "temporary.open"), ("write", "np.save")],
-        *[("save_png", "picture.save"), ("_put", "save_file")],
-        *[("_write_zip", "out.open"), ("_encode", "av.open")],
-        *[("finish", "shutil.copyfile"), ("_stream", "path.open")],
+        ("build", "graph.save"),
+        ("write", "temporary.open"),
+        ("write", "np.save"),
+        ("save_png", "picture.save"),
+        ("_put", "save_file"),
+        ("_write_zip", "out.open"),
+        ("_encode", "av.open"),
+        ("finish", "shutil.copyfile"),
+        ("_stream", "path.open"),
     ],
     "into a temporary folder that is renamed when whole": [
-        *[("save", "?.write_text"), ("save", "save_file"), ("save", "?.open")],
-        *[("save", "torch.save"), ("save_state", "save"), ("_write_metadata", "?.write_text")],
-        *[("_write_png", "path.write_bytes"), ("copy_mask", "shutil.copyfile")],
-        *[("copy_mask", "target.write_bytes"), ("replace_folder", "?.write_text")],
-        *[("write_text", "path.write_bytes"), ("_write_part", "shutil.copyfile")],
-        *[("_copy", "shutil.copyfile"), ("_write_tar", "tarfile.open")],
+        ("save", "?.write_text"),
+        ("save", "save_file"),
+        ("save", "?.open"),
+        ("save", "torch.save"),
+        ("save_state", "save"),
+        ("_write_metadata", "?.write_text"),
+        ("_write_png", "path.write_bytes"),
+        ("copy_mask", "shutil.copyfile"),
+        ("copy_mask", "target.write_bytes"),
+        ("replace_folder", "?.write_text"),
+        ("write_text", "path.write_bytes"),
+        ("_write_part", "shutil.copyfile"),
+        ("_copy", "shutil.copyfile"),
+        ("_write_tar", "tarfile.open"),
         ("_extract", "target.open"),
-        *[("_write_folder", "shutil.copyfile"), ("_write_pair_folder", "shutil.copyfile")],
+        ("_write_folder", "shutil.copyfile"),
+        ("_write_pair_folder", "shutil.copyfile"),
     ],
     "into a temporary folder that is removed in the end": [
-        *[("serve", "path.write_text"), ("serve", "shutil.copytree")],
-        *[("write_faces", "path.write_bytes"), ("own_kernel", "?.write_text")],
+        ("serve", "path.write_text"),
+        ("serve", "shutil.copytree"),
+        ("write_faces", "path.write_bytes"),
+        ("own_kernel", "?.write_text"),
         ("_by_controls", "path.write_bytes"),
     ],
     "lines put to the end of a record, a cut last line is passed over": [
-        *[("_write", "path.open"), ("_drop_cut_line", "path.open")],
+        ("_write", "path.open"),
+        ("_drop_cut_line", "path.open"),
     ],
     "parts of a film put to the end of those before, whose number of bytes says where to go on": [
         ("receive", "?.open"),
@@ -408,17 +443,20 @@ ALLOWED = {
         ("_free_place", "place.touch"),
     ],
     "vectors that no table names yet, or names no more": [
-        *[("append_vectors", "path.open"), ("erase_vectors", "path.open")],
+        ("append_vectors", "path.open"),
+        ("erase_vectors", "path.open"),
     ],
     "what a film of a batch says, read once it has ended": [("_attempt", "place.open")],
     "into memory": [
-        *[
-            ("_figures", "views.write_json"),
-            ("mean_window", "np.save"),
-            ("frames_hash", "?.write_csv"),
-        ],
-        *[("write_file", "save"), ("to_jpeg", "image.save"), ("to_png", "image.save")],
-        *[("to_png", "figure.save"), ("_jpeg", "?.save"), ("on_click", "save")],
+        ("_figures", "views.write_json"),
+        ("mean_window", "np.save"),
+        ("frames_hash", "?.write_csv"),
+        ("write_file", "save"),
+        ("to_jpeg", "image.save"),
+        ("to_png", "image.save"),
+        ("to_png", "figure.save"),
+        ("_jpeg", "?.save"),
+        ("on_click", "save"),
         ("_loop", "?.save"),
     ],
 }
@@ -435,8 +473,11 @@ def _is_open_to_write(call: ast.Call, name: str) -> bool:
     if name.split(".")[-1] not in ("open", "fdopen"):
         return False
     flags = {n.attr for n in ast.walk(call) if isinstance(n, ast.Attribute)}
-    modes = [a.value for a in [*call.args, *(k.value for k in call.keywords)]
-             if isinstance(a, ast.Constant) and isinstance(a.value, str)]  # fmt: skip
+    modes = [
+        a.value
+        for a in [*call.args, *(k.value for k in call.keywords)]
+        if isinstance(a, ast.Constant) and isinstance(a.value, str)
+    ]
     is_mode = any(set(m) <= set("rwaxbt+") and set(m) & set("wax+") for m in modes)
     return is_mode or bool(flags & {"O_WRONLY", "O_RDWR", "O_CREAT"})
 

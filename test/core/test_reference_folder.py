@@ -65,8 +65,9 @@ def test_the_users_changes_arrive(tmp_path, film, user):
     (user / "ben" / "1.png").write_bytes(b"another")
     workspace.create(tmp_path, "data", film, None)
     assert listed(space.root / "reference") == {
-        "ben/1.png": b"another", "carl/from_film_1.png": b"view"
-    }  # fmt: skip
+        "ben/1.png": b"another",
+        "carl/from_film_1.png": b"view",
+    }
 
 
 def test_a_name_taken_back_leaves_the_users_folder(tmp_path, film, user):

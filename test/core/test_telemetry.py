@@ -76,8 +76,10 @@ def test_an_endpoint_in_the_environment_gets_the_spans(tmp_path):
         subprocess.run([sys.executable, "-c", code], env=os.environ | own, check=True, timeout=120)
         subprocess.run(
             [sys.executable, "-c", code],
-            env=os.environ | own | {"OTEL_SDK_DISABLED": "true"}, check=True, timeout=120,
-        )  # fmt: skip
+            env=os.environ | own | {"OTEL_SDK_DISABLED": "true"},
+            check=True,
+            timeout=120,
+        )
     finally:
         server.shutdown()
         server.server_close()

@@ -137,13 +137,20 @@ def test_a_shot_that_joins_both_sides_leaves_no_group_on_two():
     side = {1: "train", 2: "held-out", 3: "held-out", 4: "train"}
     group = {1: 1, 2: 1, 7: 1, 3: 3, 4: 4}  # 7 shows what 1 and 2 show
     assert addition.extend_split(side, {7}, group) == {
-        1: "train", 2: "train", 3: "held-out", 4: "train", 7: "train",
-    }  # fmt: skip
+        1: "train",
+        2: "train",
+        3: "held-out",
+        4: "train",
+        7: "train",
+    }
     side = {1: "train", 2: "held-out", 4: "train"}  # else nothing would be held out
     found = addition.extend_split(side, {7}, {1: 1, 2: 1, 7: 1, 4: 4})
     assert found == {1: "held-out", 2: "held-out", 7: "held-out", 4: "train"}
-    assert set(addition.extend_split({1: "train", 2: "held-out"}, {7}, dict.fromkeys((1, 2, 7), 1))
-               .values()) == {"train"}  # fmt: skip
+    assert set(
+        addition.extend_split(
+            {1: "train", 2: "held-out"}, {7}, dict.fromkeys((1, 2, 7), 1)
+        ).values()
+    ) == {"train"}
 
 
 @given(

@@ -51,11 +51,17 @@ def test_region_takes_its_turn_from_the_face_inside_it(film_tables):
     tables = film_tables(
         [
             {"shot": 0, "frame_id": "a", "box": box},
-            {"shot": 0, "frame_id": "a", "type": "face", "who": None, "yaw": 0.8,
-             "box": (120, 90, 180, 150)},
+            {
+                "shot": 0,
+                "frame_id": "a",
+                "type": "face",
+                "who": None,
+                "yaw": 0.8,
+                "box": (120, 90, 180, 150),
+            },
             {"shot": 0, "frame_id": "a", "type": "face", "who": None, "box": (400, 90, 440, 150)},
         ]
-    )  # fmt: skip
+    )
     (view,) = gather(tables)
     assert view.pose == "right-profile"
     # the face inside is the bunny's own, the other one is somebody's
@@ -120,10 +126,16 @@ def test_frames_looked_at_besides_have_no_file_and_borrow_a_caption(film_tables)
             {"shot": 0, "index": 9, "text": "bunny sits"},
             {"shot": 0, "index": 5, "extra": True},
             {"shot": 0, "index": 6, "frame_id": "two", "extra": True},
-            {"shot": 0, "index": 6, "frame_id": "two", "extra": True, "who": "anna",
-             "box": (400, 80, 500, 280)},
+            {
+                "shot": 0,
+                "index": 6,
+                "frame_id": "two",
+                "extra": True,
+                "who": "anna",
+                "box": (400, 80, 500, 280),
+            },
         ]
-    )  # fmt: skip
+    )
     views = {v.frame_index: v for v in gather(tables)}
     assert views[5].file is None and views[0].file == "frame/f00000.png"
     assert views[5].text == "bunny sits"  # 4 frames off; the other is 5 off

@@ -115,9 +115,14 @@ def test_window_moves_off_others():
 
 @settings(deadline=None, max_examples=80)
 @given(
-    x=st.integers(0, 600), y=st.integers(0, 320), w=st.integers(24, 400), h=st.integers(24, 300),
-    is_face=st.booleans(), step=st.sampled_from([0, 32]), others=st.booleans(),
-)  # fmt: skip
+    x=st.integers(0, 600),
+    y=st.integers(0, 320),
+    w=st.integers(24, 400),
+    h=st.integers(24, 300),
+    is_face=st.booleans(),
+    step=st.sampled_from([0, 32]),
+    others=st.booleans(),
+)
 def test_windows_law(x, y, w, h, is_face, step, others):
     """Inside the picture, of the written aspect, holding the subject where it fits."""
     box = (x, y, min(640, x + w), min(360, y + h))

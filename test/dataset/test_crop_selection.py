@@ -31,7 +31,7 @@ def film(film_tables):
             {"shot": 1, **anna},
             {"shot": 1, **anna},
             {"shot": 2, "who": None},  # somebody: it may be the bunny
-            {"shot": 3, "text": "bunny character sleeps", **{"who": "anna"}},
+            {"shot": 3, "text": "bunny character sleeps", "who": "anna"},
             {"shot": 4, "who": "anna", "filter": "dark"},
             {"shot": 5, "who": "anna", "frame_id": "empty", "text": "a red place, day"},
         ]

@@ -283,13 +283,20 @@ class Planning(evaluator.Evaluator):
 
 def test_the_class_alone_is_asked_for_by_the_word_that_is_set():
     run = {
-        "run_id": "r", "character": "bunny", "base_hash": "b", "num_steps": 1,
-        "adapter_file": "a", "adapter_hash": "a", "held_out_loss_last": None,
-    }  # fmt: skip
+        "run_id": "r",
+        "character": "bunny",
+        "base_hash": "b",
+        "num_steps": 1,
+        "adapter_file": "a",
+        "adapter_hash": "a",
+        "held_out_loss_last": None,
+    }
     given = evaluator.EvaluationInput(
         tables={name: store.from_rows(name, []) for name in ("label", "adapter")},
-        film_dir=Path(), checkpoint_dir=Path(), reference_dir=None,
-    )  # fmt: skip
+        film_dir=Path(),
+        checkpoint_dir=Path(),
+        reference_dir=None,
+    )
     settings = evaluator.EvaluatorSettings(
         evaluation=EvaluationConfig(),
         captioning=CaptioningConfig(class_word="rabbit"),

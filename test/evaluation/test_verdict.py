@@ -168,12 +168,26 @@ def test_half_learned_says_what_to_do():
 def test_few_drawings_prove_nothing_and_gaps_of_the_set_are_named():
     chosen = [seen("bunny"), seen("bunny"), seen("bunny"), seen("nobody", 0.0)]
     rows = [
-        {"character": "bunny", "axis": "pose", "value": "right-profile", "num_pictures": 3,
-         "num_wanted": 10, "num_dropped": 5, "setting": "dataset.min_confidence"},
-        {"character": "bunny", "axis": "light", "value": "dark", "num_pictures": 0,
-         "num_wanted": 9, "num_dropped": 0, "setting": None},
+        {
+            "character": "bunny",
+            "axis": "pose",
+            "value": "right-profile",
+            "num_pictures": 3,
+            "num_wanted": 10,
+            "num_dropped": 5,
+            "setting": "dataset.min_confidence",
+        },
+        {
+            "character": "bunny",
+            "axis": "light",
+            "value": "dark",
+            "num_pictures": 0,
+            "num_wanted": 9,
+            "num_dropped": 0,
+            "setting": None,
+        },
         {"character": "pip", "axis": "pose", "value": "left", "num_pictures": 0, "num_wanted": 1},
-    ]  # fmt: skip
+    ]
     gaps = pl.DataFrame(rows, schema=gap.SCHEMA)
     found = verdict.judge(evaluate(report(NOBODY, chosen)), ABOUT, gaps)
     assert found[0].kind == "unsure"

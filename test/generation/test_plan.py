@@ -20,9 +20,7 @@ def checkpoint(step):
 def test_base_then_steps_then_strengths():
     ink = WeightedAdapter(path=Path("lora/ink.safetensors"), hash="i", strength=0.5)
     made = plan.columns([checkpoint(200), checkpoint(100)], [1.0, 0.5, 1.0], [ink])
-    assert [c.key for c in made] == [
-        *("base", "000100-x1", "000100-x0.5", "000200-x1", "000200-x0.5")
-    ]
+    assert [c.key for c in made] == ["base", "000100-x1", "000100-x0.5", "000200-x1", "000200-x0.5"]
     assert made[0].adapters == ()
     assert made[2].title == "step 100, strength 0.5 + ink 0.5"
     assert [(a.hash, a.strength) for a in made[4].adapters] == [("200", 0.5), ("i", 0.5)]
@@ -37,7 +35,10 @@ def test_a_drawing_for_each_prompt_start_and_seed():
     settings = GenerationConfig(prompts=("x", "{trigger} y"), seeds=(1, 2), num_steps=7)
     made = plan.requests(settings, "bun", starts)
     assert [(d.prompt, d.start.path.name, d.seed) for d in made[:4]] == [
-        *(("x", "a.png", 1), ("x", "a.png", 2), ("x", "b", 1), ("x", "b", 2))
+        ("x", "a.png", 1),
+        ("x", "a.png", 2),
+        ("x", "b", 1),
+        ("x", "b", 2),
     ]
     assert len(made) == 8
     assert {d.num_steps for d in made} == {7}

@@ -44,8 +44,12 @@ def test_each_reason_in_its_order():
 
 
 def test_exactly_at_a_threshold_is_kept():
-    assert _reasons({"blur_score": 0.17}, {"brightness": 0.06}, {"brightness": 0.96},
-                    {"contrast": 0.03}) == ["kept"] * 4  # fmt: skip
+    assert (
+        _reasons(
+            {"blur_score": 0.17}, {"brightness": 0.06}, {"brightness": 0.96}, {"contrast": 0.03}
+        )
+        == ["kept"] * 4
+    )
 
 
 SIDES = {"content_x0_px": 0, "content_y0_px": 40, "content_x1_px": 400, "content_y1_px": 100}
@@ -200,8 +204,11 @@ def test_a_group_is_recorded_on_the_frame_that_stays_too():
 
 def test_pictures_that_differ_are_no_duplicates_whatever_their_hash():
     one, two = ([i * k % 200 for i in range(1024)] for k in (1, 7))
-    rows = ({"phash": 0, "signature": one}, {"phash": 0, "signature": two},
-            {"phash": 0, "signature": one, "blur_score": 0.6})  # fmt: skip
+    rows = (
+        {"phash": 0, "signature": one},
+        {"phash": 0, "signature": two},
+        {"phash": 0, "signature": one, "blur_score": 0.6},
+    )
     table = _flag(_measure(*rows))
     assert table["reason"].to_list() == ["duplicate", "kept", "kept"]
     assert table["duplicate_similarity"].to_list() == [pytest.approx(1, abs=1e-5), None, None]
@@ -210,8 +217,11 @@ def test_pictures_that_differ_are_no_duplicates_whatever_their_hash():
 
 def test_the_best_good_frame_of_a_group_stays():
     """The sharpest is too bright: another of its group stays, and both are one picture still."""
-    rows = ({"phash": 0, "blur_score": 0.9, "brightness": 0.99}, {"phash": 0b11, "blur_score": 0.3},
-            {"phash": 0b1100, "blur_score": 0.5})  # fmt: skip
+    rows = (
+        {"phash": 0, "blur_score": 0.9, "brightness": 0.99},
+        {"phash": 0b11, "blur_score": 0.3},
+        {"phash": 0b1100, "blur_score": 0.5},
+    )
     table = _flag(_measure(*rows))
     assert table["reason"].to_list() == ["bright", "duplicate", "kept"]
     assert table["duplicate_of"].to_list() == [None, "f-00000002", None]

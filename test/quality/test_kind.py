@@ -89,8 +89,17 @@ def test_made_frames_are_what_they_were_made(photos):
 
 def test_a_real_trailer_with_cards_and_credits(material):
     film = cv2.VideoCapture(str(material / "video" / "sintel_trailer-720p.mp4"))
-    wanted = {0: "black", 156: "picture", 240: "title", 552: "picture", 792: "picture",
-              900: "picture", 1044: "title", 1200: "credit", 1224: "black"}  # fmt: skip
+    wanted = {
+        0: "black",
+        156: "picture",
+        240: "title",
+        552: "picture",
+        792: "picture",
+        900: "picture",
+        1044: "title",
+        1200: "credit",
+        1224: "black",
+    }
     rows = []
     for index in range(max(wanted) + 1):
         film.grab()

@@ -186,9 +186,18 @@ def test_measures_of_many_frames_make_a_table_with_errors_between(tmp_path):
 
 
 def test_measures_are_nearly_the_same_at_720_and_1080_lines(photos):
-    near = {"blur_score": 0.07, "smear": 0.05, "brightness": 0.001, "contrast": 0.006,
-            "dynamic_range": 0.01, "clipped_dark_share": 0.02, "clipped_bright_share": 0.02,
-            "colourfulness": 0.2, "background_share": 0.02, "text_share": 0.003}  # fmt: skip
+    near = {
+        "blur_score": 0.07,
+        "smear": 0.05,
+        "brightness": 0.001,
+        "contrast": 0.006,
+        "dynamic_range": 0.01,
+        "clipped_dark_share": 0.02,
+        "clipped_bright_share": 0.02,
+        "colourfulness": 0.2,
+        "background_share": 0.02,
+        "text_share": 0.003,
+    }
     for name, picture in photos.items():
         large = cv2.resize(picture, (1920, 1080), interpolation=cv2.INTER_CUBIC)
         small = cv2.resize(large, (1280, 720), interpolation=cv2.INTER_AREA)

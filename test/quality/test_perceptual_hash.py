@@ -41,9 +41,11 @@ def test_finds_every_pair_once(distance):
 def test_finds_every_pair_among_hashes_that_crowd(seed, distance, ones):
     """Few hashes with chunk tables forced on them, many equal chunks."""
     rng = np.random.default_rng(seed)
-    phash = rng.integers(0, 2**ones, 60, dtype=np.uint64, endpoint=False) if ones < 64 else (
-        rng.integers(0, 2**64, 60, dtype=np.uint64)
-    )  # fmt: skip
+    phash = (
+        rng.integers(0, 2**ones, 60, dtype=np.uint64, endpoint=False)
+        if ones < 64
+        else (rng.integers(0, 2**64, 60, dtype=np.uint64))
+    )
     parts = perceptual_hash.plan_chunks(100_000, distance)
     chunks = tuple(perceptual_hash._chunk(phash, *part) for part in parts)
     index = perceptual_hash.HammingIndex(phash=phash, max_distance=distance, chunks=chunks)

@@ -55,8 +55,9 @@ def test_flat_pictures_are_alike_and_unlike_a_picture():
 
 
 def test_unknown_pictures_are_like_every_other():
-    column = pl.Series([_picture(1).tolist(), None, _picture(2).tolist()],
-                       dtype=pl.Array(pl.UInt8, 1024))  # fmt: skip
+    column = pl.Series(
+        [_picture(1).tolist(), None, _picture(2).tolist()], dtype=pl.Array(pl.UInt8, 1024)
+    )
     found = perceptual_hash.read_signatures(column)
     assert found.is_known.tolist() == [True, False, True]
     first, second = np.array([0, 0]), np.array([1, 2])

@@ -26,10 +26,12 @@ def s3(server, monkeypatch):
     import boto3
 
     for name, value in {
-        "AWS_ACCESS_KEY_ID": "who", "AWS_SECRET_ACCESS_KEY": "planted-secret-key",
-        "AWS_DEFAULT_REGION": "us-east-1", "AWS_ENDPOINT_URL": server,
+        "AWS_ACCESS_KEY_ID": "who",
+        "AWS_SECRET_ACCESS_KEY": "planted-secret-key",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": server,
         "AWS_EC2_METADATA_DISABLED": "true",
-    }.items():  # fmt: skip
+    }.items():
         monkeypatch.setenv(name, value)
     monkeypatch.delenv("AWS_PROFILE", raising=False)
     client = boto3.client("s3", endpoint_url=server)

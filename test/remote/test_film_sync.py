@@ -110,9 +110,15 @@ def test_a_light_copy_that_sends_something_takes_nothing_away(machine, s3):
 def test_parts_that_are_asked_for_come_and_no_others(machine, s3, proxy):
     """Nothing is removed there because it is not here; what is out of date is no more used here."""
     here, home = machine("one")
-    files = {"table__a": "a", "frame__1_dot_jpg": "one", "frame__2_dot_jpg": "two",
-             "dataset__x__1_dot_png": "set", "stage__detect__shard__k__0_dot_parquet": "shard",
-             "stage__detect__stage_dot_json": "{}", "report_dot_html": "page"}  # fmt: skip
+    files = {
+        "table__a": "a",
+        "frame__1_dot_jpg": "one",
+        "frame__2_dot_jpg": "two",
+        "dataset__x__1_dot_png": "set",
+        "stage__detect__shard__k__0_dot_parquet": "shard",
+        "stage__detect__stage_dot_json": "{}",
+        "report_dot_html": "page",
+    }
     write(home / "film", **files)
     write(home / "checkpoint", x__adapter_dot_safetensors="w", x__state_dot_pt="state")
     write(home / "checkpoint", review__current_dot_json="{}")
@@ -132,8 +138,11 @@ def test_parts_that_are_asked_for_come_and_no_others(machine, s3, proxy):
     write(home / "film", frame__2_dot_jpg=b"two, but another", frame__1_dot_jpg=b"one, too")
     here.push()
     there.pull(())
-    assert set(contents(other)) == {*light, "checkpoint/x/adapter.safetensors",
-                                    "film/stage/detect/shard/k/0.parquet"}  # fmt: skip
+    assert set(contents(other)) == {
+        *light,
+        "checkpoint/x/adapter.safetensors",
+        "film/stage/detect/shard/k/0.parquet",
+    }
     write(other / "film", table__b=b"b")
     there.push()
     found = check_whole(s3).files
@@ -176,8 +185,9 @@ def test_files_that_a_kill_left_on_the_way_are_nobodys_change(machine, s3):
     noted = other / "film" / file_kind.BASE
     there.bring()
     values = json.loads(noted.read_text())
-    values["moving"] = {n: values["known"].pop(n).get("sha256") for n in
-                        ("film/frame/1.jpg", "film/frame/2.jpg")}  # fmt: skip
+    values["moving"] = {
+        n: values["known"].pop(n).get("sha256") for n in ("film/frame/1.jpg", "film/frame/2.jpg")
+    }
     noted.write_text(json.dumps(values))  # as it stands while they are fetched
     (other / "film" / "frame" / "2.jpg").unlink()
     write(home / "film", frame__1_dot_jpg=b"new", frame__2_dot_jpg=b"new too")

@@ -124,8 +124,9 @@ def test_clean_says_what_no_film_names_and_frees_it(sent, machine, s3, tmp_path)
     before = bucket()
     said = run(s3, kinds=["object"])
     assert {(one.film_id, one.kind, one.num_files, one.num_bytes) for one in said.entries} == {
-        (IDS[0], "object", 1, len(f"page of {IDS[0]}")), (IDS[1], "object", 1, 5),
-    }  # fmt: skip
+        (IDS[0], "object", 1, len(f"page of {IDS[0]}")),
+        (IDS[1], "object", 1, 5),
+    }
     assert f"{IDS[1]}: 1 of 5 B stay until they are a day old" in said.to_text()
     assert said.to_text().endswith("would free 18 B; --yes removes it")
     assert bucket() == before
@@ -383,10 +384,14 @@ def every_version():
     found = client.list_object_versions(Bucket="films", MaxKeys=1000)
     assert not found["IsTruncated"]
     return [
-        (one["Key"], client.get_object(
-            Bucket="films", Key=one["Key"], VersionId=one["VersionId"])["Body"].read())
+        (
+            one["Key"],
+            client.get_object(Bucket="films", Key=one["Key"], VersionId=one["VersionId"])[
+                "Body"
+            ].read(),
+        )
         for one in found["Versions"]
-    ]  # fmt: skip
+    ]
 
 
 def test_films_of_a_data_folder_come_side_by_side(machine, s3, proxy):

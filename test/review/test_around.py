@@ -92,11 +92,14 @@ def test_a_merge_and_a_word_on_its_members_are_a_conflict(shots):
 def test_pairs_of_an_assign_and_a_reject(shots):
     state = ReviewState.of(shots)
     state.apply(create_event.assign(state, [s(0)], "scene-002", **ANA))
-    pairs = {(r["anchor_id"], r["positive_id"], r["label"])
-             for r in corrected_table.constraint_pairs(state).to_dicts()}  # fmt: skip
+    pairs = {
+        (r["anchor_id"], r["positive_id"], r["label"])
+        for r in corrected_table.constraint_pairs(state).to_dicts()
+    }
     assert pairs == {
-        *((s(0), s(i), 1) for i in (3, 4, 5)), *((s(0), s(i), 0) for i in (1, 2)),
-    }  # fmt: skip
+        *((s(0), s(i), 1) for i in (3, 4, 5)),
+        *((s(0), s(i), 0) for i in (1, 2)),
+    }
     state.apply(create_event.reject(state, [s(0)], **ANA))  # the later word counts
     labels = (
         corrected_table.constraint_pairs(state)

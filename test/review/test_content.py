@@ -29,8 +29,11 @@ def test_both_halves_of_a_shot_that_was_cut_anew_answer(lib):
 @pytest.mark.parametrize("jitter", [0.0, 0.02, 0.05])
 def test_a_figure_is_known_by_its_place_when_detected_again(lib, figures, jitter):
     old = AssetIndex(figures)
-    again = AssetIndex(lib.table([lib.figure_row(f"new-{side}", 1, side, None, jitter)
-                           for side in ("right", "left")]))  # fmt: skip
+    again = AssetIndex(
+        lib.table(
+            [lib.figure_row(f"new-{side}", 1, side, None, jitter) for side in ("right", "left")]
+        )
+    )
     left = again.row["new-left"]
     assert again.match("character", old.anchor(old.row["film-t1"])) == (left,)
     assert again.match("scene", old.anchor(old.row["film-t1"])) == ()

@@ -214,9 +214,11 @@ def test_a_figure_is_asked_about_anew_at_another_temperature(maker, tmp_path):
     with service.serve(lambda n: reply) as server:
         for temperature in (0.0, 0.5, 0.5, 0.0):
             settings = ProviderSettings(
-                provider="local", model="m", endpoint_url=f"{server.url}/v1",
+                provider="local",
+                model="m",
+                endpoint_url=f"{server.url}/v1",
                 temperature=temperature,
-            )  # fmt: skip
+            )
             model = identification.IdentityModel(settings=settings)
             identification.ask(maker(figure()), model, tmp_path / "answer")
             num_asked.append(len(server.requests))

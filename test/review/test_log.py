@@ -53,12 +53,18 @@ def test_a_torn_last_line_is_passed_over_and_replaced(tmp_path):
     [
         ("{broken", "line 2: expected one event"),
         ("[1]", "line 2: expected one event"),
-        ('{"event_id": "e", "time": "yesterday", "user": "u", "kind": "comment", '
-         '"level": "scene"}', "yesterday"),
-        ('{"event_id": "e", "user": "u", "kind": "explode", "level": "scene", '
-         '"time": "2026-01-01T00:00:00Z"}', "explode"),
+        (
+            '{"event_id": "e", "time": "yesterday", "user": "u", "kind": "comment", '
+            '"level": "scene"}',
+            "yesterday",
+        ),
+        (
+            '{"event_id": "e", "user": "u", "kind": "explode", "level": "scene", '
+            '"time": "2026-01-01T00:00:00Z"}',
+            "explode",
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
     event_log.append(tmp_path, [said()])
     with (tmp_path / event_log.FILE).open("a") as stream:

@@ -17,33 +17,61 @@ def assets(clusters):
     """Figures f0, f1, …, each in a shot of its own."""
     rows = [
         {
-            "asset_id": f"f{k}", "level": "character", "shot_index": k,
-            "first_frame_index": 10 * k, "end_frame_index": 10 * k + 10, "timestamp_s": float(k),
-            "cluster_id": cluster, "machine_cluster_id": cluster, "doubt": 0.4,
-            "source": "machine", "is_approved": False, "rejected_from": [], "who": [],
+            "asset_id": f"f{k}",
+            "level": "character",
+            "shot_index": k,
+            "first_frame_index": 10 * k,
+            "end_frame_index": 10 * k + 10,
+            "timestamp_s": float(k),
+            "cluster_id": cluster,
+            "machine_cluster_id": cluster,
+            "doubt": 0.4,
+            "source": "machine",
+            "is_approved": False,
+            "rejected_from": [],
+            "who": [],
             "comments": 0,
         }
         for k, cluster in enumerate(clusters)
-    ]  # fmt: skip
+    ]
     return store.from_rows("asset", rows)
 
 
 def vectors(angles, model="net"):
-    rows = [{"asset_id": f"f{k}", "model": model, "vector": unit(angle)}
-            for k, angle in enumerate(angles)]  # fmt: skip
+    rows = [
+        {"asset_id": f"f{k}", "model": model, "vector": unit(angle)}
+        for k, angle in enumerate(angles)
+    ]
     return store.from_rows("figure_vector", rows)
 
 
 def rejected(*angles, name="anna", model="net"):
-    rows = [{"said_in": "other", "asset_id": f"t{k}", "character": name, "model": model,
-             "vector": unit(angle)} for k, angle in enumerate(angles)]  # fmt: skip
+    rows = [
+        {
+            "said_in": "other",
+            "asset_id": f"t{k}",
+            "character": name,
+            "model": model,
+            "vector": unit(angle),
+        }
+        for k, angle in enumerate(angles)
+    ]
     return store.from_rows("rejected_elsewhere", rows)
 
 
 def references(*angles, model="net"):
-    rows = [{"reference_id": f"anna/{k}.png", "character": "anna", "content_hash": "0",
-             "route": "face", "num_faces": 1, "recogniser": model, "face_embedding": unit(angle)}
-            for k, angle in enumerate(angles)]  # fmt: skip
+    rows = [
+        {
+            "reference_id": f"anna/{k}.png",
+            "character": "anna",
+            "content_hash": "0",
+            "route": "face",
+            "num_faces": 1,
+            "recogniser": model,
+            "face_embedding": unit(angle),
+        }
+        for k, angle in enumerate(angles)
+    ]
     return store.from_rows("reference", rows)
 
 

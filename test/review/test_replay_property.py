@@ -25,8 +25,21 @@ NAMES = ["kitchen", "hall", "anna", "bob"]
 # What somebody does: kind, items, a cluster by its place among those there are, a name, a user.
 ACT = st.tuples(
     st.sampled_from(
-        ["assign", "assign", "new", "noise", "reject", "reject", "merge", "split", "rename",
-         "approve", "propagated", "comment", "undo"]
+        [
+            "assign",
+            "assign",
+            "new",
+            "noise",
+            "reject",
+            "reject",
+            "merge",
+            "split",
+            "rename",
+            "approve",
+            "propagated",
+            "comment",
+            "undo",
+        ]
     ),
     st.lists(st.integers(0, NUM_SHOTS - 1), min_size=1, max_size=4, unique=True),
     st.integers(0, 20),
@@ -34,7 +47,7 @@ ACT = st.tuples(
     st.sampled_from(NAMES),
     st.sampled_from(["ana", "ben"]),
     st.sampled_from(["scene", "character"]),
-)  # fmt: skip
+)
 ACTS = st.lists(ACT, max_size=8)
 
 
@@ -47,10 +60,11 @@ def library(lib, clusters=None, jitter=0.0, prefix="film", rename=None):
         for i, c in enumerate(clusters)
     ]
     rows += [
-        lib.figure_row(f"{prefix}-t{i:02d}", i, "left", f"person-{rename[c]:02d}" if c else None,
-                       jitter)
+        lib.figure_row(
+            f"{prefix}-t{i:02d}", i, "left", f"person-{rename[c]:02d}" if c else None, jitter
+        )
         for i, c in enumerate(clusters)
-    ]  # fmt: skip
+    ]
     return lib.table(rows)
 
 
@@ -76,8 +90,9 @@ def do(state, acts, clock=None):
 
 
 def _event(state, kind, numbers, one, two, name, user, level):
-    rows = [i for i in range(len(state.content.ids))
-            if state.content.is_scene[i] == (level == "scene")]  # fmt: skip
+    rows = [
+        i for i in range(len(state.content.ids)) if state.content.is_scene[i] == (level == "scene")
+    ]
     ids = [state.content.ids[rows[n]] for n in numbers]
     clusters = sorted(state.clusters(level)["cluster_id"])
     if kind == "comment":

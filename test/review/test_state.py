@@ -96,16 +96,16 @@ def test_naming_a_person_makes_its_figures_that_character(figures):
     assert state.frame()["who"].to_list()[0] == ["anna", "bunny"]
     state.apply(create_event.rename(state, "anna", "bunny", level="character", **ANA))
     assert state.members("bunny", "character") == [
-        *(f"film-t{i}" for i in range(3)), *(f"film-u{i}" for i in range(3)),
-    ]  # fmt: skip
+        *(f"film-t{i}" for i in range(3)),
+        *(f"film-u{i}" for i in range(3)),
+    ]
 
 
 def test_a_name_sticks_to_the_content_when_scenes_are_numbered_and_cut_anew(lib, shots):
     state = ReviewState.of(shots)
     named = create_event.rename(state, "scene-002", "kitchen", level="scene", **ANA)
     other = {"scene-001": "scene-002", "scene-002": "scene-001", None: None}
-    rows = [lib.shot_row(i, other[c], "new")
-            for i, c in enumerate(shots["machine_cluster_id"])]  # fmt: skip
+    rows = [lib.shot_row(i, other[c], "new") for i, c in enumerate(shots["machine_cluster_id"])]
     rows[5] |= {"machine_cluster_id": "scene-002"}  # the plurality counts
     again = ReviewState.of(lib.table(rows)).replay([named])
     assert again.find_cluster("kitchen", "scene") == "scene-001"
@@ -483,11 +483,23 @@ def test_what_was_learned_lies_under_what_people_said(shots):
     again = ReviewState.of(learned).replay([apart, named])
     # 0 joins the kitchen, 1 the attic that a person made, 2 noise; 5 was said, 3 is there already.
     assert [again.cluster_of(s(i)) for i in range(7)] == [
-        "scene-002", attic, None, "scene-002", "scene-002", attic, None,
-    ]  # fmt: skip
+        "scene-002",
+        attic,
+        None,
+        "scene-002",
+        "scene-002",
+        attic,
+        None,
+    ]
     assert again.frame()["source"].cast(pl.String).to_list() == [
-        "learned", "learned", "learned", "machine", "machine", "person", "machine",
-    ]  # fmt: skip
+        "learned",
+        "learned",
+        "learned",
+        "machine",
+        "machine",
+        "person",
+        "machine",
+    ]
     assert again.clusters("scene")["name"].to_list() == ["kitchen", "attic"]
 
 

@@ -135,8 +135,11 @@ def test_casts_can_be_told_apart_and_have_look_alikes():
         assert all(drawn_film.is_told(a, b, drawn) for a, b in combinations(cast, 2))
         assert is_alike(cast[0], cast[1])
         assert is_alike(cast[3], cast[0]) or is_alike(cast[3], cast[2])
-    looks = [(drawn_film.style_of(s).name, c.species, c.colour, c.wear)
-             for s, cast in enumerate(casts) for c in cast]  # fmt: skip
+    looks = [
+        (drawn_film.style_of(s).name, c.species, c.colour, c.wear)
+        for s, cast in enumerate(casts)
+        for c in cast
+    ]
     assert len(set(looks)) == len(looks) == 80
     assert len({c.name for cast in casts for c in cast}) == 80
 
@@ -175,11 +178,21 @@ def test_presence_at_its_thresholds():
 
     def rows(shot_index, heights, share):
         return [
-            {"film": "f", "frame_index": 4 * shot_index + i, "shot_index": shot_index,
-             "character": "cat", "has_reference": True, "x0_px": 0, "y0_px": 0, "x1_px": 9,
-             "y1_px": height, "visible_share": share, "yaw": 0.0}
+            {
+                "film": "f",
+                "frame_index": 4 * shot_index + i,
+                "shot_index": shot_index,
+                "character": "cat",
+                "has_reference": True,
+                "x0_px": 0,
+                "y0_px": 0,
+                "x1_px": 9,
+                "y1_px": height,
+                "visible_share": share,
+                "yaw": 0.0,
+            }
             for i, height in enumerate(heights)
-        ]  # fmt: skip
+        ]
 
     seen = [
         *rows(0, [tall, tall, tall - 1, tall - 1], 0.6),  # half of the frames: must

@@ -32,8 +32,10 @@ def tables(
     )
     frames = sorted({index for index, _, _ in said})
     ids = [f"id-{index}" for index in frames]
-    frame = pl.DataFrame({"frame_id": ids, "frame_index": frames},
-                         schema={"frame_id": pl.String, "frame_index": pl.Int64})  # fmt: skip
+    frame = pl.DataFrame(
+        {"frame_id": ids, "frame_index": frames},
+        schema={"frame_id": pl.String, "frame_index": pl.Int64},
+    )
     return label, frame
 
 
@@ -69,8 +71,14 @@ def test_a_name_counts_once_a_shot_with_its_highest_confidence():
     )
     assert judged["confidence"].to_list() == [pytest.approx(0.92)]
     counted = drawn_score.count(judged, ["style"]).row(0, named=True)
-    assert counted == {"style": "cel", "right": 0, "on_figure": None, "missed": 0,
-                       "wrong": 1, "wrong_sure": 1}  # fmt: skip
+    assert counted == {
+        "style": "cel",
+        "right": 0,
+        "on_figure": None,
+        "missed": 0,
+        "wrong": 1,
+        "wrong_sure": 1,
+    }
 
 
 def test_whoever_got_no_reference_is_neither_missed_nor_named():
@@ -82,10 +90,14 @@ def test_whoever_got_no_reference_is_neither_missed_nor_named():
 def test_a_right_name_may_stand_on_somebody_else(left, is_on):
     label, frame = tables((1, "max", 0.8), (2, "max", 0.9))  # their middle is (5, 5)
     boxes = pl.DataFrame(
-        [(1, "max", 0.0, 0.0, 10.0, 10.0), (2, "max", left, 0.0, left + 10, 10.0),
-         (2, "eva", 0.0, 0.0, 10.0, 10.0)],
-        schema=["frame_index", "character", *drawn_score.BOX], orient="row",
-    )  # fmt: skip
+        [
+            (1, "max", 0.0, 0.0, 10.0, 10.0),
+            (2, "max", left, 0.0, left + 10, 10.0),
+            (2, "eva", 0.0, 0.0, 10.0, 10.0),
+        ],
+        schema=["frame_index", "character", *drawn_score.BOX],
+        orient="row",
+    )
     judged = drawn_score.judge(label, frame, CLIP, [MAX], boxes).filter(outcome="right")
     assert judged["is_on_figure"].to_list() == [is_on]  # the surest label, in frame 2, decides
     assert drawn_score.count(judged, ["film"])["on_figure"].to_list() == [int(is_on)]
@@ -97,8 +109,14 @@ def test_a_right_name_may_stand_on_somebody_else(left, is_on):
 
 
 def test_reliability_and_calibration_error_by_hand():
-    rows = [("right", 0.9), ("right", 0.92), ("wrong", 0.94), ("wrong", 0.5), ("missed", None),
-            ("may", 0.99)]  # fmt: skip
+    rows = [
+        ("right", 0.9),
+        ("right", 0.92),
+        ("wrong", 0.94),
+        ("wrong", 0.5),
+        ("missed", None),
+        ("may", 0.99),
+    ]
     judged = pl.DataFrame(
         [("a", "cel", "max", i, outcome, sure, None) for i, (outcome, sure) in enumerate(rows)],
         schema=drawn_score.JUDGED,
@@ -121,11 +139,15 @@ def test_truth_is_read_in_both_forms_of_reference(tmp_path):
     said = {
         "films": {"a": {"file": "a.mp4", "shot_starts": [0, 10]}},
         "characters": {
-            "max": {"film": "a", "reference": {"frame": 3, "box": [1, 2, 3, 4]},
-                    "must": {"a": [10]}, "may": {}},
+            "max": {
+                "film": "a",
+                "reference": {"frame": 3, "box": [1, 2, 3, 4]},
+                "must": {"a": [10]},
+                "may": {},
+            },
             "eva": {"film": "a", "reference": {"files": ["a/1.png"]}, "must": {}, "may": {}},
         },
-    }  # fmt: skip
+    }
     (tmp_path / "truth.json").write_text(json.dumps(said))
     (clip,), (first, second) = drawn_score.read_truth(tmp_path / "truth.json", tmp_path)
     assert clip.shot_of(9) == 0 and clip.shot_of(10) == 10 and clip.style == "film"

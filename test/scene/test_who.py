@@ -5,9 +5,14 @@ import polars as pl
 from bunny.scene import cluster_table
 
 SCHEMA = {
-    "level": pl.String, "shot_index": pl.Int32, "cluster_id": pl.String, "name": pl.String,
-    "who": pl.List(pl.String), "start_s": pl.Float64, "end_s": pl.Float64,
-}  # fmt: skip
+    "level": pl.String,
+    "shot_index": pl.Int32,
+    "cluster_id": pl.String,
+    "name": pl.String,
+    "who": pl.List(pl.String),
+    "start_s": pl.Float64,
+    "end_s": pl.Float64,
+}
 
 
 def _asset(*rows):

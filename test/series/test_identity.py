@@ -46,15 +46,23 @@ def film(film_id, people, kind="face", frames=None, rejected=None):
             rejection.append({"film_id": film_id, **item})
             rejected_vector.append(vectors[-1])
     return FilmMembers(
-        film_id=film_id, rows=rows, vector=vectors, frames=seen,
-        rejection=rejection, rejected_vector=rejected_vector,
-    )  # fmt: skip
+        film_id=film_id,
+        rows=rows,
+        vector=vectors,
+        frames=seen,
+        rejection=rejection,
+        rejected_vector=rejected_vector,
+    )
 
 
 def reject(members, name, degrees):
     """Members with one more face that people said is not somebody, and that lies in noise."""
-    row = {"film_id": members.film_id, "asset_id": f"{members.film_id}-noise", "name": name,
-           "model": members.rows[0]["model"]}  # fmt: skip
+    row = {
+        "film_id": members.film_id,
+        "asset_id": f"{members.film_id}-noise",
+        "name": name,
+        "model": members.rows[0]["model"],
+    }
     return replace(
         members,
         rejection=[*members.rejection, row],
@@ -66,10 +74,14 @@ def add(folder, members, setting=SETTING):
     library = people_library.read(folder)
     placed = identity.place(library, members, setting)
     row = {
-        "film_id": members.film_id, "film": "a.mp4", "content_hash": "00", "state": "x",
-        "time": "2026-01-01T00:00:00+00:00", "num_members": len(members.rows),
+        "film_id": members.film_id,
+        "film": "a.mp4",
+        "content_hash": "00",
+        "state": "x",
+        "time": "2026-01-01T00:00:00+00:00",
+        "num_members": len(members.rows),
         "adapter_version": 0,
-    }  # fmt: skip
+    }
     library = library_update.add_film(library, members, placed, row)
     people_library.write(library)
     return who(library)

@@ -22,16 +22,28 @@ def film(film_id, name, names, num_shots=2, vector=(1.0, 0.0)):
     frames = [f"{film_id}-{k}" for k in range(2 * num_shots)]
     label = [
         {
-            "subject_id": f"{one}-f00", "subject_type": "face", "character": names[k % len(names)],
-            "frame_id": one, "shot_index": k // 2, **BOX, "confidence": 1.0, "source": "reference",
+            "subject_id": f"{one}-f00",
+            "subject_type": "face",
+            "character": names[k % len(names)],
+            "frame_id": one,
+            "shot_index": k // 2,
+            **BOX,
+            "confidence": 1.0,
+            "source": "reference",
         }
         for k, one in enumerate(frames)
-    ]  # fmt: skip
+    ]
     cluster = [
-        {"item_id": one, "level": "scene", "shot_index": k // 2, "cluster_id": "scene-001",
-         "scene_id": "scene-001", "is_noise": False}
+        {
+            "item_id": one,
+            "level": "scene",
+            "shot_index": k // 2,
+            "cluster_id": "scene-001",
+            "scene_id": "scene-001",
+            "is_noise": False,
+        }
         for k, one in enumerate(frames)
-    ]  # fmt: skip
+    ]
     embedding = [{"frame_id": one, "model": "m", "vector": list(vector)} for one in frames]
     rows = {"label": label, "cluster": cluster, "embedding": embedding}
     tables = {one: store.from_rows(one, rows.get(one, [])) for one in picture_set.TABLES}
@@ -70,8 +82,10 @@ def test_what_people_added_to_a_films_set_counts_in_the_joint_one():
     first, second = merged.additions
     assert (first.character, first.spans, first.is_sure) == ("anna", ((5, 7),), True)
     assert (second.addition_id, second.spans, second.value) == (
-        "two/a3", ((4, 5),), "two/scene-001"
-    )  # fmt: skip
+        "two/a3",
+        ((4, 5),),
+        "two/scene-001",
+    )
     assert first.holds(5) and not first.holds(7)
 
 
@@ -98,13 +112,19 @@ def test_which_films_are_held_out_follows_the_seed(film_tables):
     held = []
     for seed in range(8):
         config = Config(
-            models={"held_out_share": 0.4}, dataset={"num_class_images": 0}, seed=seed,
+            models={"held_out_share": 0.4},
+            dataset={"num_class_images": 0},
+            seed=seed,
             filtering={"duplicate_distance": 0},
-        )  # fmt: skip
+        )
         settings = crop_selection.CropSelectionSettings(
-            dataset=config.dataset, models=config.models, captioning=config.captioning,
-            filtering=config.filtering, seed=seed, crop=CropSetting(sizes=((64, 64),)),
-        )  # fmt: skip
+            dataset=config.dataset,
+            models=config.models,
+            captioning=config.captioning,
+            filtering=config.filtering,
+            seed=seed,
+            crop=CropSetting(sizes=((64, 64),)),
+        )
         crops = picture_set.choose(merged, "anna", settings, picture_set.FILM).crops
         held.append({one.view.frame_id for one in crops if one.split == "held-out"})
     assert all(len(one) == 2 and "a" not in one for one in held)
@@ -114,14 +134,24 @@ def test_which_films_are_held_out_follows_the_seed(film_tables):
 def test_coverage_counts_each_film_and_all():
     rows = [
         {
-            "file": f"{k}.png", "sha256": "0", "film_id": film_id, "film": "a", "film_hash": "0",
-            "image_id": str(k), "frame_id": "f", "shot_index": shot, "frame_index": 0,
-            "timestamp_s": 0.0, "split": side, "pose": "left", "shot_size": "wide",
+            "file": f"{k}.png",
+            "sha256": "0",
+            "film_id": film_id,
+            "film": "a",
+            "film_hash": "0",
+            "image_id": str(k),
+            "frame_id": "f",
+            "shot_index": shot,
+            "frame_index": 0,
+            "timestamp_s": 0.0,
+            "split": side,
+            "pose": "left",
+            "shot_size": "wide",
         }
         for k, (film_id, shot, side) in enumerate(
             [("one", 0, "train"), ("one", 0, "train"), ("two", 0, "held-out")]
         )
-    ]  # fmt: skip
+    ]
     found = picture_set.coverage(store.from_rows("library_picture", rows))
     columns = ("film_id", "pictures", "held_out", "shots", "pose left", "shot size wide")
     assert found.select(columns).rows() == [

@@ -28,8 +28,17 @@ SEEN_ELSEWHERE = {
     **{
         f"clip.{key}": f"{CLIP}::test_each_setting_does_what_it_says"
         for key in (
-            *("num_frames", "fps", "width_px", "height_px", "max_clips", "min_motion"),
-            *("max_motion", "min_sharpness", "margin_frames", "framing", "has_audio"),
+            "num_frames",
+            "fps",
+            "width_px",
+            "height_px",
+            "max_clips",
+            "min_motion",
+            "max_motion",
+            "min_sharpness",
+            "margin_frames",
+            "framing",
+            "has_audio",
         )
     },
     **{

@@ -179,7 +179,9 @@ def _identified(seen: Seen) -> pl.DataFrame:
     said = _service.Reply(text="[[ ## number ## ]]\n0\n\n[[ ## completed ## ]]")
     with _service.serve(lambda _: said) as server:
         seen.run(
-            *("detect", "cluster", "review"),
+            "detect",
+            "cluster",
+            "review",
             more={"captioning.local.endpoint_url": f"{server.url}/v1"},
         )
     return seen.table("identification")

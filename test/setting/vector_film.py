@@ -83,28 +83,48 @@ def say(film_dir: Path, places: Sequence[tuple[int, str, str]]) -> None:
 def film_row(film_id: str, num_frames: int, **side: int) -> dict[str, Any]:
     """Row of table `film`."""
     return {
-        "film_id": film_id, "path": "film.mp4", "content_hash": "0" * 64,
-        "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", **side,
-        "frame_rate_num": FPS, "frame_rate_den": 1, "time_base_num": 1,
-        "time_base_den": FPS, "start_s": 0.0, "duration_s": num_frames / FPS,
-        "num_frames": num_frames, "rotation_deg": 0, "is_mirrored": False,
-        "is_interlaced": False, "num_frames_failed": 0, "stream_index": 0,
-        "has_audio": False, "decoder": "av",
-    }  # fmt: skip
+        "film_id": film_id,
+        "path": "film.mp4",
+        "content_hash": "0" * 64,
+        "container": "mp4",
+        "codec": "h264",
+        "pixel_format": "yuv420p",
+        **side,
+        "frame_rate_num": FPS,
+        "frame_rate_den": 1,
+        "time_base_num": 1,
+        "time_base_den": FPS,
+        "start_s": 0.0,
+        "duration_s": num_frames / FPS,
+        "num_frames": num_frames,
+        "rotation_deg": 0,
+        "is_mirrored": False,
+        "is_interlaced": False,
+        "num_frames_failed": 0,
+        "stream_index": 0,
+        "has_audio": False,
+        "decoder": "av",
+    }
 
 
 def shot_rows(film_id: str, number: int, length: int) -> list[dict[str, Any]]:
     """Rows of table `shot`: shots of so many frames."""
     return [
         {
-            "film_id": film_id, "shot_index": k, "first_frame_index": length * k,
-            "end_frame_index": length * (k + 1), "start_s": length * k / FPS,
-            "end_s": length * (k + 1) / FPS, "start_pts": length * k,
-            "end_pts": length * (k + 1), "transition_in": "cut", "motion": 0.0,
+            "film_id": film_id,
+            "shot_index": k,
+            "first_frame_index": length * k,
+            "end_frame_index": length * (k + 1),
+            "start_s": length * k / FPS,
+            "end_s": length * (k + 1) / FPS,
+            "start_pts": length * k,
+            "end_pts": length * (k + 1),
+            "transition_in": "cut",
+            "motion": 0.0,
             "kind": "static",
         }
         for k in range(number)
-    ]  # fmt: skip
+    ]
 
 
 def _rows(
@@ -117,9 +137,16 @@ def _rows(
         "shot": shot_rows(film_id, number, FPS),
         "frame": [
             {
-                "frame_id": ids[k], "film_id": film_id, "shot_index": k,
-                "frame_index": FPS * k + 5, "pts": FPS * k + 5, "time_base_num": 1,
-                "time_base_den": FPS, "timestamp_s": k + 0.2, **SIDE, "reason": "shot-median",
+                "frame_id": ids[k],
+                "film_id": film_id,
+                "shot_index": k,
+                "frame_index": FPS * k + 5,
+                "pts": FPS * k + 5,
+                "time_base_num": 1,
+                "time_base_den": FPS,
+                "timestamp_s": k + 0.2,
+                **SIDE,
+                "reason": "shot-median",
             }
             for k in range(number)
         ],
@@ -128,9 +155,14 @@ def _rows(
         ],
         "cluster": [
             {
-                "item_id": ids[k], "level": "scene", "shot_index": k, "cluster_id": places[k],
-                "scene_id": places[k], "similarity": 0.9, "is_noise": False,
+                "item_id": ids[k],
+                "level": "scene",
+                "shot_index": k,
+                "cluster_id": places[k],
+                "scene_id": places[k],
+                "similarity": 0.9,
+                "is_noise": False,
             }
             for k in range(number)
         ],
-    }  # fmt: skip
+    }

@@ -38,7 +38,13 @@ def test_offline_captions_of_the_kept_frames(tmp_path):
     one, two, three = _captions(tmp_path)
     assert one["text"] == "bunny character, medium shot, day"
     assert one["tags"] == [
-        *("bunny", "solo", "medium shot", "day", "still", "place-000", "green background")
+        "bunny",
+        "solo",
+        "medium shot",
+        "day",
+        "still",
+        "place-000",
+        "green background",
     ]
     assert two["text"] == "bunny character and a person, close-up, night"
     assert three["text"] == "night"
@@ -95,8 +101,11 @@ def test_words_that_a_person_gave_a_shot_are_the_next_version(tmp_path):
     assert _stage(tmp_path).execute().rows == 4
     _, edited, *_ = rows = _captions(tmp_path)
     assert [(row["frame_id"], row["version"]) for row in rows] == [
-        ("f0", 1), ("f0", 2), ("f1", 1), ("f2", 1),
-    ]  # fmt: skip
+        ("f0", 1),
+        ("f0", 2),
+        ("f1", 1),
+        ("f2", 1),
+    ]
     assert (edited["provider"], edited["status"], edited["model"]) == ("person", "done", None)
     assert edited["text"] == "bunny, a hare on grass"
     assert edited["note"] == "put in front: bunny"

@@ -78,12 +78,21 @@ def prepare(root, path):
         stage(config, space.root, space.root).execute()
     rows = []
     for row in store.read(space.table, "frame").iter_rows(named=True):
-        sides = dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), block_at(row["frame_index"]),
-                         strict=True))  # fmt: skip
-        rows.append({"subject_id": f"{row['frame_id']}-r0", "subject_type": "region",
-                     "character": "anna", "frame_id": row["frame_id"],
-                     "shot_index": row["shot_index"], **sides, "confidence": 0.9,
-                     "source": "reference"})  # fmt: skip
+        sides = dict(
+            zip(("x0_px", "y0_px", "x1_px", "y1_px"), block_at(row["frame_index"]), strict=True)
+        )
+        rows.append(
+            {
+                "subject_id": f"{row['frame_id']}-r0",
+                "subject_type": "region",
+                "character": "anna",
+                "frame_id": row["frame_id"],
+                "shot_index": row["shot_index"],
+                **sides,
+                "confidence": 0.9,
+                "source": "reference",
+            }
+        )
     store.write(space.table, "label", store.from_rows("label", rows))
     for name in ("extra_frame", "cluster", "caption", "dataset", "embedding"):
         store.write(space.table, name, store.from_rows(name, []))
@@ -211,10 +220,13 @@ def test_of_clips_that_show_the_same_one_is_taken(space):
     """Vectors of both shots have a cosine of 0.96; the camera is still in one and pans in two."""
     frame = store.read(space.table, "frame")
     rows = [
-        {"frame_id": row["frame_id"], "model": "m", "vector": [0.96, 0.28] if row["shot_index"]
-         else [1.0, 0.0]}
+        {
+            "frame_id": row["frame_id"],
+            "model": "m",
+            "vector": [0.96, 0.28] if row["shot_index"] else [1.0, 0.0],
+        }
         for row in frame.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     store.write(space.table, "embedding", store.from_rows("embedding", rows))
     assert run(space, max_similarity=0.9)[1].height == 2  # another camera: not the same
     still = {"margin_frames": 2, "max_similarity": 0.9}
@@ -272,13 +284,35 @@ def test_who_is_labelled_surely_and_wanted_gets_clips(space):
 def test_captions_and_the_split_of_the_pictures_are_taken_over(space):
     frame = store.read(space.table, "frame").sort("frame_index")
     second = frame.filter(shot_index=1).row(1, named=True)
-    said = {"frame_id": second["frame_id"], "version": 1, "text": "sks anna on a beach, day.",
-            "tags": [], "provider": "tags", "status": "done"}  # fmt: skip
+    said = {
+        "frame_id": second["frame_id"],
+        "version": 1,
+        "text": "sks anna on a beach, day.",
+        "tags": [],
+        "provider": "tags",
+        "status": "done",
+    }
     store.write(space.table, "caption", store.from_rows("caption", [said]))
-    picture = {"image_id": "i", "character": "anna", "role": "subject", "split": "held-out",
-               "frame_id": second["frame_id"], "subject_id": "s", "shot_index": 1, "file": "f",
-               "x0_px": 0, "y0_px": 0, "x1_px": 9, "y1_px": 9, "width_px": 9, "height_px": 9,
-               "upscale": 1.0, "shot_size": "wide", "caption": "c", "repeats": 1}  # fmt: skip
+    picture = {
+        "image_id": "i",
+        "character": "anna",
+        "role": "subject",
+        "split": "held-out",
+        "frame_id": second["frame_id"],
+        "subject_id": "s",
+        "shot_index": 1,
+        "file": "f",
+        "x0_px": 0,
+        "y0_px": 0,
+        "x1_px": 9,
+        "y1_px": 9,
+        "width_px": 9,
+        "height_px": 9,
+        "upscale": 1.0,
+        "shot_size": "wide",
+        "caption": "c",
+        "repeats": 1,
+    }
     known = {k: v for k, v in picture.items() if k in store.schema.TABLE["dataset"].columns()}
     store.write(space.table, "dataset", store.from_rows("dataset", [known]))
     more = {"captioning": {"trigger_word": "sks {name}"}}

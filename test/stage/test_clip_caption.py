@@ -42,9 +42,15 @@ def run(space, url: str, **captioning):
     local = {"model": "seer", "endpoint_url": f"{url}/v1"}
     settings = {
         "clip": {**film.LIT, "caption_provider": "local"},
-        "captioning": {"trigger_word": "sks {name}", "class_word": "woman", "local": local,
-                       "max_retries": 0, "batch_size": 1, **captioning},
-    }  # fmt: skip
+        "captioning": {
+            "trigger_word": "sks {name}",
+            "class_word": "woman",
+            "local": local,
+            "max_retries": 0,
+            "batch_size": 1,
+            **captioning,
+        },
+    }
     stage = Clip(Config.model_validate(settings), space.root, space.root)
     return store.read(space.table, "clip") if stage.execute() else None, stage.record()["note"]
 
@@ -129,9 +135,14 @@ def test_captions_of_clips_cost_no_more_than_is_set(made):
 
 def test_those_beside_are_named_where_the_model_names_them():
     clip = ClipQuestion(
-        clip_id="c", path=Path("c.mp4"), sha256="0" * 64, names=("anna", "ben"),
-        other_names=(), camera="pan left", seconds=2.0,
-    )  # fmt: skip
+        clip_id="c",
+        path=Path("c.mp4"),
+        sha256="0" * 64,
+        names=("anna", "ben"),
+        other_names=(),
+        camera="pan left",
+        seconds=2.0,
+    )
     words = CharacterWords(triggers={"anna": "sks", "ben": "bbn"}, class_word="person")
     text = model_caption.write("Ben waves and Anna leaves as the camera pans left.", clip, words)
     assert text == "bbn person waves and sks person leaves as the camera pans left"

@@ -28,11 +28,18 @@ def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
         path.write_bytes(b"x" if image is None else cv2.imencode(".png", image)[1].tobytes())
         rows.append(
             {
-                "frame_id": f"f{i}", "film_id": "film", "shot_index": i, "frame_index": i,
-                "pts": i, "time_base_num": 1, "time_base_den": 24, "timestamp_s": i / 24,
-                "file": f"frame/{i}.png", "reason": "interval",
+                "frame_id": f"f{i}",
+                "film_id": "film",
+                "shot_index": i,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 24,
+                "timestamp_s": i / 24,
+                "file": f"frame/{i}.png",
+                "reason": "interval",
             }
-        )  # fmt: skip
+        )
     tables = {"face": faces, "label": labels, "region": regions, "figure": figures}
     for name, table in {"frame": rows, **tables}.items():
         store.write(folder / "table", name, store.from_rows(name, table))
@@ -43,19 +50,39 @@ def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
 
 def _face(face_id, vector, x=0.0):
     return {
-        "face_id": face_id, "frame_id": face_id[:2], "shot_index": int(face_id[1]),
-        "x0_px": x, "y0_px": 0.0, "x1_px": x + 40, "y1_px": 40.0, "detector": "yunet",
-        "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 40.0, "sharpness": 100.0,
-        "recogniser": "sface", "embedding": vector, "track_id": f"t{face_id}",
-    }  # fmt: skip
+        "face_id": face_id,
+        "frame_id": face_id[:2],
+        "shot_index": int(face_id[1]),
+        "x0_px": x,
+        "y0_px": 0.0,
+        "x1_px": x + 40,
+        "y1_px": 40.0,
+        "detector": "yunet",
+        "score": 0.9,
+        "landmark": np.zeros(10),
+        "yaw": 0.0,
+        "size_px": 40.0,
+        "sharpness": 100.0,
+        "recogniser": "sface",
+        "embedding": vector,
+        "track_id": f"t{face_id}",
+    }
 
 
 def _label(subject_id, character, kind="face", x1=40.0):
     return {
-        "subject_id": subject_id, "subject_type": kind, "character": character,
-        "frame_id": subject_id[:2], "shot_index": int(subject_id[1]), "x0_px": 0.0, "y0_px": 0.0,
-        "x1_px": x1, "y1_px": 40.0, "confidence": 0.9, "source": "reference",
-    }  # fmt: skip
+        "subject_id": subject_id,
+        "subject_type": kind,
+        "character": character,
+        "frame_id": subject_id[:2],
+        "shot_index": int(subject_id[1]),
+        "x0_px": 0.0,
+        "y0_px": 0.0,
+        "x1_px": x1,
+        "y1_px": 40.0,
+        "confidence": 0.9,
+        "source": "reference",
+    }
 
 
 def _stage(folder, **clustering):
@@ -121,10 +148,19 @@ def test_a_film_without_frames(tmp_path):
 def _region(region_id, track_id, box):
     x0, y0, x1, y1 = box
     return {
-        "region_id": region_id, "frame_id": region_id[:2], "shot_index": int(region_id[1]),
-        "candidate": "toon", "x0_px": x0, "y0_px": y0, "x1_px": x1, "y1_px": y1,
-        "similarity": 0.6, "margin": 0.2, "track_id": track_id, "model": "m",
-    }  # fmt: skip
+        "region_id": region_id,
+        "frame_id": region_id[:2],
+        "shot_index": int(region_id[1]),
+        "candidate": "toon",
+        "x0_px": x0,
+        "y0_px": y0,
+        "x1_px": x1,
+        "y1_px": y1,
+        "similarity": 0.6,
+        "margin": 0.2,
+        "track_id": track_id,
+        "model": "m",
+    }
 
 
 def test_a_drawn_figure_has_a_vector_of_its_own_whatever_is_around_it(tmp_path):
@@ -183,9 +219,14 @@ def test_characters_stand_inside_their_scene():
     face = store.from_rows("face", [_face("f0a", anna), _face("f1a", mixed), _face("f2a", ben)])
     label = store.from_rows(
         "label",
-        [_label("f0a", "anna"), _label("f1a", "anna"), _label("f2a", "ben"),
-         _label("f0r", "toon", "region"), _label("f1b", None)],
-    )  # fmt: skip
+        [
+            _label("f0a", "anna"),
+            _label("f1a", "anna"),
+            _label("f2a", "ben"),
+            _label("f0r", "toon", "region"),
+            _label("f1b", None),
+        ],
+    )
     scenes = [{"item_id": f"f{i}", "scene_id": s} for i, s in enumerate(["scene-001"] * 2 + [None])]
     rows = {row["item_id"]: row for row in cluster_table.character_rows(label, face, scenes)}
     assert set(rows) == {"f0a", "f1a", "f2a", "f0r"}
@@ -208,15 +249,19 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
     rows = cluster_table.person_rows(nameless, ClusteringConfig())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
     assert found == {
-        "f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True),
-    }  # fmt: skip
+        "f0a": ("person-01", False),
+        "f1a": ("person-01", False),
+        "f2a": (None, True),
+    }
     assert store.from_rows("cluster", rows).height == 3
 
 
 def test_how_sure_unknown_people_are():
     anna, ben = np.eye(2, dtype=np.float32)
-    faces = [_face(f"f{i}a", (anna, ben)[i % 2]) | {"shot_index": i, "track_id": f"t{i}"}
-             for i in range(8)]  # fmt: skip
+    faces = [
+        _face(f"f{i}a", (anna, ben)[i % 2]) | {"shot_index": i, "track_id": f"t{i}"}
+        for i in range(8)
+    ]
     label = store.from_rows("label", [_label(face["face_id"], None) for face in faces])
     nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
     rows = cluster_table.person_stability(nameless, ClusteringConfig(stability_runs=3), 0)
@@ -231,10 +276,19 @@ def test_how_sure_unknown_people_are():
 
 def _figure(frame, track, vector, x0=0.0):
     return {
-        "figure_id": f"f{frame}-g{track}", "frame_id": f"f{frame}", "shot_index": frame,
-        "x0_px": x0, "y0_px": 0.0, "x1_px": x0 + 40, "y1_px": 40.0, "objectness": 0.8,
-        "embedding": vector, "track_id": track, "source": "window", "model": "made",
-    }  # fmt: skip
+        "figure_id": f"f{frame}-g{track}",
+        "frame_id": f"f{frame}",
+        "shot_index": frame,
+        "x0_px": x0,
+        "y0_px": 0.0,
+        "x1_px": x0 + 40,
+        "y1_px": 40.0,
+        "objectness": 0.8,
+        "embedding": vector,
+        "track_id": track,
+        "source": "window",
+        "model": "made",
+    }
 
 
 def test_unknown_figures_get_groups_beside_unknown_people(tmp_path):
@@ -247,9 +301,13 @@ def test_unknown_figures_get_groups_beside_unknown_people(tmp_path):
     note = _stage(film).execute().note
     rows = store.read(film / "table", "cluster").filter(pl.col("level") == "unknown")
     assert dict(rows.select("item_id", "cluster_id").iter_rows()) == {
-        "f0a": "person-01", "f1a": "person-01", "f1-gonce": None,
-        "f0-gt": "figure-01", "f1-gt": "figure-01", "f2-gt": "figure-01",
-    }  # fmt: skip
+        "f0a": "person-01",
+        "f1a": "person-01",
+        "f1-gonce": None,
+        "f0-gt": "figure-01",
+        "f1-gt": "figure-01",
+        "f2-gt": "figure-01",
+    }
     assert "1 unknown people" in note and note.endswith(", 1 unknown figure")
     stability = store.read(film / "table", "stability").filter(pl.col("level") == "figure")
     assert stability["num_clusters"].max() == 1

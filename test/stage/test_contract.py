@@ -285,8 +285,12 @@ def test_the_record_of_a_run_says_all(tmp_path):
     assert record == stage.record()
     told = {key: record[key] for key in ("name", "status", "num_items", "failed", "note")}
     assert told == {
-        "name": "report", "status": "done", "num_items": 0, "failed": 0, "note": "all well",
-    }  # fmt: skip
+        "name": "report",
+        "status": "done",
+        "num_items": 0,
+        "failed": 0,
+        "note": "all well",
+    }
     assert record["fingerprint"] == stage.fingerprint()
     assert fingerprint.digest(record["parts"]) == record["fingerprint"]
     assert record["tables"] == {"embedding": fingerprint.table_record(out, "embedding", 1)}

@@ -101,7 +101,7 @@ def test_a_look_alike_without_a_name_comes_in_and_is_no_class_picture(
     label = store.read(labelled_film / "table", "label")
     rows = [
         {
-            **{key: row[key] for key in ("frame_id", "shot_index", *("x0_px", "y0_px"))},
+            **{key: row[key] for key in ("frame_id", "shot_index", "x0_px", "y0_px")},
             **{key: row[key] for key in ("x1_px", "y1_px")},
             "region_id": row["subject_id"],
             "candidate": "bunny",

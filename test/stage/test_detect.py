@@ -33,17 +33,27 @@ def _film(folder, images, references=None):
             _write(folder / name, image)
         rows.append(
             {
-                "frame_id": f"film-{i:08d}", "film_id": "film", "shot_index": i // 2,
-                "frame_index": i, "pts": i, "time_base_num": 1, "time_base_den": 24,
-                "timestamp_s": i / 24, "file": name, "width_px": 512, "height_px": 512,
+                "frame_id": f"film-{i:08d}",
+                "film_id": "film",
+                "shot_index": i // 2,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 24,
+                "timestamp_s": i / 24,
+                "file": name,
+                "width_px": 512,
+                "height_px": 512,
                 "reason": "interval",
             }
-        )  # fmt: skip
+        )
     store.write(folder / "table", "frame", store.from_rows("frame", rows))
     source = {
-        "film": "x", "content_hash": "c", "references": references and str(references),
+        "film": "x",
+        "content_hash": "c",
+        "references": references and str(references),
         "reference_hash": workspace.hash_references(references),
-    }  # fmt: skip
+    }
     atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
     return folder
 
@@ -352,6 +362,9 @@ def test_miranda_in_the_hamilton_clip_and_nobody_is_biden(tmp_path, material):
     named = set(_labels(film).drop_nulls("character").select("shot_index", "character").rows())
     assert {(0, "lin-manuel-miranda"), (2, "lin-manuel-miranda")} <= named
     assert named <= {
-        (0, "lin-manuel-miranda"), (2, "lin-manuel-miranda"), (3, "obama"),
-        (0, "alex-lacamoire"), (1, "alex-lacamoire"),
-    }  # fmt: skip
+        (0, "lin-manuel-miranda"),
+        (2, "lin-manuel-miranda"),
+        (3, "obama"),
+        (0, "alex-lacamoire"),
+        (1, "alex-lacamoire"),
+    }

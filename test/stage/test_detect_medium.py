@@ -17,9 +17,16 @@ from bunny.stage.detect import Detect
 from bunny.table import store
 
 PHOTOGRAPHED = (
-    *("sintel_trailer-720p.mp4", "open_reel.mp4", "short_hamilton_clip.mp4", "chaplin.mp4"),
-    *("bigbuckbunny.mp4", "big_buck_bunny_0_30.webm", "single_face.mp4"),
-    *("WolfgangLanger_Pexels.mp4", "play107.mkv", "play113.mkv"),
+    "sintel_trailer-720p.mp4",
+    "open_reel.mp4",
+    "short_hamilton_clip.mp4",
+    "chaplin.mp4",
+    "bigbuckbunny.mp4",
+    "big_buck_bunny_0_30.webm",
+    "single_face.mp4",
+    "WolfgangLanger_Pexels.mp4",
+    "play107.mkv",
+    "play113.mkv",
 )
 DRAWN = ("steamboat.mp4", "popeye-sindbad-a.mp4", "popeye-sindbad-b.mp4")
 
@@ -45,19 +52,29 @@ def _film(folder, images, reference):
         cv2.imwrite(str(folder / "film" / "frame" / f"{i}.png"), image)
         rows.append(
             {
-                "frame_id": f"film-{i:08d}", "film_id": "film", "shot_index": i,
-                "frame_index": i, "pts": i, "time_base_num": 1, "time_base_den": 24,
-                "timestamp_s": i / 24, "file": f"frame/{i}.png", "width_px": 512,
-                "height_px": 512, "reason": "interval",
+                "frame_id": f"film-{i:08d}",
+                "film_id": "film",
+                "shot_index": i,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 24,
+                "timestamp_s": i / 24,
+                "file": f"frame/{i}.png",
+                "width_px": 512,
+                "height_px": 512,
+                "reason": "interval",
             }
-        )  # fmt: skip
+        )
     store.write(folder / "film" / "table", "frame", store.from_rows("frame", rows))
     (folder / "reference" / "eileen").mkdir(parents=True)
     cv2.imwrite(str(folder / "reference" / "eileen" / "1.png"), reference)
     source = {
-        "film": "x", "content_hash": "c", "references": str(folder / "reference"),
+        "film": "x",
+        "content_hash": "c",
+        "references": str(folder / "reference"),
         "reference_hash": workspace.hash_references(folder / "reference"),
-    }  # fmt: skip
+    }
     atomic.write_bytes(folder / "film" / "source.json", json.dumps(source).encode())
     return folder / "film"
 

@@ -16,18 +16,28 @@ BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
 
 def _figure(number, frame, box, vector):
     return {
-        "figure_id": f"{frame}-g{number:02d}", "frame_id": frame, "shot_index": 0,
-        **dict(zip(BOX, box, strict=True)), "objectness": 0.9, "embedding": vector,
-        "source": "window", "model": "m",
-    }  # fmt: skip
+        "figure_id": f"{frame}-g{number:02d}",
+        "frame_id": frame,
+        "shot_index": 0,
+        **dict(zip(BOX, box, strict=True)),
+        "objectness": 0.9,
+        "embedding": vector,
+        "source": "window",
+        "model": "m",
+    }
 
 
 def _label(frame, box, character):
     return {
-        "subject_id": f"{frame}-r00", "subject_type": "region", "frame_id": frame,
-        "shot_index": 0, **dict(zip(BOX, box, strict=True)), "character": character,
-        "confidence": 0.9, "source": "reference",
-    }  # fmt: skip
+        "subject_id": f"{frame}-r00",
+        "subject_type": "region",
+        "frame_id": frame,
+        "shot_index": 0,
+        **dict(zip(BOX, box, strict=True)),
+        "character": character,
+        "confidence": 0.9,
+        "source": "reference",
+    }
 
 
 def test_strangers_lie_wholly_beside_the_named_one():

@@ -122,7 +122,12 @@ def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder)
     drawn = picture.filter(pl.col("prompt_set") != "real")
     # base and two checkpoints x 1 prompt x 2 seeds; then base and the chosen x (2 + 2) x 2
     assert drawn.filter(pl.col("prompt_set") == "choose")["step"].sort().to_list() == [
-        *(0, 0, 5, 5, 10, 10)
+        0,
+        0,
+        5,
+        5,
+        10,
+        10,
     ]
     assert drawn.height == 6 + 2 * 4 * len(SEEDS)
     assert all((tuned / file).is_file() for file in drawn["file"])
@@ -169,11 +174,19 @@ def test_another_figure_of_the_film_is_no_bunny(tuned, tiny_base_folder):
         file, frame_id, shot = f"frame/{number:08d}.png", f"film-{number:08d}", number // 2
         cv2.imwrite(str(tuned / file), picture)
         place = {"frame_id": frame_id, "shot_index": shot}
-        more["frame"].append({**frames.row(0, named=True), **place, "file": file,
-                              "frame_index": number})  # fmt: skip
+        more["frame"].append(
+            {**frames.row(0, named=True), **place, "file": file, "frame_index": number}
+        )
         box = {"x0_px": 40, "y0_px": 30, "x1_px": 81, "y1_px": 71}
-        more["label"].append({**labels.row(0, named=True), **place, **box, "character": "pip",
-                              "subject_id": f"{frame_id}-r0"})  # fmt: skip
+        more["label"].append(
+            {
+                **labels.row(0, named=True),
+                **place,
+                **box,
+                "character": "pip",
+                "subject_id": f"{frame_id}-r0",
+            }
+        )
     write_rows(tuned, "frame", frames.to_dicts() + more["frame"])
     write_rows(tuned, "label", labels.to_dicts() + more["label"])
     make(tuned, tiny_base_folder).execute()

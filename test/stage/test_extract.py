@@ -83,11 +83,15 @@ def test_tables_and_pictures_of_a_film(tmp_path, film):
     assert shot["kind"].to_list() == ["static", "dynamic", "static", "dynamic", "static"]
     assert frame["reason"].to_list() == [
         "shot-median",
-        "shot-start", "shot-middle", "shot-end",
+        "shot-start",
+        "shot-middle",
+        "shot-end",
         "shot-median",
-        "shot-start", "shot-middle", "shot-end",
+        "shot-start",
+        "shot-middle",
+        "shot-end",
         "shot-median",
-    ]  # fmt: skip
+    ]
     assert frame["shot_index"].to_list() == [0, 1, 1, 1, 2, 3, 3, 3, 4]
     assert frame["timestamp_s"].to_list() == [(3000 + 41 * i) / 1000 for i in frame["frame_index"]]
     first = frame.row(0, named=True)

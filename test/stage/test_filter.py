@@ -19,14 +19,29 @@ def _space(folder, scores=(0.9, 0.1, 0.5), errors=(None, None, "no picture")):
     for index, (score, error) in enumerate(zip(scores, errors, strict=True)):
         frame_id = f"film-{index:08d}"
         frames.append(
-            {"frame_id": frame_id, "film_id": "film", "shot_index": 0, "frame_index": index,
-             "pts": index, "time_base_num": 1, "time_base_den": 24, "timestamp_s": index / 24,
-             "file": f"frame/{index}.jpg", "reason": "interval", "error": error}
-        )  # fmt: skip
+            {
+                "frame_id": frame_id,
+                "film_id": "film",
+                "shot_index": 0,
+                "frame_index": index,
+                "pts": index,
+                "time_base_num": 1,
+                "time_base_den": 24,
+                "timestamp_s": index / 24,
+                "file": f"frame/{index}.jpg",
+                "reason": "interval",
+                "error": error,
+            }
+        )
         measures.append(
-            {"frame_id": frame_id, "blur_score": score, "brightness": 0.5, "contrast": 0.2,
-             "phash": 0xFF << 16 * index}
-        )  # fmt: skip
+            {
+                "frame_id": frame_id,
+                "blur_score": score,
+                "brightness": 0.5,
+                "contrast": 0.2,
+                "phash": 0xFF << 16 * index,
+            }
+        )
     store.write(folder / "table", "frame", store.from_rows("frame", frames))
     store.write(folder / "table", "measure", store.from_rows("measure", measures))
     return folder
@@ -119,7 +134,11 @@ def _reasons(folder, **filtering):
 def test_of_equally_sharp_duplicates_the_first_by_time_stays(tmp_path):
     _write_measures(tmp_path, (0.5, 0.7, 0.7, 0.7, 0.5), [0xFF, 0xFF, 0xFF, 0xFF, 0xFF])
     assert _reasons(tmp_path, duplicate_distance=0) == [
-        *("duplicate", "kept", "duplicate", "duplicate", "duplicate")
+        "duplicate",
+        "kept",
+        "duplicate",
+        "duplicate",
+        "duplicate",
     ]
     quality = store.read(tmp_path / "table", "quality")
     assert set(quality["duplicate_group"]) == {"film-00000001"}
@@ -135,7 +154,12 @@ def test_of_equally_sharp_frames_of_a_batch_the_first_by_time_stay(tmp_path):
     kept, batch = "kept", "batch"
     assert _reasons(tmp_path, **own) == [batch, kept, batch, batch, kept, batch, batch]
     assert _reasons(tmp_path, **own, keep_best_per_batch=2) == [
-        *(batch, kept, kept, batch),
-        *(kept, kept, batch),
+        batch,
+        kept,
+        kept,
+        batch,
+        kept,
+        kept,
+        batch,
     ]
     assert _reasons(tmp_path, **own, keep_best_per_batch=4) == [kept] * 7

@@ -134,13 +134,26 @@ def test_class_pictures_that_the_set_lacks_are_asked_for(labelled_film, tiny_bas
 
 def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_folder):
     alike = {
-        "adapter": "dora", "targets": "attention", "trains_text_encoder": True,
-        "learning_rate": 0.002, "text_learning_rate": 0.0003, "schedule": "linear",
-        "batch_size": 1, "gradient_accumulation": 2, "precision": "fp32", "patience": 5,
-        "has_gradient_checkpointing": True, "caption_dropout": 0.3, "flip_share": 0.25,
-        "min_snr_gamma": 3.0, "noise_offset": 0.1, "background_weight": 0.5, "class_weight": 0.7,
-        "ema_decay": 0.5, "checkpoint_every": 3,
-    }  # fmt: skip
+        "adapter": "dora",
+        "targets": "attention",
+        "trains_text_encoder": True,
+        "learning_rate": 0.002,
+        "text_learning_rate": 0.0003,
+        "schedule": "linear",
+        "batch_size": 1,
+        "gradient_accumulation": 2,
+        "precision": "fp32",
+        "patience": 5,
+        "has_gradient_checkpointing": True,
+        "caption_dropout": 0.3,
+        "flip_share": 0.25,
+        "min_snr_gamma": 3.0,
+        "noise_offset": 0.1,
+        "background_weight": 0.5,
+        "class_weight": 0.7,
+        "ema_decay": 0.5,
+        "checkpoint_every": 3,
+    }
     others = {"lora_rank": 3, "lora_alpha": 5, "training_steps": 3, "warmup_steps": 2}
     models = {"base_model": str(tiny_base_folder), "held_out_share": 0.3, **alike, **others}
     config = Config(models=models, seed=11)
@@ -152,7 +165,9 @@ def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_fold
     assert {key: used[key] for key in expected} == expected
     defaults = asdict(LoraSettings())  # one that is not handed on would be the default
     assert {key for key in defaults if used[key] == defaults[key]} == {
-        *("optimizer", "weight_decay", "max_gradient_norm")
+        "optimizer",
+        "weight_decay",
+        "max_gradient_norm",
     }
 
 
@@ -164,8 +179,13 @@ def test_a_warm_up_is_no_longer_than_the_training(trained):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        *(("lora_rank", 3), ("patience", 2), ("noise_offset", 0.1), ("background_weight", 0.5)),
-        *(("optimizer", "adamw8bit"), ("warmup_steps", 9), ("training_steps", 5)),
+        ("lora_rank", 3),
+        ("patience", 2),
+        ("noise_offset", 0.1),
+        ("background_weight", 0.5),
+        ("optimizer", "adamw8bit"),
+        ("warmup_steps", 9),
+        ("training_steps", 5),
     ],
 )
 def test_another_setting_makes_the_stage_stale(labelled_film, tiny_base_folder, key, value):

@@ -37,9 +37,22 @@ def test_two_processes_train_once_and_report_once(film):
     path, film_dir, models = film
     chosen = [part for key, value in models.items() for part in ("--set", f"models.{key}={value}")]
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"),
-        *("-m", "bunny", "run", str(path), "--data-dir", str(film_dir.parents[1])),
-        *("--only", "finetune", "--json", *chosen),
+        sys.executable,
+        "-m",
+        "torch.distributed.run",
+        "--standalone",
+        "--nproc-per-node",
+        "2",
+        "-m",
+        "bunny",
+        "run",
+        str(path),
+        "--data-dir",
+        str(film_dir.parents[1]),
+        "--only",
+        "finetune",
+        "--json",
+        *chosen,
     ]
     one = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=one)

@@ -63,10 +63,20 @@ def film(labelled_film, loras, tmp_path, monkeypatch):
     checkpoint = workspace.from_film_dir(labelled_film).checkpoint
     rows = [_adapter_row(checkpoint, file, step) for file, step in zip(files, STEPS, strict=True)]
     run = {
-        **{"run_id": "r", "character": "bunny", "trigger": "bunny", "base_model": base.name},
-        **{"base_hash": base.hash, "config_json": "{}", "seed": 0, "num_images": 2},
-        **{"num_held_out": 2, "num_steps": 10, "seconds": 1.0, "status": "done"},
-        **{"adapter_file": rows[1]["file"], "adapter_hash": rows[1]["hash"]},
+        "run_id": "r",
+        "character": "bunny",
+        "trigger": "bunny",
+        "base_model": base.name,
+        "base_hash": base.hash,
+        "config_json": "{}",
+        "seed": 0,
+        "num_images": 2,
+        "num_held_out": 2,
+        "num_steps": 10,
+        "seconds": 1.0,
+        "status": "done",
+        "adapter_file": rows[1]["file"],
+        "adapter_hash": rows[1]["hash"],
     }
     held_out = [_dataset_row(labelled_film, i) for i in range(2)]
     tables = {"adapter": rows, "training_run": [run], "dataset": held_out}
@@ -89,10 +99,21 @@ def _dataset_row(film_dir: Path, index: int) -> dict:
     file = f"frame/{index:08d}.png"
     box = {"x0_px": 0, "y0_px": 0, "x1_px": 32, "y1_px": 32}
     return {
-        **{"image_id": f"i{index}", "character": "bunny", "role": "subject", "frame_id": "f"},
-        **{"subject_id": "s", "shot_index": 0, "file": file, **box, "width_px": 32},
-        **{"height_px": 32, "upscale": 1.0, "shot_size": "medium", "caption": "bunny"},
-        **{"repeats": 1, "split": "held-out"},
+        "image_id": f"i{index}",
+        "character": "bunny",
+        "role": "subject",
+        "frame_id": "f",
+        "subject_id": "s",
+        "shot_index": 0,
+        "file": file,
+        **box,
+        "width_px": 32,
+        "height_px": 32,
+        "upscale": 1.0,
+        "shot_size": "medium",
+        "caption": "bunny",
+        "repeats": 1,
+        "split": "held-out",
     }
 
 
@@ -277,9 +298,26 @@ def test_own_pictures_leave_the_stage_alone_and_can_be_drawn_again(command, film
     prompts = tmp_path / "prompts.txt"
     prompts.write_text("# mine\n\na red bear\n{trigger} in the snow\n", encoding="utf-8")
     code, made, _err = command(
-        *("--prompts", prompts, "--prompt", "an owl", "--seed", 4, "--count", 2),
-        *("--strength", 0, "--strength", 0.7, "--scheduler", "euler_a", "--size", "40x32"),
-        *("--negative", "blurred", "--guidance", 3),
+        "--prompts",
+        prompts,
+        "--prompt",
+        "an owl",
+        "--seed",
+        4,
+        "--count",
+        2,
+        "--strength",
+        0,
+        "--strength",
+        0.7,
+        "--scheduler",
+        "euler_a",
+        "--size",
+        "40x32",
+        "--negative",
+        "blurred",
+        "--guidance",
+        3,
     )
     assert code == 0
     files = [Path(file) for file in made["files"]]
@@ -291,7 +329,9 @@ def test_own_pictures_leave_the_stage_alone_and_can_be_drawn_again(command, film
     assert {line["file"] for line in lines} == {file.name for file in files}
     assert {line["seed"] for line in lines} == {4, 5}
     assert {line["prompt"] for line in lines} == {
-        *("an owl", "a red bear", "bunny character in the snow")
+        "an owl",
+        "a red bear",
+        "bunny character in the snow",
     }
     assert sum(not line["adapters"] for line in lines) == 6
     assert (own / "grid.png").exists()

@@ -30,28 +30,59 @@ ANGLE = (0, 10, 80, 90)
 
 
 def _tables() -> dict[str, list[dict]]:
-    rows: dict[str, list[dict]] = {name: [] for name in (*review_asset.TABLES, "embedding",
-            "subject_vector", "quality", "measure", "reference")}  # fmt: skip
+    rows: dict[str, list[dict]] = {
+        name: []
+        for name in (
+            *review_asset.TABLES,
+            "embedding",
+            "subject_vector",
+            "quality",
+            "measure",
+            "reference",
+        )
+    }
     rows["film"].append(
         {
-            "film_id": "film", "path": "film.mp4", "content_hash": "0" * 64, "container": "mp4",
-            "codec": "h264", "width_px": 2 * WIDTH, "height_px": 2 * HEIGHT, "frame_rate_num": 24,
-            "frame_rate_den": 1, "time_base_num": 1, "time_base_den": 24, "start_s": 0.0,
-            "duration_s": SHOTS, "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
-            "num_frames": 24 * SHOTS, "num_frames_failed": 0, "stream_index": 0,
-            "has_audio": False, "decoder": "pyav",
+            "film_id": "film",
+            "path": "film.mp4",
+            "content_hash": "0" * 64,
+            "container": "mp4",
+            "codec": "h264",
+            "width_px": 2 * WIDTH,
+            "height_px": 2 * HEIGHT,
+            "frame_rate_num": 24,
+            "frame_rate_den": 1,
+            "time_base_num": 1,
+            "time_base_den": 24,
+            "start_s": 0.0,
+            "duration_s": SHOTS,
+            "rotation_deg": 0,
+            "is_mirrored": False,
+            "is_interlaced": False,
+            "num_frames": 24 * SHOTS,
+            "num_frames_failed": 0,
+            "stream_index": 0,
+            "has_audio": False,
+            "decoder": "pyav",
         }
-    )  # fmt: skip
+    )
     for shot in range(SHOTS):
         first = 24 * shot
         rows["shot"].append(
             {
-                "film_id": "film", "shot_index": shot, "first_frame_index": first,
-                "end_frame_index": first + 24, "start_s": shot, "end_s": shot + 1,
-                "start_pts": first, "end_pts": first + 24, "transition_in": "cut", "motion": 0.0,
+                "film_id": "film",
+                "shot_index": shot,
+                "first_frame_index": first,
+                "end_frame_index": first + 24,
+                "start_s": shot,
+                "end_s": shot + 1,
+                "start_pts": first,
+                "end_pts": first + 24,
+                "transition_in": "cut",
+                "motion": 0.0,
                 "kind": "static",
             }
-        )  # fmt: skip
+        )
         for step in (6, 18):
             _add_frame(rows, shot, first + step)
     return rows
@@ -64,32 +95,83 @@ def _add_frame(rows: dict, shot: int, index: int) -> None:
     place = {"frame_id": frame_id, "shot_index": shot}
     rows["frame"].append(
         {
-            **place, "film_id": "film", "frame_index": index, "pts": index, "time_base_num": 1,
-            "time_base_den": 24, "timestamp_s": index / 24, "file": f"frame/{index:08d}.png",
-            "reason": "interval", "width_px": WIDTH, "height_px": HEIGHT,
-            "crop_x0_px": 0, "crop_y0_px": 0, "crop_x1_px": 2 * WIDTH, "crop_y1_px": 2 * HEIGHT,
+            **place,
+            "film_id": "film",
+            "frame_index": index,
+            "pts": index,
+            "time_base_num": 1,
+            "time_base_den": 24,
+            "timestamp_s": index / 24,
+            "file": f"frame/{index:08d}.png",
+            "reason": "interval",
+            "width_px": WIDTH,
+            "height_px": HEIGHT,
+            "crop_x0_px": 0,
+            "crop_y0_px": 0,
+            "crop_x1_px": 2 * WIDTH,
+            "crop_y1_px": 2 * HEIGHT,
         }
-    )  # fmt: skip
-    rows["quality"].append({"frame_id": frame_id, "is_kept": True, "reason": "kept",
-                            "phash": index * 0x0123456789ABCDEF % 2**64,
-                            "brightness": 0.5, "blur_score": 0.9})  # fmt: skip
+    )
+    rows["quality"].append(
+        {
+            "frame_id": frame_id,
+            "is_kept": True,
+            "reason": "kept",
+            "phash": index * 0x0123456789ABCDEF % 2**64,
+            "brightness": 0.5,
+            "blur_score": 0.9,
+        }
+    )
     vector = [np.cos(angle), np.sin(angle)]
     rows["embedding"].append({"frame_id": frame_id, "model": "plane", "vector": vector})
     rows["subject_vector"].append({"subject_id": region_id, "model": "net", "vector": vector})
-    rows["region"].append({**place, **box, "region_id": region_id, "candidate": WHO[shot],
-                           "similarity": 0.8, "margin": 0.3, "support": 0.8,
-                           "track_id": f"film-f{shot:05d}", "model": "net"})  # fmt: skip
-    rows["label"].append({**place, **box, "subject_id": region_id, "subject_type": "region",
-                          "character": WHO[shot], "distance": 0.2, "margin": 0.3,
-                          "confidence": 0.9, "source": "reference"})  # fmt: skip
+    rows["region"].append(
+        {
+            **place,
+            **box,
+            "region_id": region_id,
+            "candidate": WHO[shot],
+            "similarity": 0.8,
+            "margin": 0.3,
+            "support": 0.8,
+            "track_id": f"film-f{shot:05d}",
+            "model": "net",
+        }
+    )
+    rows["label"].append(
+        {
+            **place,
+            **box,
+            "subject_id": region_id,
+            "subject_type": "region",
+            "character": WHO[shot],
+            "distance": 0.2,
+            "margin": 0.3,
+            "confidence": 0.9,
+            "source": "reference",
+        }
+    )
     scene = f"scene-00{1 + (ANGLE[shot] > 45)}"
     rows["cluster"] += [
-        {"item_id": frame_id, "level": "scene", "shot_index": shot, "cluster_id": scene,
-         "scene_id": scene, "similarity": 1.0, "is_noise": False},
-        {"item_id": region_id, "level": "character", "shot_index": shot,
-         "cluster_id": f"{scene}/{WHO[shot]}", "scene_id": scene, "character": WHO[shot],
-         "is_noise": False},
-    ]  # fmt: skip
+        {
+            "item_id": frame_id,
+            "level": "scene",
+            "shot_index": shot,
+            "cluster_id": scene,
+            "scene_id": scene,
+            "similarity": 1.0,
+            "is_noise": False,
+        },
+        {
+            "item_id": region_id,
+            "level": "character",
+            "shot_index": shot,
+            "cluster_id": f"{scene}/{WHO[shot]}",
+            "scene_id": scene,
+            "character": WHO[shot],
+            "is_noise": False,
+        },
+    ]
 
 
 @pytest.fixture
@@ -146,8 +228,13 @@ def test_doubt_counts_from_the_threshold_of_noise_on(space, noise_threshold):
 def reject_elsewhere(space, name, angle, model="net"):
     """What people of another film said is not a character, as a vector."""
     vector = [np.cos(np.radians(angle)), np.sin(np.radians(angle))]
-    row = {"said_in": "other", "asset_id": f"other-f{angle}", "character": name, "model": model,
-           "vector": vector}  # fmt: skip
+    row = {
+        "said_in": "other",
+        "asset_id": f"other-f{angle}",
+        "character": name,
+        "model": model,
+        "vector": vector,
+    }
     store.write(space.table, "rejected_elsewhere", store.from_rows("rejected_elsewhere", [row]))
 
 
@@ -202,8 +289,10 @@ def test_without_corrections_the_machines_tables_are_read_on(space):
     assert asset["level"].cast(pl.String).to_list() == ["character"] * 4 + ["scene"] * 4
     figure = asset.row(0, named=True)
     assert (figure["asset_id"], figure["cluster_id"], figure["name"]) == (
-        "film-f00000", "bunny", "bunny",
-    )  # fmt: skip
+        "film-f00000",
+        "bunny",
+        "bunny",
+    )
     # The stored picture is half the film's: pixels 20 to 60 of 128 are shares 0.15625 to 0.46875.
     assert figure["boxes"][:5] == [0.25, 0.15625, 0.1875, 0.46875, 0.8125]
     assert (figure["start_s"], figure["end_s"]) == (0.25, 0.75 + 1 / 24)

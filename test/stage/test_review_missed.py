@@ -14,17 +14,31 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
     """Tables of one frame; `tracks` has name to (candidate, x0 of a box of 10 x 10, similarity)."""
     region = [
         {
-            **{"region_id": f"r-{name}", "frame_id": "f1", "shot_index": 0, "candidate": who},
-            **{"x0_px": x0, "y0_px": 0.0, "x1_px": x0 + 10, "y1_px": 10.0},
-            **{"similarity": similarity, "margin": 0.1, "support": None, "track_id": name},
+            "region_id": f"r-{name}",
+            "frame_id": "f1",
+            "shot_index": 0,
+            "candidate": who,
+            "x0_px": x0,
+            "y0_px": 0.0,
+            "x1_px": x0 + 10,
+            "y1_px": 10.0,
+            "similarity": similarity,
+            "margin": 0.1,
+            "support": None,
+            "track_id": name,
             "model": "made",
         }
         for name, (who, x0, similarity) in tracks.items()
     ]
     label = [
         {
-            **{"subject_id": f"r-{name}", "subject_type": "region", "character": "bunny"},
-            **{"frame_id": "f1", "shot_index": 0, "confidence": 0.9, "source": "reference"},
+            "subject_id": f"r-{name}",
+            "subject_type": "region",
+            "character": "bunny",
+            "frame_id": "f1",
+            "shot_index": 0,
+            "confidence": 0.9,
+            "source": "reference",
             **{side: row[side] for side in table_box.BOX},
         }
         for row in region
@@ -32,12 +46,10 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
     ]
     reference = [
         {
-            **{
-                "reference_id": f"{who}/a.png",
-                "character": who,
-                "content_hash": "0",
-                "num_faces": 0,
-            },
+            "reference_id": f"{who}/a.png",
+            "character": who,
+            "content_hash": "0",
+            "num_faces": 0,
             "route": route,
         }
         for route, names in (("region", drawn), ("face", ("anna",)))
@@ -100,15 +112,29 @@ def test_no_regions_at_all():
 def figure(name, x0, **more):
     """A figure of 10 x 10 pixels, in the frame of `tables`; its own track."""
     return {
-        "figure_id": name, "frame_id": "f1", "shot_index": 0, "x0_px": x0, "y0_px": 0.0,
-        "x1_px": x0 + 10, "y1_px": 10.0, "objectness": 0.9, "embedding": UNIT, "source": "window",
-        "model": "made", **more,
-    }  # fmt: skip
+        "figure_id": name,
+        "frame_id": "f1",
+        "shot_index": 0,
+        "x0_px": x0,
+        "y0_px": 0.0,
+        "x1_px": x0 + 10,
+        "y1_px": 10.0,
+        "objectness": 0.9,
+        "embedding": UNIT,
+        "source": "window",
+        "model": "made",
+        **more,
+    }
 
 
 def group_of(item_id, name):
-    return {"item_id": item_id, "level": "unknown", "shot_index": 0, "cluster_id": name,
-            "is_noise": name is None}  # fmt: skip
+    return {
+        "item_id": item_id,
+        "level": "unknown",
+        "shot_index": 0,
+        "cluster_id": name,
+        "is_noise": name is None,
+    }
 
 
 def test_unknown_figures_are_offered_before_regions_on_them():

@@ -177,7 +177,8 @@ def test_checkpoint_of_other_settings_is_not_taken_up(tiny_base, tmp_path):
 def test_step_adapters_of_an_abandoned_run_are_gone(tiny_base, tmp_path):
     train(tiny_base, tmp_path)
     assert [p.name for p in sorted(tmp_path.glob("step-*"))] == [
-        *("step-000002.safetensors", "step-000004.safetensors")
+        "step-000002.safetensors",
+        "step-000004.safetensors",
     ]
     other = dataclasses.replace(SETTINGS, seed=5, steps=3, checkpoint_every=3)
     result = train(tiny_base, tmp_path, other)
@@ -237,7 +238,11 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
 
     with pytest.raises(KilledError):
         trainer.train_lora(
-            *(tiny_base, examples, held_out, tmp_path / "run", SETTINGS),
+            tiny_base,
+            examples,
+            held_out,
+            tmp_path / "run",
+            SETTINGS,
             metadata=METADATA,
             on_step=stop,
         )

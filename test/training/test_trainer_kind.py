@@ -302,8 +302,10 @@ def test_text_encoders_that_are_trained_stay_on_the_device():
     """Parameters of the device `meta` have no values, so that moving them away is an error."""
 
     def family(first, second):
-        net = {name: torch.nn.Linear(1, 1, device=at) for name, at in
-               (("one", first), ("two", second), ("vae", "cpu"))}  # fmt: skip
+        net = {
+            name: torch.nn.Linear(1, 1, device=at)
+            for name, at in (("one", first), ("two", second), ("vae", "cpu"))
+        }
         text = {"text_encoder": net["one"], "text_encoder_3": net["two"]}
         return SimpleNamespace(
             device="meta", trainable_text=("text_encoder",), text_encoders=text, vae=net["vae"]

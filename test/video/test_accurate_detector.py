@@ -63,9 +63,13 @@ def test_the_network_counts_two_frames_around_a_cut():
 
 @pytest.mark.parametrize(
     ("weight", "likely", "stays"),
-    [(1.2, (0, 0), True), (1.01, (0.05, 0.15), False), (1.01, (0.1, 0), True),
-     (1.01, (0, 0.2), True)],
-)  # fmt: skip
+    [
+        (1.2, (0, 0), True),
+        (1.01, (0.05, 0.15), False),
+        (1.01, (0.1, 0), True),
+        (1.01, (0, 0.2), True),
+    ],
+)
 def test_a_weak_dissolve_needs_either_head(weight, likely, stays):
     dissolve = Boundary(index=100, kind="dissolve", strength=weight, span=(90, 110))
     found_by = _detector({110: likely})

@@ -100,17 +100,31 @@ def _outline():
 def _octagon():
     """A logo: straight sides, full, and no picture."""
     luma = np.full((HEIGHT, WIDTH), 16, np.uint8)
-    points = [(75, 20), (245, 20), (280, 55), (280, 125), (245, 160), (75, 160), (40, 125),
-              (40, 55)]  # fmt: skip
+    points = [
+        (75, 20),
+        (245, 20),
+        (280, 55),
+        (280, 125),
+        (245, 160),
+        (75, 160),
+        (40, 125),
+        (40, 55),
+    ]
     return cv2.fillPoly(luma, [np.array(points, np.int32)], 200)
 
 
 @pytest.mark.parametrize(
     "luma",
-    [np.full((HEIGHT, WIDTH), 16, np.uint8), _night(), _title(), _vignette(), _outline(),
-     _octagon()],
+    [
+        np.full((HEIGHT, WIDTH), 16, np.uint8),
+        _night(),
+        _title(),
+        _vignette(),
+        _outline(),
+        _octagon(),
+    ],
     ids=["black", "night", "title", "vignette", "outline", "octagon"],
-)  # fmt: skip
+)
 def test_a_frame_that_cannot_tell_has_no_vote(luma):
     assert letterbox.find_content(luma) is None
 

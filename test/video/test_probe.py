@@ -108,14 +108,19 @@ def _write_encrypted(path, film_tools):
         (lambda p, t: p.write_bytes(b"PK\x03\x04" + bytes(500)), "found a ZIP archive"),
         (lambda p, t: p.write_bytes(b""), "0 bytes"),
         (lambda p, t: p.write_bytes(np.random.default_rng(0).bytes(5000)), "a file that FFmpeg"),
-        (lambda p, t: cv2.imwrite(str(p.with_suffix(".png")), _grey()[0]) and
-         p.with_suffix(".png").rename(p), "picture"),
+        (
+            lambda p, t: (
+                cv2.imwrite(str(p.with_suffix(".png")), _grey()[0])
+                and p.with_suffix(".png").rename(p)
+            ),
+            "picture",
+        ),
         (lambda p, t: _write_audio(p), "only audio in it"),
         (_write_index_lost, "without its index (moov atom)"),
         (_write_encrypted, "no frame can be decoded"),
     ],
     ids=["text", "utf8", "zip", "empty", "random", "picture", "audio", "no-moov", "encrypted"],
-)  # fmt: skip
+)
 def test_what_is_no_film_is_refused_in_one_sentence(tmp_path, film_tools, make, words):
     path = tmp_path / "x.mp4"
     make(path, film_tools)

@@ -40,10 +40,13 @@ def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "ranges.mp4"
     chance = np.random.default_rng(11)
     wide = [
-        cv2.resize(chance.integers(0, 255, (7, 20, 3), np.uint8), (SIZE[0] + 400, SIZE[1]),
-                   interpolation=cv2.INTER_CUBIC)
+        cv2.resize(
+            chance.integers(0, 255, (7, 20, 3), np.uint8),
+            (SIZE[0] + 400, SIZE[1]),
+            interpolation=cv2.INTER_CUBIC,
+        )
         for _ in SHOTS
-    ]  # fmt: skip
+    ]
     pictures: list[np.ndarray] = []
     for number, length in enumerate(SHOTS):
         own = [wide[number][:, step : step + SIZE[0]] for step in range(length)]
@@ -51,12 +54,18 @@ def film(tmp_path_factory):
             before = pictures[-DISSOLVE:]
             for step in range(DISSOLVE):
                 share = (step + 1) / (DISSOLVE + 1)
-                pictures[step - DISSOLVE] = cv2.addWeighted(before[step], 1 - share, own[step],
-                                                            share, 0)  # fmt: skip
+                pictures[step - DISSOLVE] = cv2.addWeighted(
+                    before[step], 1 - share, own[step], share, 0
+                )
             own = own[DISSOLVE:]
         if number == 3:
-            own = [*own[:-FADE], *(cv2.convertScaleAbs(p, alpha=1 - (k + 1) / FADE)
-                                   for k, p in enumerate(own[-FADE:]))]  # fmt: skip
+            own = [
+                *own[:-FADE],
+                *(
+                    cv2.convertScaleAbs(p, alpha=1 - (k + 1) / FADE)
+                    for k, p in enumerate(own[-FADE:])
+                ),
+            ]
         if number == 4:
             own[:FADE] = [cv2.convertScaleAbs(p, alpha=k / FADE) for k, p in enumerate(own[:FADE])]
         pictures += own

@@ -184,8 +184,9 @@ def test_a_fade_that_never_gets_flat_is_found(depth):
     black = np.full_like(one[0], BLACK)
     shares = [depth * (k + 1) / 16 for k in range(16)]
     out = [cv2.addWeighted(f, 1 - s, black, s, 0) for f, s in zip(one[-16:], shares, strict=True)]
-    into = [cv2.addWeighted(f, 1 - s, black, s, 0)
-            for f, s in zip(two[:16], shares[::-1], strict=True)]  # fmt: skip
+    into = [
+        cv2.addWeighted(f, 1 - s, black, s, 0) for f, s in zip(two[:16], shares[::-1], strict=True)
+    ]
     shots = _detect(one[:-16] + out + into + two[16:])
     assert [s.transition_in for s in shots] == ["start", "fade"]
     assert abs(shots[1].first_frame_index - 70) <= 1
@@ -349,16 +350,22 @@ def test_a_light_put_out_for_a_second_is_no_fade():
     frames, share = _shot(1, 100, speed=1), np.ones(100)
     share[40:60] = 0.2
     share[37:40] = share[62:59:-1] = (0.8, 0.6, 0.4)
-    dim = [np.dstack([(f[..., 0] * s).astype(np.uint8), ((f[..., 1:] - 128.0) * s + 128).astype(
-        np.uint8)]) for f, s in zip(frames, share, strict=True)]  # fmt: skip
+    dim = [
+        np.dstack(
+            [(f[..., 0] * s).astype(np.uint8), ((f[..., 1:] - 128.0) * s + 128).astype(np.uint8)]
+        )
+        for f, s in zip(frames, share, strict=True)
+    ]
     assert len(_detect(dim)) == 1
 
 
 def test_a_shot_at_the_edge_of_darkness_is_no_row_of_fades():
     frames = _shot(1, 120, noise=0)
     shares = 0.06 + 0.015 * np.sin(np.arange(120) / 5)  # spread about 3 grey levels
-    dark = [np.dstack([(f[..., 0] * s).round().astype(np.uint8), np.full_like(f[..., 1:], 128)])
-            for f, s in zip(frames, shares, strict=True)]  # fmt: skip
+    dark = [
+        np.dstack([(f[..., 0] * s).round().astype(np.uint8), np.full_like(f[..., 1:], 128)])
+        for f, s in zip(frames, shares, strict=True)
+    ]
     assert len(_detect(dark)) == 1
 
 
@@ -382,9 +389,12 @@ def test_of_two_wide_dissolves_within_36_frames_the_first_of_equals_stays(pause,
     one, two, three = two_tone.LEFT, two_tone.turned(18), two_tone.TOP
     shares = [(k + 0.5) / 9 for k in range(9)]
     patterns = [
-        *[one] * 60, *((1 - s) * one + s * two for s in shares), *[two] * pause,
-        *((1 - s) * two + s * three for s in shares), *[three] * 60,
-    ]  # fmt: skip
+        *[one] * 60,
+        *((1 - s) * one + s * two for s in shares),
+        *[two] * pause,
+        *((1 - s) * two + s * three for s in shares),
+        *[three] * 60,
+    ]
     found = _starts(_detect([two_tone.picture(60, pattern) for pattern in patterns]))
     assert found == [(0, "start"), *((start, "dissolve") for start in starts)]
 

@@ -48,9 +48,16 @@ def test_the_first_of_two_equal_boundaries_stays():
 
 @pytest.mark.parametrize(
     ("halves", "rate", "reach"),
-    [((3, 5), 24, 12), ((5, 8), 24, 13), ((16, 12), 24, 28), ((24, 24), 24, 36), ((6, 10), 50, 24),
-     ((10, 16), 50, 26), ((48, 48), 50, 72)],
-)  # fmt: skip
+    [
+        ((3, 5), 24, 12),
+        ((5, 8), 24, 13),
+        ((16, 12), 24, 28),
+        ((24, 24), 24, 36),
+        ((6, 10), 50, 24),
+        ((10, 16), 50, 26),
+        ((48, 48), 50, 72),
+    ],
+)
 def test_two_dissolves_are_one_within_their_half_widths(halves, rate, reach):
     """Of 12 to 36 steps; a step is two frames at 50 frames a second."""
     strong = _dissolve(200, halves[0], 1.5)

@@ -139,8 +139,11 @@ def test_the_controls_edit_preview_replace_and_undo(space):
     find(widget, Button, "Preview")[0].click()
     apply.click()
     assert {area.value for area in find(widget, Textarea)} == {
-        "bunny runs", "bunny in a green hat", "bunny near a green house", TEXTS[3],
-    }  # fmt: skip
+        "bunny runs",
+        "bunny in a green hat",
+        "bunny near a green house",
+        TEXTS[3],
+    }
     find(widget, Button, "Undo")[0].click()
     assert message.value.startswith("undone")
     assert {event.user for event in event_log.read(space.root)} == {"ana"}

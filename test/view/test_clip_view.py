@@ -23,22 +23,49 @@ WAN = Config.model_validate({"clip": {"preset": "wan"}})
 
 def clip_row(number, name="anna", **more):
     return {
-        "clip_id": f"{name}-{number}", "character": name, "shot_index": number, "split": "train",
-        "start_s": 3.0 * number, "end_s": 3.0 * number + 33 / 16, "fps": 16.0, "num_frames": 33,
-        "width_px": 64, "height_px": 32, "crop_x0_px": 0, "crop_y0_px": 0, "crop_x1_px": 64,
-        "crop_y1_px": 32, "camera": "static", "motion": 2.0, "coverage": 1.0, "also_shown": [],
-        "frame_indices": list(range(33)), "file": f"clip/{name}/{number}.mp4", "caption": "anna",
-        "has_audio": False, "sha256": "0" * 64,
-    } | more  # fmt: skip
+        "clip_id": f"{name}-{number}",
+        "character": name,
+        "shot_index": number,
+        "split": "train",
+        "start_s": 3.0 * number,
+        "end_s": 3.0 * number + 33 / 16,
+        "fps": 16.0,
+        "num_frames": 33,
+        "width_px": 64,
+        "height_px": 32,
+        "crop_x0_px": 0,
+        "crop_y0_px": 0,
+        "crop_x1_px": 64,
+        "crop_y1_px": 32,
+        "camera": "static",
+        "motion": 2.0,
+        "coverage": 1.0,
+        "also_shown": [],
+        "frame_indices": list(range(33)),
+        "file": f"clip/{name}/{number}.mp4",
+        "caption": "anna",
+        "has_audio": False,
+        "sha256": "0" * 64,
+    } | more
 
 
 def candidate(number, reason="chosen", name="anna"):
     return {
-        "clip_id": f"{name}-{number}", "character": name, "shot_index": number, "start_s": 0.0,
-        "end_s": 2.0, "num_frames": 33, "coverage": 1.0, "motion": 2.0, "sharpness": 50.0,
-        "camera": "static", "also_shown": [], "is_chosen": reason == "chosen", "reason": reason,
+        "clip_id": f"{name}-{number}",
+        "character": name,
+        "shot_index": number,
+        "start_s": 0.0,
+        "end_s": 2.0,
+        "num_frames": 33,
+        "coverage": 1.0,
+        "motion": 2.0,
+        "sharpness": 50.0,
+        "camera": "static",
+        "also_shown": [],
+        "is_chosen": reason == "chosen",
+        "reason": reason,
         "detail": None,
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -71,9 +98,10 @@ def test_the_report_counts_clips_and_says_what_was_left_out(film):
         "Runs of frames that were left out: 2 absent.",
     ]
     assert list(found.grids[0].rows) == [
-        ("anna", "pan left", "1", "2.1"), ("anna", "static", "1", "2.1"),
+        ("anna", "pan left", "1", "2.1"),
+        ("anna", "static", "1", "2.1"),
         ("ben", "static", "1", "2.1"),
-    ]  # fmt: skip
+    ]
 
 
 def test_strips_go_from_the_first_frame_to_the_last_and_loops_move(film):
@@ -108,18 +136,58 @@ def measured(empty_space):
     frames, boxes = [], []
     for index in range(192):
         at = {"shot_index": index // 96, "frame_index": index}
-        frames.append({**at, "timestamp_s": index / 24, "width_px": 64, "height_px": 32,
-                       "change": 2.0 + index // 96, "layout_change": 0.0, "scene_score": 0.0,
-                       "shift_x": 0.0, "shift_y": 0.0, "zoom": 0.0, "sharpness": 90.0})  # fmt: skip
+        frames.append(
+            {
+                **at,
+                "timestamp_s": index / 24,
+                "width_px": 64,
+                "height_px": 32,
+                "change": 2.0 + index // 96,
+                "layout_change": 0.0,
+                "scene_score": 0.0,
+                "shift_x": 0.0,
+                "shift_y": 0.0,
+                "zoom": 0.0,
+                "sharpness": 90.0,
+            }
+        )
         if index < 120:
-            boxes.append({**at, "character": "anna", "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0,
-                          "y1_px": 9.0, "is_labelled": True, "likeness": 1.0})  # fmt: skip
-    shots = [{"film_id": "f", "shot_index": i, "first_frame_index": 96 * i,
-              "end_frame_index": 96 * i + 96, "start_s": 4.0 * i, "end_s": 4.0 * i + 4,
-              "start_pts": 96 * i, "end_pts": 96 * i + 96, "transition_in": "cut", "motion": 0.0,
-              "kind": "static"} for i in (0, 1)]  # fmt: skip
-    for name, rows in {"clip_frame": frames, "clip_box": boxes, "shot": shots, "frame": [],
-                       "quality": [], "cluster": []}.items():  # fmt: skip
+            boxes.append(
+                {
+                    **at,
+                    "character": "anna",
+                    "x0_px": 0.0,
+                    "y0_px": 0.0,
+                    "x1_px": 9.0,
+                    "y1_px": 9.0,
+                    "is_labelled": True,
+                    "likeness": 1.0,
+                }
+            )
+    shots = [
+        {
+            "film_id": "f",
+            "shot_index": i,
+            "first_frame_index": 96 * i,
+            "end_frame_index": 96 * i + 96,
+            "start_s": 4.0 * i,
+            "end_s": 4.0 * i + 4,
+            "start_pts": 96 * i,
+            "end_pts": 96 * i + 96,
+            "transition_in": "cut",
+            "motion": 0.0,
+            "kind": "static",
+        }
+        for i in (0, 1)
+    ]
+    for name, rows in {
+        "clip_frame": frames,
+        "clip_box": boxes,
+        "shot": shots,
+        "frame": [],
+        "quality": [],
+        "cluster": [],
+    }.items():
         store.write(empty_space.table, name, store.from_rows(name, rows))
     return empty_space
 

@@ -73,13 +73,19 @@ def gaps(*rows: dict) -> pl.DataFrame:
             "No setting would add more of anna: pictures in scene-001 (0 of 7 wanted).",
         ),
         (
-            [{"axis": "pose and size", "value": "left, wide", "detail": "credit",
-              "setting": "filtering.drop_kinds"}],
+            [
+                {
+                    "axis": "pose and size",
+                    "value": "left, wide",
+                    "detail": "credit",
+                    "setting": "filtering.drop_kinds",
+                }
+            ],
             "No left three-quarter view as a wide shot (7 wanted): shot 12 (0:41) has 3, dropped "
             "as credit. To add them, shorten filtering.drop_kinds (3).",
         ),
     ],
-)  # fmt: skip
+)
 def test_gaps_in_words(rows, line):
     assert "\n".join(coverage_text.sentences(gaps(*rows))) == line
 
@@ -152,9 +158,13 @@ def test_numbers_are_one_row_a_character(summary):
 
 def test_alike_pairs_are_two_tiles(summary, tmp_path):
     pair = AlikePair(
-        one_id="a", other_id="b", one_file="d/a.png", other_file="d/b.png", distance=0.0321,
+        one_id="a",
+        other_id="b",
+        one_file="d/a.png",
+        other_file="d/b.png",
+        distance=0.0321,
         relation="other shot",
-    )  # fmt: skip
+    )
     tiles = tile.alike_pairs(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
     assert [t.title for t in tiles] == ["1a: 0.032 apart", "1b: 0.032 apart"]
     assert [t.file for t in tiles] == [tmp_path / "d" / "a.png", tmp_path / "d" / "b.png"]

@@ -21,11 +21,20 @@ CONFIG = Config.model_validate({"pair": {"kinds": ["reference", "edit", "clip"]}
 
 def row(number, kind, files, **more):
     return {
-        "pair_id": f"anna-{kind}-{number}", "kind": kind, "character": "anna", "split": "train",
-        "target_frame_id": "f", "target_s": 2.0 * number, "target_shot_index": 0,
-        "reference_frame_ids": ["g"] * (len(files or []) - 1), "reference_s": [9.0],
-        "reference_shot_indices": [1], "instruction": "anna walks", "files": files, "sha256": [],
-    } | more  # fmt: skip
+        "pair_id": f"anna-{kind}-{number}",
+        "kind": kind,
+        "character": "anna",
+        "split": "train",
+        "target_frame_id": "f",
+        "target_s": 2.0 * number,
+        "target_shot_index": 0,
+        "reference_frame_ids": ["g"] * (len(files or []) - 1),
+        "reference_s": [9.0],
+        "reference_shot_indices": [1],
+        "instruction": "anna walks",
+        "files": files,
+        "sha256": [],
+    } | more
 
 
 @pytest.fixture

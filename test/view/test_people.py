@@ -16,10 +16,16 @@ def test_everybody_of_a_film(space):
     )
     face = table["face"].with_columns(face_id=pl.col("face_id"))
     rows = [
-        {"item_id": s, "level": "unknown", "shot_index": 0, "similarity": 0.5, "is_noise": False,
-         "cluster_id": f"person-{i // 2 + 1:02d}"}
+        {
+            "item_id": s,
+            "level": "unknown",
+            "shot_index": 0,
+            "similarity": 0.5,
+            "is_noise": False,
+            "cluster_id": f"person-{i // 2 + 1:02d}",
+        }
         for i, s in enumerate(strangers)
-    ]  # fmt: skip
+    ]
     cluster = store.from_rows("cluster", rows)
     found = seen.summarise(seen.subjects(table["label"], face, cluster, table["frame"]))
     names = found["name"].to_list()
@@ -33,9 +39,14 @@ def test_everybody_of_a_film(space):
 
 def test_words_of_one_person():
     row = {
-        "num_faces": 1, "num_figures": 0, "num_shots": 2, "first_s": 3.0, "last_s": 64.0,
-        "confidence": 0.931, "is_named": True,
-    }  # fmt: skip
+        "num_faces": 1,
+        "num_figures": 0,
+        "num_shots": 2,
+        "first_s": 3.0,
+        "last_s": 64.0,
+        "confidence": 0.931,
+        "is_named": True,
+    }
     assert tile.describe_person(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
     unknown = row | {"is_named": False, "num_figures": 3}
     assert tile.describe_person(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"

@@ -55,5 +55,7 @@ def test_sizes_by_hand():
         }
     )
     assert plot_name.count_face_sizes(face, label).rows() == [
-        ("< 24", "unknown", 1), ("24–32", "named", 2), ("≥ 384", "unknown", 1)
-    ]  # fmt: skip
+        ("< 24", "unknown", 1),
+        ("24–32", "named", 2),
+        ("≥ 384", "unknown", 1),
+    ]

@@ -10,10 +10,17 @@ from bunny.view.plot import cluster
 
 def _table(**index):
     rows = [
-        {"level": "scene", "method": method, "compared_with": against, "rand_index": value,
-         "lowest": value - 0.1, "num_runs": 8, "num_clusters": 5}
+        {
+            "level": "scene",
+            "method": method,
+            "compared_with": against,
+            "rand_index": value,
+            "lowest": value - 0.1,
+            "num_runs": 8,
+            "num_clusters": 5,
+        }
         for (method, against), value in index.pop("rows", {}).items()
-    ]  # fmt: skip
+    ]
     return store.from_rows("stability", rows)
 
 
@@ -37,8 +44,15 @@ def test_each_comparison_is_a_lane_with_its_worst_try(look):
 
 
 def _with_people(value, num_clusters=3):
-    people = {"level": "unknown", "method": "hdbscan", "compared_with": "sample", "num_runs": 8,
-              "rand_index": value, "lowest": value, "num_clusters": num_clusters}  # fmt: skip
+    people = {
+        "level": "unknown",
+        "method": "hdbscan",
+        "compared_with": "sample",
+        "num_runs": 8,
+        "rand_index": value,
+        "lowest": value,
+        "num_clusters": num_clusters,
+    }
     return pl.concat([_table(rows=FULL), store.from_rows("stability", [people])])
 
 

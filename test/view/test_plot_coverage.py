@@ -109,5 +109,7 @@ def test_reasons_name_the_filters_own(table):
     )
     counts = plot_coverage.count_reasons(candidate)
     assert counts.rows() == [
-        ("chosen", 11, True), ("filtered: blurred", 10, False), ("soft", 3, False)
-    ]  # fmt: skip
+        ("chosen", 11, True),
+        ("filtered: blurred", 10, False),
+        ("soft", 3, False),
+    ]

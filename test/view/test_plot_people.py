@@ -7,13 +7,27 @@ from bunny.view import style
 from bunny.view.plot import recognition
 
 PAIR = [
-    {"pair_id": f"{kind}{i}", "kind": kind, "one_id": f"a{i}", "other_id": f"b{i}",
-     "similarity": value, "adapted_similarity": None}
+    {
+        "pair_id": f"{kind}{i}",
+        "kind": kind,
+        "one_id": f"a{i}",
+        "other_id": f"b{i}",
+        "similarity": value,
+        "adapted_similarity": None,
+    }
     for kind, values in (("same-track", [0.8, 0.82, 1.0]), ("same-frame", [0.1, -1.0]))
     for i, value in enumerate(values)
-]  # fmt: skip
-ROW = {"route": "face", "threshold": 0.37, "source": "film", "num_same": 3, "num_different": 2,
-       "separation": None, "adapted_separation": None, "is_adapted": False}  # fmt: skip
+]
+ROW = {
+    "route": "face",
+    "threshold": 0.37,
+    "source": "film",
+    "num_same": 3,
+    "num_different": 2,
+    "separation": None,
+    "adapted_separation": None,
+    "is_adapted": False,
+}
 
 
 def _plot(pairs, rows, configured=0.4):

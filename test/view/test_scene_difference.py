@@ -32,11 +32,13 @@ def test_split_merged_appeared_vanished_and_moved():
     | 16-17 | b | r: shot 8 moved |
     """
     one = scenes(a=range(6), b=(6, 7, 8, 9, 16, 17), c=(10, 11), d=(12, 13)) | {
-        "14": None, "15": None
-    }  # fmt: skip
+        "14": None,
+        "15": None,
+    }
     other = scenes(r=(0, 1, 2, 3, 16, 17), s=(4, 5), t=range(6, 12), u=(14, 15)) | {
-        "12": None, "13": None
-    }  # fmt: skip
+        "12": None,
+        "13": None,
+    }
     found = compare_scenes(one, other, shots(18))
     assert found.matched == (("a", "r"), ("b", "t"))
     assert set(found.changes) == {

@@ -9,32 +9,58 @@ BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 30.0, "y1_px": 40.0}
 
 def face(face_id, track_id, frame, *, size=40.0, score=0.9):
     return BOX | {
-        "face_id": face_id, "frame_id": frame, "shot_index": 0, "detector": "yunet",
-        "score": score, "landmark": [0.0] * 10, "yaw": 0.0, "size_px": size, "sharpness": 100.0,
-        "recogniser": "sface", "embedding": [1.0, 0.0], "track_id": track_id, "y1_px": size,
-    }  # fmt: skip
+        "face_id": face_id,
+        "frame_id": frame,
+        "shot_index": 0,
+        "detector": "yunet",
+        "score": score,
+        "landmark": [0.0] * 10,
+        "yaw": 0.0,
+        "size_px": size,
+        "sharpness": 100.0,
+        "recogniser": "sface",
+        "embedding": [1.0, 0.0],
+        "track_id": track_id,
+        "y1_px": size,
+    }
 
 
 def region(region_id, candidate, frame, shot=0, track_id=None):
     return BOX | {
-        "region_id": region_id, "frame_id": frame, "shot_index": shot, "candidate": candidate,
-        "similarity": 0.5, "margin": 0.2, "model": "net", "track_id": track_id,
-    }  # fmt: skip
+        "region_id": region_id,
+        "frame_id": frame,
+        "shot_index": shot,
+        "candidate": candidate,
+        "similarity": 0.5,
+        "margin": 0.2,
+        "model": "net",
+        "track_id": track_id,
+    }
 
 
 def decided(*rows):
     """Rows of (subject, character, similarity, slack)."""
     return pl.DataFrame(
         [
-            {"subject_id": s, "character": c, "similarity": v, "margin": 0.1, "confidence": 0.8,
-             "slack": k}
+            {
+                "subject_id": s,
+                "character": c,
+                "similarity": v,
+                "margin": 0.1,
+                "confidence": 0.8,
+                "slack": k,
+            }
             for s, c, v, k in rows
         ],
         schema={
-            "subject_id": pl.String, "character": pl.String, "similarity": pl.Float32,
-            "margin": pl.Float32, "confidence": pl.Float32, "slack": pl.Float32,
+            "subject_id": pl.String,
+            "character": pl.String,
+            "similarity": pl.Float32,
+            "margin": pl.Float32,
+            "confidence": pl.Float32,
+            "slack": pl.Float32,
         },
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -70,8 +96,9 @@ def test_a_figure_is_a_track_in_each_shot(subject):
     tracks = track_table.describe(subject, DECIDED)
     figures = tracks.filter(kind="figure").select("track_id", "character", "nearest")
     assert sorted(figures.rows()) == [
-        ("shot 0 bunny", "bunny", "bunny"), ("shot 1 bunny", None, "bunny")
-    ]  # fmt: skip
+        ("shot 0 bunny", "bunny", "bunny"),
+        ("shot 1 bunny", None, "bunny"),
+    ]
 
 
 def test_figures_that_were_followed_keep_their_track():
@@ -139,8 +166,10 @@ def test_an_order_that_is_none(subject):
 
 def test_counts_by_hand(subject):
     assert track_table.count(subject, DECIDED) == {
-        "anna": (2, 1, 1), "bunny": (1, 1, 1), "unknown": (1, 1, 1)
-    }  # fmt: skip
+        "anna": (2, 1, 1),
+        "bunny": (1, 1, 1),
+        "unknown": (1, 1, 1),
+    }
 
 
 def test_who_changes(subject):

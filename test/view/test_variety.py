@@ -72,14 +72,22 @@ def test_the_network_describes_pictures(space, table):
 def test_characters_are_not_compared_with_each_other():
     vector = np.array([[1.0, 0], [0.9, 0.1], [0, 1], [0.6, 0.8]], np.float32)
     looks = picture_vector.PictureVectors(vector=vector, model="x")
-    dataset = store.from_rows("dataset", []).clear(4).with_columns(
-        image_id=pl.Series(["1", "2", "3", "4"]), character=pl.Series(["a", "b", "b", "a"]),
-        split=pl.Series(["train", "held-out", "train", "train"]),
-    )  # fmt: skip
+    dataset = (
+        store.from_rows("dataset", [])
+        .clear(4)
+        .with_columns(
+            image_id=pl.Series(["1", "2", "3", "4"]),
+            character=pl.Series(["a", "b", "b", "a"]),
+            split=pl.Series(["train", "held-out", "train", "train"]),
+        )
+    )
     near = picture_vector.nearest(dataset, looks)
     assert near.select("image_id", "nearest_id", "character").rows() == [
-        ("1", "4", "a"), ("4", "1", "a"), ("2", "3", "b"), ("3", "2", "b")
-    ]  # fmt: skip
+        ("1", "4", "a"),
+        ("4", "1", "a"),
+        ("2", "3", "b"),
+        ("3", "2", "b"),
+    ]
     assert list(picture_vector.summarise(dataset, looks)) == ["a", "b"]
     assert picture_vector.character_vectors(looks, dataset, "b").tolist() == vector[1:3].tolist()
 

@@ -25,11 +25,18 @@ def labelled(tmp_path):
     box = dict.fromkeys(("x0_px", "y0_px"), 0.0) | dict.fromkeys(("x1_px", "y1_px"), 9.0)
     rows = [
         {
-            "subject_id": f"f-{kind}", "subject_type": kind, "character": "anna", "frame_id": "f",
-            "shot_index": 0, **box, "distance": 0.4, "confidence": 0.9, "source": "reference",
+            "subject_id": f"f-{kind}",
+            "subject_type": kind,
+            "character": "anna",
+            "frame_id": "f",
+            "shot_index": 0,
+            **box,
+            "distance": 0.4,
+            "confidence": 0.9,
+            "source": "reference",
         }
         for kind in ("face", "region")
-    ]  # fmt: skip
+    ]
     store.write(tmp_path / "table", "label", store.from_rows("label", rows))
     return tmp_path
 

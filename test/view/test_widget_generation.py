@@ -22,10 +22,15 @@ START = {
 
 def drawn(name: str, strength: float | None, guidance: float, seed: int = 1) -> dict:
     return {
-        "picture_id": name, "character": "bunny", "prompt": "p", "seed": seed,
-        "strength": strength, "guidance_scale": guidance, "file": f"{name}.png",
+        "picture_id": name,
+        "character": "bunny",
+        "prompt": "p",
+        "seed": seed,
+        "strength": strength,
+        "guidance_scale": guidance,
+        "file": f"{name}.png",
         "adapter_file": None if strength is None else "bunny.safetensors",
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture
@@ -90,9 +95,13 @@ def test_a_click_draws_with_the_values_and_shows_the_pictures(tmp_path):
 
     page = generation.draw_once(START, draw, dict)
     assert asked == [
-        {"prompts": ["{trigger} in snow", "a beach"], "strengths": [1.0], "guidance_scale": 5.0,
-         "character": "bunny"}
-    ]  # fmt: skip
+        {
+            "prompts": ["{trigger} in snow", "a beach"],
+            "strengths": [1.0],
+            "guidance_scale": 5.0,
+            "character": "bunny",
+        }
+    ]
     assert "1 picture in &lt;a&gt;" in page and page.count("data:image/jpeg") == 1
 
 

@@ -18,9 +18,13 @@ from bunny.view.widget import character, preview, track_table
 SETTINGS = Config().detection.model_dump()
 ALL = character.TrackPage()
 LEARNED = {  # row of table calibration
-    "route": "face", "threshold": 0.4, "source": "film", "num_same": 0, "num_different": 0,
+    "route": "face",
+    "threshold": 0.4,
+    "source": "film",
+    "num_same": 0,
+    "num_different": 0,
     "is_adapted": False,
-}  # fmt: skip
+}
 
 
 @pytest.fixture
@@ -160,14 +164,24 @@ def write_couples(table: Path) -> None:
             moved = who + 0.6 * rng.normal(size=8)
             faces.append(
                 {
-                    "face_id": f"f{shot:02d}{view}-{side}", "frame_id": f"f{shot:02d}{view}",
-                    "shot_index": shot, "track_id": f"t{shot:02d}{side}", "x0_px": x0,
-                    "y0_px": 0.0, "x1_px": x0 + 112, "y1_px": 112.0, "detector": "yunet",
-                    "score": 0.9, "landmark": np.zeros(10), "yaw": 0.0, "size_px": 112.0,
-                    "sharpness": 200.0, "recogniser": "sface",
+                    "face_id": f"f{shot:02d}{view}-{side}",
+                    "frame_id": f"f{shot:02d}{view}",
+                    "shot_index": shot,
+                    "track_id": f"t{shot:02d}{side}",
+                    "x0_px": x0,
+                    "y0_px": 0.0,
+                    "x1_px": x0 + 112,
+                    "y1_px": 112.0,
+                    "detector": "yunet",
+                    "score": 0.9,
+                    "landmark": np.zeros(10),
+                    "yaw": 0.0,
+                    "size_px": 112.0,
+                    "sharpness": 200.0,
+                    "recogniser": "sface",
                     "embedding": moved / np.linalg.norm(moved),
                 }
-            )  # fmt: skip
+            )
         own = {key: faces[-1][key] for key in ("shot_index", "track_id", "embedding")}
         own |= {"first_frame_index": 0, "last_frame_index": 1, "num_faces": 2}
         tracks.append(own | {"best_face_id": faces[-1]["face_id"]})

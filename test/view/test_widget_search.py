@@ -23,10 +23,19 @@ def root(tmp_path):
         (tmp_path / "frame").mkdir(exist_ok=True)
         Image.fromarray(np.full((36, 64, 3), 40 * i, np.uint8)).save(tmp_path / name)
         rows.append(
-            {"frame_id": f"f{i}", "film_id": "film", "shot_index": 7, "frame_index": i, "pts": i,
-             "time_base_num": 1, "time_base_den": 1, "timestamp_s": float(i), "file": name,
-             "reason": "interval"}
-        )  # fmt: skip
+            {
+                "frame_id": f"f{i}",
+                "film_id": "film",
+                "shot_index": 7,
+                "frame_index": i,
+                "pts": i,
+                "time_base_num": 1,
+                "time_base_den": 1,
+                "timestamp_s": float(i),
+                "file": name,
+                "reason": "interval",
+            }
+        )
     store.write(tmp_path / "table", "frame", store.from_rows("frame", rows))
     return {"film": tmp_path}
 
@@ -34,10 +43,20 @@ def root(tmp_path):
 @pytest.fixture
 def shots():
     row = {
-        "film_id": "film", "shot_index": 7, "start_s": 0.0, "end_s": 6.0, "matched_s": 1.0,
-        "score": 0.5, "why": "words <b>", "frame_id": "f1", "file": "frame/1.png",
-        "who": ["bunny"], "place": "beach", "sentence": "", "asset_id": "film-s7",
-    }  # fmt: skip
+        "film_id": "film",
+        "shot_index": 7,
+        "start_s": 0.0,
+        "end_s": 6.0,
+        "matched_s": 1.0,
+        "score": 0.5,
+        "why": "words <b>",
+        "frame_id": "f1",
+        "file": "frame/1.png",
+        "who": ["bunny"],
+        "place": "beach",
+        "sentence": "",
+        "asset_id": "film-s7",
+    }
     return pl.DataFrame([row], schema=ranking.SHOTS)
 
 
@@ -86,9 +105,14 @@ def test_words_and_filters_ask(opened):
 
 def test_a_picture_that_was_uploaded_is_asked_with(opened):
     opened.widget.upload.value = (
-        {"name": "../a.png", "type": "image/png", "size": 3, "content": memoryview(b"abc"),
-         "last_modified": __import__("datetime").datetime(2026, 1, 1)},
-    )  # fmt: skip
+        {
+            "name": "../a.png",
+            "type": "image/png",
+            "size": 3,
+            "content": memoryview(b"abc"),
+            "last_modified": __import__("datetime").datetime(2026, 1, 1),
+        },
+    )
     assert opened.asked[-1][1]["picture"].name == "a.png"
     opened.widget.kind.value = "face"
     opened.widget.ask()

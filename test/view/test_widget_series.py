@@ -21,14 +21,19 @@ def members(*rows):
     return pl.DataFrame(
         [
             {
-                "member_id": f"{film}/{called}", "film_id": film, "called": called,
-                "identity_id": identity, "name": name, "kind": "face",
-                "num_views": views, "num_shots": 1,
+                "member_id": f"{film}/{called}",
+                "film_id": film,
+                "called": called,
+                "identity_id": identity,
+                "name": name,
+                "kind": "face",
+                "num_views": views,
+                "num_shots": 1,
             }
             for film, called, identity, name, views in rows
         ],
         schema=library_view.COLUMNS,
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture
@@ -53,9 +58,12 @@ def pictures(tmp_path, member):
 
 def test_identities_by_films_are_named_ones_first_then_those_of_most_films(member):
     assert plot_series.presence(member).rows() == [
-        ("anna", "one", 9), ("anna", "two", 4),
-        ("identity-0002", "one", 3), ("identity-0002", "two", 2), ("identity-0003", "two", 6),
-    ]  # fmt: skip
+        ("anna", "one", 9),
+        ("anna", "two", 4),
+        ("identity-0002", "one", 3),
+        ("identity-0002", "two", 2),
+        ("identity-0003", "two", 6),
+    ]
     assert style.to_png(plot_series.plot_presence(member)).startswith(PNG)
     assert style.to_png(plot_series.plot_presence(members())).startswith(PNG)
 
@@ -63,8 +71,10 @@ def test_identities_by_films_are_named_ones_first_then_those_of_most_films(membe
 def test_unknown_people_are_those_of_most_films_and_those_of_the_noise(member):
     found = series.unknown_people(member)
     assert found.select("who", "num_films", "num_views").rows() == [
-        ("identity-0002", 2, 5), ("one:person-02", 1, 7), ("identity-0003", 1, 6),
-    ]  # fmt: skip
+        ("identity-0002", 2, 5),
+        ("one:person-02", 1, 7),
+        ("identity-0003", 1, 6),
+    ]
     assert found["film_id"].to_list()[0] == ["one", "two"]
 
 
@@ -119,10 +129,18 @@ def test_a_click_names_who_is_shown_and_goes_on_to_the_next(member, pictures, tm
 
 def test_pictures_of_a_planned_set_are_counted_by_film_and_side():
     rows = [
-        {"film_id": film, "shot_index": shot, "timestamp_s": 0.0, "place": None, "split": side,
-         "pose": "left", "shot_size": "wide", "light": "bright"}
+        {
+            "film_id": film,
+            "shot_index": shot,
+            "timestamp_s": 0.0,
+            "place": None,
+            "split": side,
+            "pose": "left",
+            "shot_size": "wide",
+            "light": "bright",
+        }
         for film, shot, side in (("one", 0, "train"), ("one", 1, "held-out"), ("two", 0, "train"))
-    ]  # fmt: skip
+    ]
     planned = pl.DataFrame(rows, schema=picture_set.PLANNED)
     found = picture_set.coverage(planned).select("film_id", "pictures", "held_out", "pose left")
     assert found.rows() == [("one", 2, 1, 2), ("two", 1, 0, 1), ("all", 3, 1, 3)]

@@ -195,9 +195,12 @@ class FilmRunner:
         if left is None or left.phase != task.phase:
             return []
         one = Attempt(
-            exit_code=LOST, seconds=left.elapsed_s, error="lost its worker", node=left.node,
+            exit_code=LOST,
+            seconds=left.elapsed_s,
+            error="lost its worker",
+            node=left.node,
             phase=left.phase,
-        )  # fmt: skip
+        )
         return [replace(one, seconds=0.0)] * (left.attempt - 1) + [one]
 
     def _make_record(self, task: FilmTask, number: int) -> Path | None:
@@ -206,9 +209,13 @@ class FilmRunner:
             return None
         path, now = film_record.path_of(self._record_dir, task.film), film_record.now()
         known = RunningFilm(
-            film=task.film, node=self._node, attempt=number + 1, phase=task.phase,
-            started_at=now, seen_at=now,
-        )  # fmt: skip
+            film=task.film,
+            node=self._node,
+            attempt=number + 1,
+            phase=task.phase,
+            started_at=now,
+            seen_at=now,
+        )
         film_record.write(path, known)
         return path
 

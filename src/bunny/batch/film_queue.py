@@ -107,9 +107,13 @@ class FilmQueue:
                     f"{free / 2**30:.1f} GiB; make room with `bunny clean`"
                 )
             film = QueuedFilm(
-                entry=secrets.token_hex(8), name=name, size=size, user=user[:80],
-                added_at=queued_film.now(), head=head,
-            )  # fmt: skip
+                entry=secrets.token_hex(8),
+                name=name,
+                size=size,
+                user=user[:80],
+                added_at=queued_film.now(),
+                head=head,
+            )
             self._write(film)
             return film
 
@@ -303,9 +307,13 @@ class FilmQueue:
             state = "cancelled" if film.is_unwanted else "waiting"
             return self._change(entry, state=state, ended_at=queued_film.now(), is_unwanted=False)
         return self._change(
-            entry, state=status, ended_at=queued_film.now(), error=outcome.attempts[-1].error,
-            film_id=outcome.film_id or film.film_id, is_unwanted=False,
-        )  # fmt: skip
+            entry,
+            state=status,
+            ended_at=queued_film.now(),
+            error=outcome.attempts[-1].error,
+            film_id=outcome.film_id or film.film_id,
+            is_unwanted=False,
+        )
 
     def go_on(self) -> None:
         """Let films wait again that ran when their server was killed."""

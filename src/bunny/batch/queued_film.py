@@ -18,9 +18,26 @@ State = Literal[
     "uploading", "checking", "ready", "waiting", "running", "done", "refused", "failed", "cancelled"
 ]
 SUFFIXES = frozenset(
-    {".mp4", ".mkv", ".mov", ".webm", ".avi", ".m4v", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts",
-     ".mxf", ".ogv", ".wmv", ".flv", ".3gp", ".gif"}
-)  # fmt: skip
+    {
+        ".mp4",
+        ".mkv",
+        ".mov",
+        ".webm",
+        ".avi",
+        ".m4v",
+        ".mpg",
+        ".mpeg",
+        ".ts",
+        ".mts",
+        ".m2ts",
+        ".mxf",
+        ".ogv",
+        ".wmv",
+        ".flv",
+        ".3gp",
+        ".gif",
+    }
+)
 ENTRY = re.compile(r"[0-9a-f]{16}")
 STARTABLE: tuple[State, ...] = ("ready", "refused", "failed", "cancelled")
 MAX_NAME = 120  # characters of a film's name

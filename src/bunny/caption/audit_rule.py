@@ -134,7 +134,7 @@ RULES = (
         reason=pl.format("length: {} words, a CLIP text encoder reads 77 tokens", "num_words"),
         weight=0.3,
     ),
-)  # fmt: skip
+)
 
 
 def judge(joined: pl.DataFrame, rules: Sequence[AuditRule] = RULES) -> pl.DataFrame:

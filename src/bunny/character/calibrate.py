@@ -35,9 +35,13 @@ TWIN = 0.7  # two faces of a frame more alike than this are a mirror, a screen, 
 MIN_CLARITY = 0.5  # of both faces, `track.measure_clarity`
 MAX_IOU = 0.3  # of two faces of a frame; more is one face found twice
 SCHEMA = {
-    "pair_id": pl.String, "kind": pl.Enum(["same-track", "same-frame"]), "one_id": pl.String,
-    "other_id": pl.String, "similarity": pl.Float32, "adapted_similarity": pl.Float32,
-}  # fmt: skip
+    "pair_id": pl.String,
+    "kind": pl.Enum(["same-track", "same-frame"]),
+    "one_id": pl.String,
+    "other_id": pl.String,
+    "similarity": pl.Float32,
+    "adapted_similarity": pl.Float32,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,9 +206,9 @@ def _same_track(clear: pl.DataFrame) -> np.ndarray:
         .sort("first")
     )
     first, middle, last = (ends[c].to_numpy() for c in ("first", "middle", "last"))
-    both = np.vstack(
-        [np.c_[first, last], np.c_[first, middle], np.c_[middle, last]]
-    ).astype(np.int64)  # fmt: skip
+    both = np.vstack([np.c_[first, last], np.c_[first, middle], np.c_[middle, last]]).astype(
+        np.int64
+    )
     return np.unique(both[both[:, 0] < both[:, 1]], axis=0)
 
 

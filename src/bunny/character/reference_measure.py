@@ -159,9 +159,11 @@ def film_impostors(figure: pl.DataFrame, labels: pl.DataFrame) -> dict[str, np.n
         pl.col(f"{side}0_px") >= pl.col(f"{side}1_px_named") for side in "xy"
     ) | pl.any_horizontal(pl.col(f"{side}1_px") <= pl.col(f"{side}0_px_named") for side in "xy")
     strangers = (
-        both.group_by("row", "character").agg(is_beside.all().alias("is_stranger"))
-        .filter("is_stranger").sort("row")
-    )  # fmt: skip
+        both.group_by("row", "character")
+        .agg(is_beside.all().alias("is_stranger"))
+        .filter("is_stranger")
+        .sort("row")
+    )
     vector = np.stack(list(figure["embedding"].to_numpy()))
     return {
         name: vector[rows["row"].to_numpy()]

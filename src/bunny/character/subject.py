@@ -58,8 +58,12 @@ def subjects(
     return (
         label.join(group, on="subject_id", how="left", maintain_order="left")
         .join(seen, on="subject_id", how="left", maintain_order="left")
-        .join(frame.select("frame_id", "timestamp_s", "file"), on="frame_id", how="left",
-              maintain_order="left")
+        .join(
+            frame.select("frame_id", "timestamp_s", "file"),
+            on="frame_id",
+            how="left",
+            maintain_order="left",
+        )
         .with_columns(
             is_named=is_named,
             name=pl.coalesce("character", "group"),
@@ -68,10 +72,20 @@ def subjects(
         )
         .drop_nulls("name")
         .select(
-            "subject_id", "name", "is_named", "subject_type", "frame_id", "shot_index",
-            "timestamp_s", "file", *BOX, "yaw", "view", "confidence",
+            "subject_id",
+            "name",
+            "is_named",
+            "subject_type",
+            "frame_id",
+            "shot_index",
+            "timestamp_s",
+            "file",
+            *BOX,
+            "yaw",
+            "view",
+            "confidence",
         )
-    )  # fmt: skip
+    )
 
 
 def summarise(subject: pl.DataFrame) -> pl.DataFrame:

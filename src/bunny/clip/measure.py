@@ -48,9 +48,12 @@ def widen_face(box: Box) -> Box:
     """Box of head and shoulders around a face."""
     x0, y0, x1, y1 = box
     high = y1 - y0
-    return x0 - FACE_WIDER * high, y0 - FACE_WIDER * high, x1 + FACE_WIDER * high, (
-        y1 + FACE_LOWER * high
-    )  # fmt: skip
+    return (
+        x0 - FACE_WIDER * high,
+        y0 - FACE_WIDER * high,
+        x1 + FACE_WIDER * high,
+        (y1 + FACE_LOWER * high),
+    )
 
 
 def measure_shot(
@@ -208,10 +211,16 @@ def _empty_row(shot_index: int, one: DecodedPicture) -> dict[str, Any]:
         ("change", "layout_change", "shift_x", "shift_y", "zoom", "sharpness", "luma"), 0.0
     )
     return {
-        "shot_index": shot_index, "frame_index": one.frame.index,
-        "timestamp_s": one.frame.time_s, "width_px": 0, "height_px": 0, **zero,
-        "scene_score": None, "text_share": None, "error": one.error,
-    }  # fmt: skip
+        "shot_index": shot_index,
+        "frame_index": one.frame.index,
+        "timestamp_s": one.frame.time_s,
+        "width_px": 0,
+        "height_px": 0,
+        **zero,
+        "scene_score": None,
+        "text_share": None,
+        "error": one.error,
+    }
 
 
 def _text_share(picture: np.ndarray) -> float:

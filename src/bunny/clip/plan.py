@@ -177,21 +177,36 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
     soft = float(np.mean(sharp < SOFT * plan.sharpness)) if len(sharp) else 0.0
     has_text = any(plan.start_s - SECOND <= time <= end_s + SECOND for time in shot.text_s)
     rules = (
-        ("absent", plan.coverage < wanted.min_coverage - 1e-9,
-         f"in {plan.coverage:.0%} of the frames, clip.min_coverage is {wanted.min_coverage:.0%}"),
+        (
+            "absent",
+            plan.coverage < wanted.min_coverage - 1e-9,
+            f"in {plan.coverage:.0%} of the frames, clip.min_coverage is {wanted.min_coverage:.0%}",
+        ),
         ("cut inside", bool(is_cut.any()), "the picture changes wholly from one frame to the next"),
-        ("cut inside", scene >= scene_score.THRESHOLD,
-         f"another detector, FFmpeg's scdet, sees another scene ({scene:.0f} of 100)"),
+        (
+            "cut inside",
+            scene >= scene_score.THRESHOLD,
+            f"another detector, FFmpeg's scdet, sees another scene ({scene:.0f} of 100)",
+        ),
         ("text", has_text, "writing stands in the picture"),
         ("logo", plan.region is None, "no part without the logo has all of the character"),
-        ("frozen", plan.motion < wanted.min_motion,
-         f"{plan.motion:.2f} levels a frame, clip.min_motion is {wanted.min_motion:g}"),
-        ("wild", plan.motion > wanted.max_motion,
-         f"{plan.motion:.1f} levels a frame, clip.max_motion is {wanted.max_motion:g}"),
-        ("blurred", plan.sharpness < wanted.min_sharpness,
-         f"{plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}"),
+        (
+            "frozen",
+            plan.motion < wanted.min_motion,
+            f"{plan.motion:.2f} levels a frame, clip.min_motion is {wanted.min_motion:g}",
+        ),
+        (
+            "wild",
+            plan.motion > wanted.max_motion,
+            f"{plan.motion:.1f} levels a frame, clip.max_motion is {wanted.max_motion:g}",
+        ),
+        (
+            "blurred",
+            plan.sharpness < wanted.min_sharpness,
+            f"{plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}",
+        ),
         ("blurred", soft > SOFT_SHARE, f"{soft:.0%} of the frames are much softer than the rest"),
-    )  # fmt: skip
+    )
     for reason, is_broken, detail in rules:
         if is_broken:
             return replace(plan, reason=reason, detail=detail)

@@ -59,8 +59,12 @@ def choose_crop(
     if framing == "subject" and boxes:
         x0, y0, x1, y1 = union
         more_x, more_y = MARGIN * (x1 - x0), MARGIN * (y1 - y0)
-        cut = (max(0, x0 - more_x), max(0, y0 - more_y), min(width, x1 + more_x),
-               min(height, y1 + more_y))  # fmt: skip
+        cut = (
+            max(0, x0 - more_x),
+            max(0, y0 - more_y),
+            min(width, x1 + more_x),
+            min(height, y1 + more_y),
+        )
         wide = max(cut[2] - cut[0], SIDE_STEP / max_upscale)
         high = max(cut[3] - cut[1], SIDE_STEP / max_upscale)
         wide, high = max(wide, high * 0.5), max(high, wide * 0.5)  # no slits
@@ -71,8 +75,11 @@ def choose_crop(
     ratio = written[0] / written[1]
     wide, high = (wide, wide / ratio) if wide / ratio <= high else (high * ratio, high)
     if framing == "subject":  # rather more around the subject than less of it
-        grow = min(width / wide, height / high, max(1.0, (union[2] - union[0]) / wide,
-                                                    (union[3] - union[1]) / high))  # fmt: skip
+        grow = min(
+            width / wide,
+            height / high,
+            max(1.0, (union[2] - union[0]) / wide, (union[3] - union[1]) / high),
+        )
         wide, high = wide * grow, high * grow
     left = _place((union[0] + union[2]) / 2, wide, width)
     top = _place((union[1] + union[3]) / 2, high, height)

@@ -114,10 +114,15 @@ def run_batch(
     )
     try:
         with monitor:
-            for outcome in job.outcomes(NodePlaces(
-                root=root, data_dir=data_dir, log_dir=folder / "log",
-                record_dir=monitor.record_dir,
-            ), place / "output"):  # fmt: skip
+            for outcome in job.outcomes(
+                NodePlaces(
+                    root=root,
+                    data_dir=data_dir,
+                    log_dir=folder / "log",
+                    record_dir=monitor.record_dir,
+                ),
+                place / "output",
+            ):
                 monitor.note(outcome, _result(outcome, place))
     except KeyboardInterrupt:
         _finish(folder, monitor.table(), config)
@@ -175,9 +180,12 @@ class _Job:
             )
         self.monitor.note_slots(workers, 0)
         runner = engine.FilmRunner(
-            places.root, places.data_dir, places.log_dir, max(1, cores // workers),
+            places.root,
+            places.data_dir,
+            places.log_dir,
+            max(1, cores // workers),
             places.record_dir,
-        )  # fmt: skip
+        )
         return engine.run_local(tasks, runner, workers, helpers)
 
 
@@ -189,9 +197,11 @@ def _needs(options: BatchOptions, output: Path) -> FilmNeeds:
     elif given := int(options.memory_gib * film_needs.GIB):
         memory |= dict.fromkeys(("", PREPARE, FINETUNE), given)
     return FilmNeeds(
-        cpus=options.cpus, gpus=options.gpus, memory_bytes=memory,
+        cpus=options.cpus,
+        gpus=options.gpus,
+        memory_bytes=memory,
         is_estimate=options.memory_gib is None,
-    )  # fmt: skip
+    )
 
 
 def _waiting(task: FilmTask) -> dict[str, Any]:

@@ -185,13 +185,15 @@ class BatchMonitor:
             running=tuple(running),
             put_aside=tuple(
                 FilmLeft(
-                    film=row["film"], status=row["status"], num_attempts=row["num_attempts"],
+                    film=row["film"],
+                    status=row["status"],
+                    num_attempts=row["num_attempts"],
                     error=row["error"] or "",
                 )
                 for row in rows
                 if row["status"] in ("refused", "failed", "stopped")
             ),
-        )  # fmt: skip
+        )
 
     def _write_metrics(self, status: BatchStatus) -> None:
         from bunny.view import metric

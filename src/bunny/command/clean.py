@@ -255,8 +255,12 @@ def _expire(space: Workspace, config: Config, *, is_removed: bool) -> list[Clean
         unfinished = _unfinished(space, EXPIRING[kind])
         if not limit or unfinished:
             continue
-        old = [one for top in _tops(space, kind, EXPIRING) for one in _files(top)
-               if now - one.stat().st_mtime > limit]  # fmt: skip
+        old = [
+            one
+            for top in _tops(space, kind, EXPIRING)
+            for one in _files(top)
+            if now - one.stat().st_mtime > limit
+        ]
         sizes = [one.stat().st_size for one in old]
         for path in old if is_removed else ():
             atomic.remove_file(path)

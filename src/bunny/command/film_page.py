@@ -165,9 +165,11 @@ class CreateHandler(TusHandler):
     def _create(self) -> None:
         told = read_metadata(self.request.headers.get("Upload-Metadata", ""))
         film = self.queue.add(
-            told.get("filename", ""), self.number("Upload-Length"), told.get("user", ""),
+            told.get("filename", ""),
+            self.number("Upload-Length"),
+            told.get("user", ""),
             told.get("head", ""),
-        )  # fmt: skip
+        )
         self.set_header("Location", f"/films/upload/{film.entry}")
         self.set_header("Upload-Offset", str(self.queue.received(film)))
         self.set_status(201)

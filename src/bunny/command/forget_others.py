@@ -159,8 +159,10 @@ def remove_shown(
     runs = forget.Person(
         name=NOBODY, subjects=frozenset(), tracks=frozenset(), runs=frozenset(shown.runs)
     )
-    after = {name: forget.erase(hide_person.drop_rows(name, one, shown), runs)
-             for name, one in tables.items()}  # fmt: skip
+    after = {
+        name: forget.erase(hide_person.drop_rows(name, one, shown), runs)
+        for name, one in tables.items()
+    }
     after["candidate"] = hide_person.exclude_candidates(
         tables["candidate"], tables["dataset"], shown
     )

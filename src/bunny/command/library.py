@@ -219,10 +219,16 @@ def show(data_dir: str | None = None, overrides: Sequence[str] = ()) -> LibraryR
     library = people_library.read(library_folder(data_dir, overrides))
     found = summarise(library)
     rows = [
-        (r["identity_id"], r["name"] or "-", r["kind"], r["num_films"], r["num_views"],
-         ", ".join(r["members"][:4]) + (" …" if len(r["members"]) > 4 else ""))
+        (
+            r["identity_id"],
+            r["name"] or "-",
+            r["kind"],
+            r["num_films"],
+            r["num_views"],
+            ", ".join(r["members"][:4]) + (" …" if len(r["members"]) > 4 else ""),
+        )
         for r in found.iter_rows(named=True)
-    ]  # fmt: skip
+    ]
     columns = ["identity", "name", "kind", "films", "views", "in"]
     lines = text_table.lines(pl.DataFrame(rows, schema=columns, orient="row"))
     root, config = film_workspace.load_settings(data_dir, overrides)

@@ -122,8 +122,9 @@ class ReferenceSharing:
                         name, identity_id, found, row["film_id"], row["model"]
                     )
                     home = self.library.folder / people_library.REFERENCES
-                    self._writes += [partial(atomic.write_bytes, home / one, data)
-                                     for one, data in files.items()]  # fmt: skip
+                    self._writes += [
+                        partial(atomic.write_bytes, home / one, data) for one, data in files.items()
+                    ]
                     table = pl.concat(_same_vectors([self.library.reference, new]))
                     self.library = replace(self.library, reference=table)
                     return
@@ -165,9 +166,13 @@ class ReferenceSharing:
         return found | set(near["film_id"].to_numpy()[is_near].tolist())
 
     def _offer_film(
-        self, film_id: str, identity_id: str, name: str, member: pl.DataFrame,
+        self,
+        film_id: str,
+        identity_id: str,
+        name: str,
+        member: pl.DataFrame,
         reference: pl.DataFrame,
-    ) -> None:  # fmt: skip
+    ) -> None:
         space, config = self._open(film_id)
         if space is None:
             return
@@ -190,16 +195,23 @@ class ReferenceSharing:
             drawn = (pl.col("film_id") == film_id) & (pl.col("kind") == FIGURE)
             like = rejection.likeness(self.library, member.filter(drawn), identity_id, name)
             offers = [
-                Offer(film_id=film_id, name=name, kind=FIGURE, cluster=row["name"],
-                      count=row["num_views"], similarity=row["similarity"])
+                Offer(
+                    film_id=film_id,
+                    name=name,
+                    kind=FIGURE,
+                    cluster=row["name"],
+                    count=row["num_views"],
+                    similarity=row["similarity"],
+                )
                 for row in like.iter_rows(named=True)
-            ]  # fmt: skip
+            ]
             why = "not found in it"
         if not offers:
             self.notes.append(f"{film_id}: {name} not given ({why})")
             kind = FACE if face.height else FIGURE
-            none = Offer(film_id=film_id, name=name, kind=kind, cluster="", count=0,
-                         similarity=None, why=why)  # fmt: skip
+            none = Offer(
+                film_id=film_id, name=name, kind=kind, cluster="", count=0, similarity=None, why=why
+            )
             self.offers.append(none)
             return
         self.offers += offers
@@ -310,10 +322,16 @@ def _face_offers(space: Workspace, name: str, found: shared_reference.NewTracks)
     for track_id, similarity in found.similarity.items():
         of_track.setdefault(of.get(track_id, NOISE), []).append(similarity)
     return [
-        Offer(film_id=space.film_id, name=name, kind=FACE, cluster=one, count=len(similarity),
-              similarity=float(np.mean(similarity)))
+        Offer(
+            film_id=space.film_id,
+            name=name,
+            kind=FACE,
+            cluster=one,
+            count=len(similarity),
+            similarity=float(np.mean(similarity)),
+        )
         for one, similarity in sorted(of_track.items())
-    ]  # fmt: skip
+    ]
 
 
 def _listed(table: pl.DataFrame) -> pl.DataFrame:

@@ -162,8 +162,14 @@ def _run(
     for row in table.sort("film").iter_rows(named=True):
         space = of_film[row["film"]]
         row = {key: row[key] for key in ("film_id", "film", "status", "seconds", "error")}
-        rows.append(row | {"film_id": space.film_id, "until": last_stage(space, least),
-                           "left": untrained(space)})  # fmt: skip
+        rows.append(
+            row
+            | {
+                "film_id": space.film_id,
+                "until": last_stage(space, least),
+                "left": untrained(space),
+            }
+        )
     return rows
 
 

@@ -155,10 +155,14 @@ def unpack(archive: Path, film: FilmPlace | None = None, data_dir: str | None = 
     finally:
         if temporary.exists():
             atomic.remove_folder(temporary)
-    advice = "" if film else (
-        f"the film {manifest['film']['name']} is not in it; `bunny unpack … --film PATH` or "
-        "`bunny run PATH` names it, where a stage needs to decode"
-    )  # fmt: skip
+    advice = (
+        ""
+        if film
+        else (
+            f"the film {manifest['film']['name']} is not in it; `bunny unpack … --film PATH` or "
+            "`bunny run PATH` names it, where a stage needs to decode"
+        )
+    )
     return PackReport(
         film_id=film_id,
         path=str(space.root),
@@ -202,9 +206,10 @@ def _write_zip(path: Path, manifest: dict, files: dict[str, Path]) -> None:
         about = zipfile.ZipInfo(MANIFEST, LATEST_TIME)
         out.writestr(about, json.dumps(manifest, indent=1, ensure_ascii=False))
         for name, source in files.items():
-            with source.open("rb") as data, out.open(
-                zipfile.ZipInfo(name, LATEST_TIME), "w", force_zip64=True
-            ) as entry:  # fmt: skip
+            with (
+                source.open("rb") as data,
+                out.open(zipfile.ZipInfo(name, LATEST_TIME), "w", force_zip64=True) as entry,
+            ):
                 shutil.copyfileobj(data, entry, CHUNK)
 
 
@@ -249,9 +254,11 @@ def _is_safe(name: str, *, is_id: bool) -> bool:
         return False
     if any(part in ("..", ".") or atomic.portable_name_error(part) for part in parts):
         return False
-    return len(parts) == 1 if is_id else len(parts) > 1 and parts[0] in (
-        "film", "checkpoint", "reference"
-    )  # fmt: skip
+    return (
+        len(parts) == 1
+        if is_id
+        else len(parts) > 1 and parts[0] in ("film", "checkpoint", "reference")
+    )
 
 
 def _film_path(film: FilmPlace | None, manifest: dict) -> str:

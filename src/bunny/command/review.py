@@ -200,10 +200,16 @@ def serve(
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
                 review_server.run_voila(
-                    path, begin, binding, token=token, hashed_password=hashed, template=TEMPLATE,
-                    idle_s=config.review.idle_seconds, routes=routes,
+                    path,
+                    begin,
+                    binding,
+                    token=token,
+                    hashed_password=hashed,
+                    template=TEMPLATE,
+                    idle_s=config.review.idle_seconds,
+                    routes=routes,
                     measure=measure,
-                )  # fmt: skip
+                )
         finally:
             worker.end()
 

@@ -206,10 +206,17 @@ class RequestGuard:
 
 
 def run_voila(
-    notebook: Path, begin: Callable[[], None], binding: Binding, *, token: str,
-    hashed_password: str = "", template: str, idle_s: int, routes: Sequence[tuple] = (),
+    notebook: Path,
+    begin: Callable[[], None],
+    binding: Binding,
+    *,
+    token: str,
+    hashed_password: str = "",
+    template: str,
+    idle_s: int,
+    routes: Sequence[tuple] = (),
     measure: Callable[[], bytes] | None = None,
-) -> None:  # fmt: skip
+) -> None:
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
     Parameters

@@ -19,8 +19,16 @@ logger = logging.getLogger(__name__)
 
 AT = re.compile(r"(?P<film>.*)@(?P<when>\d\d:\d\d:\d\d[:;.,]\d\d|\d+(?:\.\d+)?s?)")
 TABLES = (
-    *("shot", "frame", "extra_frame", "dataset", "caption"),
-    *("picture", "evaluation_picture", "adapter", "training_run", "training_pair"),
+    "shot",
+    "frame",
+    "extra_frame",
+    "dataset",
+    "caption",
+    "picture",
+    "evaluation_picture",
+    "adapter",
+    "training_run",
+    "training_pair",
 )
 
 

@@ -37,8 +37,14 @@ _offered: list[Callable[[], RemoteFolders]] = []  # makes it where no command li
 ALL = ("*",)  # files of a film, see `fetch`
 CHECKPOINT = "checkpoint"
 PICTURES = (  # that people look at
-    *("frame/*", "dataset/*", "clip/*", "pair/*", "picture/*", "evaluation/*"),
-    *("thumbnail.parquet", "variety.parquet"),
+    "frame/*",
+    "dataset/*",
+    "clip/*",
+    "pair/*",
+    "picture/*",
+    "evaluation/*",
+    "thumbnail.parquet",
+    "variety.parquet",
 )
 ADAPTERS = ("checkpoint/*.safetensors", "checkpoint/*.json")  # without states of training
 SERIES = "series.json"  # what a joint set of many films was drawn from; films have none

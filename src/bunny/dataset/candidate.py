@@ -18,8 +18,14 @@ from bunny.dataset.view import Box, CharacterView, OtherCharacter
 from bunny.table.box import BOX
 
 TABLES = (  # that views are chosen from
-    *("frame", "extra_frame", "measure", "quality", "face"),
-    *("label", "cluster", "caption"),
+    "frame",
+    "extra_frame",
+    "measure",
+    "quality",
+    "face",
+    "label",
+    "cluster",
+    "caption",
 )
 HIDDEN = "hidden"  # beside them, of `forgotten.hidden_boxes`, where there are any
 CONTENT = tuple(f"content_{side}" for side in BOX)
@@ -135,8 +141,12 @@ def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> l
     return found
 
 
-def judge(views: Sequence[CharacterView], quality: pl.DataFrame, score: Mapping[str, float | None],
-          rule: CandidateThreshold) -> list[CandidateVerdict]:  # fmt: skip
+def judge(
+    views: Sequence[CharacterView],
+    quality: pl.DataFrame,
+    score: Mapping[str, float | None],
+    rule: CandidateThreshold,
+) -> list[CandidateVerdict]:
     """Say of each view whether it is good enough.
 
     Parameters
@@ -220,8 +230,14 @@ def _judge(
     return CandidateVerdict()
 
 
-def _view(row: dict, face: dict | None, known: dict, others: tuple[OtherCharacter, ...],
-          place: dict, words: FrameCaptions) -> CharacterView:  # fmt: skip
+def _view(
+    row: dict,
+    face: dict | None,
+    known: dict,
+    others: tuple[OtherCharacter, ...],
+    place: dict,
+    words: FrameCaptions,
+) -> CharacterView:
     box: Box = tuple(row[side] for side in BOX)
     is_face = row["subject_type"] == "face"
     own = face if face and is_face else {}

@@ -300,9 +300,7 @@ def _off_others(
     view: CharacterView, shape: tuple[int, int], start: tuple[int, int]
 ) -> tuple[int, int]:
     """The nearest start that holds the subject and least of the others."""
-    tries = [start, *itertools.product(
-        *(_range(view, shape, axis) for axis in (0, 1))
-    )]  # fmt: skip
+    tries = [start, *itertools.product(*(_range(view, shape, axis) for axis in (0, 1)))]
 
     def cost(at: tuple[int, int]) -> tuple[float, float]:
         inside = (*at, at[0] + shape[0], at[1] + shape[1])
@@ -322,8 +320,9 @@ def _range(view: CharacterView, shape: tuple[int, int], axis: int) -> list[int]:
     if first > last:
         return [_inside((low + high - shape[axis]) / 2, shape[axis], view.area[axis::2])]
     step = (last - first) / (SHIFTS - 1)
-    return sorted({_inside(first + i * step, shape[axis], view.area[axis::2])
-                   for i in range(SHIFTS)})  # fmt: skip
+    return sorted(
+        {_inside(first + i * step, shape[axis], view.area[axis::2]) for i in range(SHIFTS)}
+    )
 
 
 def _inside(start: float, length: int, bounds: Sequence[int]) -> int:

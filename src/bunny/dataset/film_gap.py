@@ -15,7 +15,12 @@ from bunny.dataset.lookalike import with_names
 
 TABLES = (
     *candidate.TABLES,
-    *("shot", "region", "reference", "candidate", "dataset", "evaluation_picture"),
+    "shot",
+    "region",
+    "reference",
+    "candidate",
+    "dataset",
+    "evaluation_picture",
 )
 KEYS = ["character", "axis", "value"]
 UNSIGNED = {"addition_id": "", "time": "", "user": "", "reason": ""}  # says nothing of the set

@@ -206,9 +206,10 @@ def _filling(views: pl.DataFrame) -> pl.DataFrame:
     dropped = (
         views.filter(~pl.col("is_chosen"), pl.col("reason") != "duplicate")
         .with_columns(pl.col("reason").cast(pl.String), setting=_setting())
-        .sort("sharpness", "confidence", "subject_id", descending=[True, True, False],
-              nulls_last=True)
-    )  # fmt: skip
+        .sort(
+            "sharpness", "confidence", "subject_id", descending=[True, True, False], nulls_last=True
+        )
+    )
     keys = ("axis", "value", "shot_index", "reason", "setting")
     return (
         pl.concat(

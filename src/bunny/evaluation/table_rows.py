@@ -224,10 +224,17 @@ def choice_rows(
     chosen = Interval(value=float(choice.step), low=None, high=None, n=1)
     found = {"chosen": chosen} | ({"score over last": choice.over_last} if choice.over_last else {})
     return [
-        {**key, "metric": metric, "about": "", "value": i.value, "low": i.low, "high": i.high,
-         "n": i.n}
+        {
+            **key,
+            "metric": metric,
+            "about": "",
+            "value": i.value,
+            "low": i.low,
+            "high": i.high,
+            "n": i.n,
+        }
         for metric, i in found.items()
-    ]  # fmt: skip
+    ]
 
 
 def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
@@ -273,8 +280,9 @@ def _parts(table: pl.DataFrame, *keys: str) -> Sequence[tuple[tuple[Any, ...], p
 
 def _mean(part: pl.DataFrame, column: str, num: int, seed: int) -> Interval:
     values = part[column].to_list()
-    return bootstrap.mean(values, part["prompt"].to_list(), part["seed"].to_list(),
-                          num=num, seed=seed)  # fmt: skip
+    return bootstrap.mean(
+        values, part["prompt"].to_list(), part["seed"].to_list(), num=num, seed=seed
+    )
 
 
 def _variety(part: pl.DataFrame, vectors, num: int, seed: int) -> dict[str, Interval]:

@@ -20,8 +20,16 @@ KEY = "provenance"
 PARAMETERS = "parameters"  # the text chunk that AUTOMATIC1111's web UI writes and many tools read
 HASH_SHOWN = 10  # hex digits of a hash in `parameters`, as that web UI shortens them
 PICTURE_COLUMNS = (
-    *("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px"),
-    *("base_model", "adapter_hash", "init_frame", "init_strength"),
+    "prompt",
+    "seed",
+    "num_steps",
+    "guidance_scale",
+    "width_px",
+    "height_px",
+    "base_model",
+    "adapter_hash",
+    "init_frame",
+    "init_strength",
 )
 
 

@@ -21,8 +21,19 @@ if TYPE_CHECKING:
     from PIL import Image
 
 NEEDED = (
-    *("prompt", "seed", "num_steps", "guidance_scale", "width_px", "height_px", "scheduler"),
-    *("scheduler_hash", "base_model", "base_hash", "adapters", "batch_size", "batch_index"),
+    "prompt",
+    "seed",
+    "num_steps",
+    "guidance_scale",
+    "width_px",
+    "height_px",
+    "scheduler",
+    "scheduler_hash",
+    "base_model",
+    "base_hash",
+    "adapters",
+    "batch_size",
+    "batch_index",
 )
 PRECISION = {"float32": "fp32", "bfloat16": "bf16", "float16": "fp16"}  # as the settings say it
 VERSIONS = ("torch", "diffusers", "transformers", "device", "dtype", "num_threads")

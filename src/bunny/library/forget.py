@@ -18,16 +18,44 @@ from bunny.table.box import BOX
 
 SOMEBODY = "person"  # stands in sentences where the name stood
 IDS = (
-    *("face_id", "region_id", "figure_id", "subject_id", "item_id", "asset_id", "track_id"),
-    *("best_face_id", "one_id", "other_id", "anchor_id", "positive_id", "run_id"),
+    "face_id",
+    "region_id",
+    "figure_id",
+    "subject_id",
+    "item_id",
+    "asset_id",
+    "track_id",
+    "best_face_id",
+    "one_id",
+    "other_id",
+    "anchor_id",
+    "positive_id",
+    "run_id",
 )
 FOUND_IN = {"face": "face_id", "region": "region_id", "figure": "figure_id"}
 NAMING = ("label_corrected", "cluster_corrected", "label", "cluster")  # erased last, in this order
 WORDS = frozenset(
     {
-        *("text", "text_short", "text_long", "text_tags", "answer", "subject", "clothes", "action"),
-        *("caption", "instruction", "prompt", "negative_prompt", "about", "detail", "note"),
-        *("config_json", "error", "tags", "variant_captions", "blend"),
+        "text",
+        "text_short",
+        "text_long",
+        "text_tags",
+        "answer",
+        "subject",
+        "clothes",
+        "action",
+        "caption",
+        "instruction",
+        "prompt",
+        "negative_prompt",
+        "about",
+        "detail",
+        "note",
+        "config_json",
+        "error",
+        "tags",
+        "variant_captions",
+        "blend",
     }
 )
 FILES = ("file", "mask_file", "adapter_file")

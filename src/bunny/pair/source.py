@@ -97,8 +97,15 @@ def read_pictures(tables: Mapping[str, pl.DataFrame]) -> dict[str, list[PairPict
                 **{
                     name: row[name]
                     for name in (
-                        *("image_id", "frame_id", "character", "split", "shot_index", "file"),
-                        *("mask_file", "caption", "shot_size"),
+                        "image_id",
+                        "frame_id",
+                        "character",
+                        "split",
+                        "shot_index",
+                        "file",
+                        "mask_file",
+                        "caption",
+                        "shot_size",
                     )
                 },
             )

@@ -15,8 +15,21 @@ from bunny.quality import sharpness
 KINDS = ("picture", "black", "blank", "title", "credit")
 
 REASONS = (
-    *("kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable"),
-    *("black", "blank", "title", "credit", "smeared", "blocky", "subtitled"),
+    "kept",
+    "blurred",
+    "dark",
+    "bright",
+    "flat",
+    "duplicate",
+    "batch",
+    "unreadable",
+    "black",
+    "blank",
+    "title",
+    "credit",
+    "smeared",
+    "blocky",
+    "subtitled",
 )
 DROPPABLE_KINDS = ("black", "blank", "title", "credit")  # kinds of frame that may be dropped
 KIND_COLUMNS = {"brightness", "dynamic_range", "background_share", "text_lines"}

@@ -18,11 +18,21 @@ RECORDS = (  # of people; lines of both sides are kept
     "film/timeline.jsonl",
 )
 HEAVY = (  # fetched when somebody asks for them; the rest, which every command may read, always
-    *("film/frame/*", "film/dataset/*", "film/clip/*", "film/pair/*"),
-    *("film/picture/*", "film/evaluation/*", "film/character/*", "film/characters.png"),
+    "film/frame/*",
+    "film/dataset/*",
+    "film/clip/*",
+    "film/pair/*",
+    "film/picture/*",
+    "film/evaluation/*",
+    "film/character/*",
+    "film/characters.png",
     "film/export/*",
-    *("film/report*.html", "film/thumbnail.parquet", "film/variety.parquet"),
-    *("film/stage/*/shard/*", "film/stage/*/answer/*", "checkpoint/*"),
+    "film/report*.html",
+    "film/thumbnail.parquet",
+    "film/variety.parquet",
+    "film/stage/*/shard/*",
+    "film/stage/*/answer/*",
+    "checkpoint/*",
 )
 LIGHT = ("checkpoint/review/*",)  # of these; stages are up to date by what was learned
 

@@ -170,10 +170,14 @@ class FilmSync:
         with (
             request_pool(requests, "fetch") as pool,
             tqdm(
-                total=len(wanted), desc="fetch", unit="file", delay=BAR_AFTER_S, leave=False,
+                total=len(wanted),
+                desc="fetch",
+                unit="file",
+                delay=BAR_AFTER_S,
+                leave=False,
                 disable=requests is not None,
             ) as bar,
-        ):  # fmt: skip
+        ):
             futures = {pool.submit(self._download, there, name): name for name in wanted}
             try:
                 for done in as_completed(futures):

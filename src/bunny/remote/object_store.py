@@ -251,8 +251,10 @@ class ObjectStore:
             if not page.get("IsTruncated"):
                 return
             if has_versions:
-                more = {"KeyMarker": page["NextKeyMarker"],
-                        "VersionIdMarker": page["NextVersionIdMarker"]}  # fmt: skip
+                more = {
+                    "KeyMarker": page["NextKeyMarker"],
+                    "VersionIdMarker": page["NextVersionIdMarker"],
+                }
             else:
                 more = {"ContinuationToken": page["NextContinuationToken"]}
 

@@ -25,7 +25,15 @@ MAX_VIEWS = 64  # of a figure that are kept to be found again by
 FRAME_S = 0.04  # length of a frame where the film does not say
 OPEN = {"source": "machine", "is_approved": False, "doubt": 0.5, "comments": 0}
 TABLES = (
-    *("film", "shot", "frame", "extra_frame", "face", "track", "region", "figure", "label"),
+    "film",
+    "shot",
+    "frame",
+    "extra_frame",
+    "face",
+    "track",
+    "region",
+    "figure",
+    "label",
     "cluster",
 )
 

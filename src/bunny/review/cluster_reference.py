@@ -145,9 +145,10 @@ def find_named_items(
     if not items or 2 * sum(i in held for i in items) > len(items):
         return None
     return [
-        i for i in items
+        i
+        for i in items
         if now.cluster[i] == number and i not in held and (now.is_approved[i] or not now.is_said[i])
-    ]  # fmt: skip
+    ]
 
 
 def find_or_create(

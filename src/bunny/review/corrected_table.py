@@ -46,9 +46,11 @@ def corrected_labels(
     """
     now = _figures(state, machine).filter("is_new")
     changed = label.join(subject, on="subject_id", how="left", maintain_order="left").join(
-        now.select("asset_id", "who", "is_explicit"), on="asset_id", how="left",
+        now.select("asset_id", "who", "is_explicit"),
+        on="asset_id",
+        how="left",
         maintain_order="left",
-    )  # fmt: skip
+    )
     is_changed = pl.col("is_explicit").is_not_null()
     is_other = is_changed & ~pl.col("character").eq_missing(pl.col("who"))
     sure = pl.when("is_explicit").then(1.0).otherwise(CLUSTER_NAME_CONFIDENCE)
@@ -196,9 +198,9 @@ def _scene_rows(scenes: pl.DataFrame, state: ReviewState, machine: pl.DataFrame)
         .with_columns(now=pl.coalesce("name", "cluster_id"))
         .with_columns(carried=pl.col("before").replace_strict(called, default=pl.col("before")))
     )
-    moved = shots.filter(
-        pl.col("is_said") | ~pl.col("now").eq_missing(pl.col("carried"))
-    ).select("shot_index", "now", is_moved=True)  # fmt: skip
+    moved = shots.filter(pl.col("is_said") | ~pl.col("now").eq_missing(pl.col("carried"))).select(
+        "shot_index", "now", is_moved=True
+    )
     joined = scenes.join(moved, on="shot_index", how="left", maintain_order="left")
     carried = pl.col("cluster_id").replace_strict(called, default=pl.col("cluster_id"))
     scene = pl.when(pl.col("is_moved").fill_null(False)).then("now").otherwise(carried)

@@ -130,8 +130,11 @@ def compare(vector: np.ndarray, number: np.ndarray) -> tuple[np.ndarray, np.ndar
         mine, k = column[rows], np.arange(len(cosine))
         is_in = mine >= 0
         own = np.full(len(cosine), np.nan)
-        own[is_in] = _without_self(cosine[k[is_in], mine[is_in]] * length[mine[is_in]],
-                                   length[mine[is_in]], size[mine[is_in]])  # fmt: skip
+        own[is_in] = _without_self(
+            cosine[k[is_in], mine[is_in]] * length[mine[is_in]],
+            length[mine[is_in]],
+            size[mine[is_in]],
+        )
         cosine[k[is_in], mine[is_in]] = -np.inf
         nearest = cosine.argmax(axis=1)
         best = cosine[k, nearest]

@@ -20,9 +20,17 @@ from bunny.core import jsonl
 from bunny.core.error import UserError
 
 EventKind = Literal[
-    "assign", "reject", "merge", "split", "rename", "approve", "comment", "caption_edit",
-    "frame_caption_edit", "undo",
-]  # fmt: skip
+    "assign",
+    "reject",
+    "merge",
+    "split",
+    "rename",
+    "approve",
+    "comment",
+    "caption_edit",
+    "frame_caption_edit",
+    "undo",
+]
 Level = Literal["scene", "character"]
 TimedBox = tuple[
     float, float, float, float, float

@@ -327,11 +327,14 @@ def scenes_by_characters(asset: pl.DataFrame) -> pl.DataFrame:
     return (
         together.with_columns(name=place + pl.lit(" ") + words.otherwise(pl.lit(NO_CHARACTER)))
         .sort(
-            "cluster_id", pl.col("shots").list.len(), people,
-            descending=[False, True, False], nulls_last=True,
+            "cluster_id",
+            pl.col("shots").list.len(),
+            people,
+            descending=[False, True, False],
+            nulls_last=True,
         )
         .select("cluster_id", "who", "name", "shots", "seconds")
-    )  # fmt: skip
+    )
 
 
 def _people() -> pl.Expr:

@@ -155,9 +155,15 @@ class _Space:
             sums = np.add.reduceat(similarity[:, is_placed], starts, axis=1)
             mean = sums / np.diff(np.r_[starts, len(placed)])
         return cls(
-            kind=kind, scale=scale, member=member, vector=vector, new=fresh,
-            similarity=similarity, identity=identity, mean=mean,
-        )  # fmt: skip
+            kind=kind,
+            scale=scale,
+            member=member,
+            vector=vector,
+            new=fresh,
+            similarity=similarity,
+            identity=identity,
+            mean=mean,
+        )
 
     def is_noise(self, film_id: str) -> np.ndarray:
         """Unknown members of other films that are nobody yet, (m,) bool."""
@@ -191,9 +197,10 @@ def _place_named(
         taken = {placed.identity_id[i] for i in own} - {None}
         like = space.mean[row]
         same = [
-            k for k, one in enumerate(space.identity)
+            k
+            for k, one in enumerate(space.identity)
             if state.names.get(one) == member["name"] and one not in taken
-        ]  # fmt: skip
+        ]
         best = max(same, key=lambda k: like[k], default=None)
         if best is None or like[best] < setting.similarity_threshold:
             like = _without_rejected(space, row, member["name"], rejected)

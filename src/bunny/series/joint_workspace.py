@@ -139,9 +139,7 @@ def choose_frames(merged: MergedFilms, character: str) -> pl.DataFrame:
     is_away = ~pl.col("shot_index").is_in(own["shot_index"].unique().to_list())
     shows_other = pl.col("frame_id").is_in(others)
     shows_own = pl.col("frame_id").is_in(own["frame_id"].to_list())
-    parts = (
-        (is_away & ~shows_other, MAX_AWAY), (shows_other, MAX_OTHERS), (shows_own, MAX_SHOWN)
-    )  # fmt: skip
+    parts = ((is_away & ~shows_other, MAX_AWAY), (shows_other, MAX_OTHERS), (shows_own, MAX_SHOWN))
     wanted = {
         one for which, most in parts for one in _spread(frame.filter(which)["frame_id"], most)
     }

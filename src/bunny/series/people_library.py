@@ -30,7 +30,10 @@ from bunny.table import store
 
 FOLDER, VECTORS, REFERENCES = "library", "vector", "reference"
 TABLES = (
-    *("library_identity", "library_reference", "library_member", "library_rejection"),
+    "library_identity",
+    "library_reference",
+    "library_member",
+    "library_rejection",
     "library_film",
 )
 IDENTITY = re.compile(r"identity-(\d{4,})")

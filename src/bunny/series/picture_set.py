@@ -20,7 +20,9 @@ from bunny.dataset.view import CharacterView
 TABLES = (*candidate.TABLES, "embedding", "region", "figure", "film")
 SHOT, FILM = "shot", "film"
 PLANNED = {  # columns of `planned_rows`; `coverage` counts by them
-    **{"film_id": pl.String, "shot_index": pl.Int64, "timestamp_s": pl.Float64},
+    "film_id": pl.String,
+    "shot_index": pl.Int64,
+    "timestamp_s": pl.Float64,
     **dict.fromkeys(("place", "split", "pose", "shot_size", "light"), pl.String),
 }
 
@@ -237,9 +239,13 @@ def _renamed(name: str, table: pl.DataFrame, film: FilmTables, character: str) -
     if name == "label" and film.name != character:
         who, other = pl.col("character"), f"{film.film_id}/{character}"
         return table.with_columns(
-            pl.when(who == film.name).then(pl.lit(character))
-            .when(who == character).then(pl.lit(other)).otherwise(who).alias("character")
-        )  # fmt: skip
+            pl.when(who == film.name)
+            .then(pl.lit(character))
+            .when(who == character)
+            .then(pl.lit(other))
+            .otherwise(who)
+            .alias("character")
+        )
     return table
 
 

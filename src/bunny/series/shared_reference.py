@@ -33,9 +33,12 @@ class NewTracks:
 
 
 def describe(
-    name: str, identity_id: str, pictures: Sequence[tuple[Path, str, list | None]],
-    film_id: str, model: str,
-) -> tuple[pl.DataFrame, dict[str, bytes]]:  # fmt: skip
+    name: str,
+    identity_id: str,
+    pictures: Sequence[tuple[Path, str, list | None]],
+    film_id: str,
+    model: str,
+) -> tuple[pl.DataFrame, dict[str, bytes]]:
     """Pictures of a name as the library keeps them; nothing is written.
 
     Parameters
@@ -162,8 +165,9 @@ def _like_rejected(face, tracks: list[dict], name: str, vector, rejected) -> set
     view = match.read_views(face, tracks)
     own = match.compare(view.portrait, {name: np.asarray(vector, np.float32)}, view.recogniser)[1]
     nearest = match.nearest_rejected(view.portrait, rejected, view.recogniser)
-    return {row["track_id"] for row, is_out in zip(tracks, nearest > own[:, 0], strict=True)
-            if is_out}  # fmt: skip
+    return {
+        row["track_id"] for row, is_out in zip(tracks, nearest > own[:, 0], strict=True) if is_out
+    }
 
 
 def _refused(tables: Mapping[str, pl.DataFrame], face: pl.DataFrame, name: str) -> set[str]:

@@ -49,8 +49,14 @@ TAGS = "tags"  # the provider that composes captions from the tables
 SERVED = ("bedrock", "openai", "anthropic", "local")
 # Settings that shape captions after the answers, left out of the fingerprint where nothing is said.
 WRITING = (
-    *("style", "variants", "has_sides", "max_tag_share", "keep_tags", "prune_tags"),
-    *("max_caption_tokens", "has_background_colours"),
+    "style",
+    "variants",
+    "has_sides",
+    "max_tag_share",
+    "keep_tags",
+    "prune_tags",
+    "max_caption_tokens",
+    "has_background_colours",
 )
 # Settings of each provider's section that change its captions.
 SHAPING = {

@@ -46,8 +46,16 @@ class Clip(BaseStage):
     name: ClassVar[str] = "clip"
     version: ClassVar[int] = 4
     reads: tuple[str, ...] = (
-        *("film", "shot", "frame", "extra_frame", "quality", "label", "cluster", "caption"),
-        *("dataset", "embedding"),
+        "film",
+        "shot",
+        "frame",
+        "extra_frame",
+        "quality",
+        "label",
+        "cluster",
+        "caption",
+        "dataset",
+        "embedding",
     )
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("clip", "clip_candidate", "clip_overlay", *KINDS)
@@ -184,9 +192,12 @@ class Clip(BaseStage):
                 for row, pictures in (next(stream) for _ in range(pieces[index].height)):
                     indices = range(row["first_frame_index"], row["end_frame_index"])
                     found = measure_shot(
-                        row["shot_index"], pictures, self._labels[row["shot_index"]], indices,
+                        row["shot_index"],
+                        pictures,
+                        self._labels[row["shot_index"]],
+                        indices,
                         self._rate,
-                    )  # fmt: skip
+                    )
                     for name in KINDS:
                         rows[name] += found[name]
                 shards.put(index, {n: store.from_rows(n, rows[n]) for n in KINDS}, len(pieces))
@@ -326,16 +337,32 @@ class Clip(BaseStage):
         left, top = (self._crops.get(one.shot_index) or (0, 0))[:2]
         x0, y0, x1, y1 = crop.box
         return {
-            "clip_id": one.clip_id, "character": one.character, "shot_index": one.shot_index,
-            "split": self._split(one), "start_s": one.start_s, "end_s": one.end_s,
-            "fps": one.fps, "num_frames": one.num_frames, "width_px": crop.size[0],
-            "height_px": crop.size[1], "crop_x0_px": left + x0, "crop_y0_px": top + y0,
-            "crop_x1_px": left + x1, "crop_y1_px": top + y1, "camera": one.camera,
-            "motion": one.motion, "coverage": one.coverage, "also_shown": list(one.also_shown),
-            "frame_indices": list(one.frame_indices), "file": file, "caption": said,
-            "has_audio": has_audio, "sha256": sha, "caption_provider": None,
+            "clip_id": one.clip_id,
+            "character": one.character,
+            "shot_index": one.shot_index,
+            "split": self._split(one),
+            "start_s": one.start_s,
+            "end_s": one.end_s,
+            "fps": one.fps,
+            "num_frames": one.num_frames,
+            "width_px": crop.size[0],
+            "height_px": crop.size[1],
+            "crop_x0_px": left + x0,
+            "crop_y0_px": top + y0,
+            "crop_x1_px": left + x1,
+            "crop_y1_px": top + y1,
+            "camera": one.camera,
+            "motion": one.motion,
+            "coverage": one.coverage,
+            "also_shown": list(one.also_shown),
+            "frame_indices": list(one.frame_indices),
+            "file": file,
+            "caption": said,
+            "has_audio": has_audio,
+            "sha256": sha,
+            "caption_provider": None,
             "caption_error": None,
-        }  # fmt: skip
+        }
 
     def _split(self, one: ClipPlan) -> str:
         """Held out where the shot's pictures of the training set are."""

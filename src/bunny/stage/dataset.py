@@ -76,7 +76,12 @@ class Dataset(BaseStage):
     name: ClassVar[str] = "dataset"
     version: ClassVar[int] = 3
     reads: tuple[str, ...] = (
-        *("film", *candidate.TABLES, "embedding", "region", "figure", "reference"),
+        "film",
+        *candidate.TABLES,
+        "embedding",
+        "region",
+        "figure",
+        "reference",
     )
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("dataset", "candidate")

@@ -57,8 +57,19 @@ class Detect(stage.BaseStage):
     version = 5
     reads = ("frame", "shot", "film", "measure", "change")
     writes = (
-        *("label", "face", "track", "region", "reference", "extra_frame", "pair", "calibration"),
-        *("figure", "drawn_face", "frame_medium", "shot_medium", "skipped_frame"),
+        "label",
+        "face",
+        "track",
+        "region",
+        "reference",
+        "extra_frame",
+        "pair",
+        "calibration",
+        "figure",
+        "drawn_face",
+        "frame_medium",
+        "shot_medium",
+        "skipped_frame",
     )
     uses_references = True
 

@@ -27,8 +27,13 @@ class Evaluate(BaseStage):
     name: ClassVar[str] = "evaluate"
     version: ClassVar[int] = 1
     reads: tuple[str, ...] = (
-        *("frame", "label", "reference", "candidate", "dataset"),
-        *("training_run", "adapter"),
+        "frame",
+        "label",
+        "reference",
+        "candidate",
+        "dataset",
+        "training_run",
+        "adapter",
     )
     is_corrected: ClassVar[bool] = True
     writes: ClassVar[tuple[str, ...]] = ("evaluation", "evaluation_picture")

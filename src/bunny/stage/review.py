@@ -35,12 +35,21 @@ class Review(BaseStage):
     version: ClassVar[int] = 4
     reads: tuple[str, ...] = (
         *review_asset.TABLES,
-        *("embedding", "subject_vector", "reference"),
+        "embedding",
+        "subject_vector",
+        "reference",
     )
     writes: ClassVar[tuple[str, ...]] = (
-        *("asset", "label_corrected", "cluster_corrected", "caption_edit"),
+        "asset",
+        "label_corrected",
+        "cluster_corrected",
+        "caption_edit",
         "frame_caption_edit",
-        *("shot_vector", "figure_vector", "feedback", "training_feedback", "identification"),
+        "shot_vector",
+        "figure_vector",
+        "feedback",
+        "training_feedback",
+        "identification",
     )
     unit: ClassVar[str] = "item"
 

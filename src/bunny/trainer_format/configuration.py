@@ -189,8 +189,13 @@ WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
 }
 # References that a trainer takes for a target; 0: it takes no pairs from folders.
 MAX_REFERENCES = {
-    **{"musubi": 4, "diffusion-pipe": 1, "ai-toolkit": 3, "simpletuner": 4},
-    **{"diffsynth": 4, "ltx": 1, "finetrainers": 0},
+    "musubi": 4,
+    "diffusion-pipe": 1,
+    "ai-toolkit": 3,
+    "simpletuner": 4,
+    "diffsynth": 4,
+    "ltx": 1,
+    "finetrainers": 0,
 }
 MAX_OF_CLIP = {"diffsynth": 1}  # references of a clip: Wan VACE's `vace_reference_image`
 

@@ -32,8 +32,14 @@ FADE = (
     "fade_known_index",
 )
 # Columns that are made of what the record holds; `film_id` and `timestamp_s` come with the shard.
-KINDS = {"pts": "q", "frame_bytes": "q", "luma_levels": "q", "moved": "d", "contrast": "d",
-         "brightness": "d"}  # fmt: skip
+KINDS = {
+    "pts": "q",
+    "frame_bytes": "q",
+    "luma_levels": "q",
+    "moved": "d",
+    "contrast": "d",
+    "brightness": "d",
+}
 
 
 class ChangeRecord:
@@ -53,8 +59,14 @@ class ChangeRecord:
             return
         if self._first is None:
             self._first = frame.index
-        values = (frame.pts, frame.num_bytes, measured.levels, measured.moved, measured.spread,
-                  measured.light - measured.spread)  # fmt: skip
+        values = (
+            frame.pts,
+            frame.num_bytes,
+            measured.levels,
+            measured.moved,
+            measured.spread,
+            measured.light - measured.spread,
+        )
         for column, value in zip(self._columns.values(), values, strict=True):
             column.append(value)
         self._cells += measured.cells

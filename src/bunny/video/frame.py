@@ -21,9 +21,20 @@ SHARPNESS_PX = 320
 THUMB_LONG_PX, THUMB_SHORT_PX = 64, 36
 # 8-bit formats whose first plane is luma and whose others are chroma: read without a conversion.
 PLANAR = frozenset(
-    {"yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p", "yuvj444p", "yuv410p", "yuv411p",
-     "yuv440p", "yuvj440p", "gray"}
-)  # fmt: skip
+    {
+        "yuv420p",
+        "yuvj420p",
+        "yuv422p",
+        "yuvj422p",
+        "yuv444p",
+        "yuvj444p",
+        "yuv410p",
+        "yuv411p",
+        "yuv440p",
+        "yuvj440p",
+        "gray",
+    }
+)
 # The same with 9 to 16 bits in two bytes, the lowest first.
 DEEP_PLANAR = frozenset(
     {f"{name}p{bits}le" for name in ("yuv420", "yuv422", "yuv444") for bits in (9, 10, 12, 14, 16)}
@@ -201,8 +212,9 @@ def deinterlace(picture: np.ndarray) -> np.ndarray:
     # Lines of the first field are the even ones; the resize would put them a quarter line off.
     shift = np.array([[1, 0, 0], [0, 0.5, 0]], np.float32)
     flags = cv2.INTER_CUBIC | cv2.WARP_INVERSE_MAP
-    rebuilt = cv2.warpAffine(field, shift, (width, height), flags=flags,
-                             borderMode=cv2.BORDER_REPLICATE)  # fmt: skip
+    rebuilt = cv2.warpAffine(
+        field, shift, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE
+    )
     return np.where(_comb_mask(picture)[..., None], rebuilt, picture)
 
 

@@ -101,8 +101,10 @@ def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> 
     """
     step = interval_s / time_base
     span = int(packets.pts[-1] - packets.pts[0])
-    times = [packets.pts[0] + -(-k * step.numerator // step.denominator)
-             for k in range(int(span / step) + 1)]  # fmt: skip
+    times = [
+        packets.pts[0] + -(-k * step.numerator // step.denominator)
+        for k in range(int(span / step) + 1)
+    ]
     return np.unique(np.searchsorted(packets.pts, np.array(times, np.int64)))
 
 

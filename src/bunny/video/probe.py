@@ -30,9 +30,22 @@ SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios co
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
 # ISO/IEC 23091-2 code points of transfer characteristics, as FFmpeg names them.
-TRANSFER = {1: "bt709", 4: "gamma22", 5: "gamma28", 6: "smpte170m", 7: "smpte240m", 8: "linear",
-            11: "iec61966-2-4", 12: "bt1361e", 13: "srgb", 14: "bt2020-10", 15: "bt2020-12",
-            16: "pq", 17: "smpte428", 18: "hlg"}  # fmt: skip
+TRANSFER = {
+    1: "bt709",
+    4: "gamma22",
+    5: "gamma28",
+    6: "smpte170m",
+    7: "smpte240m",
+    8: "linear",
+    11: "iec61966-2-4",
+    12: "bt1361e",
+    13: "srgb",
+    14: "bt2020-10",
+    15: "bt2020-12",
+    16: "pq",
+    17: "smpte428",
+    18: "hlg",
+}
 # Of primaries: those that need a conversion to be shown as BT.709.
 PRIMARIES = {1: "bt709", 9: "bt2020", 12: "p3-d65"}
 QUIET = "-8"  # FFmpeg's AV_LOG_QUIET

@@ -18,18 +18,36 @@ def at(degrees):
 def figure(name, frame, track, x0=0.0, angle=0.0, **more):
     """A figure of 10 x 10 pixels."""
     return {
-        "figure_id": name, "frame_id": frame, "shot_index": 0, "x0_px": x0, "y0_px": 0.0,
-        "x1_px": x0 + SIDE, "y1_px": SIDE, "objectness": 0.9, "embedding": at(angle),
-        "track_id": track, "source": "window", "model": "made", **more,
-    }  # fmt: skip
+        "figure_id": name,
+        "frame_id": frame,
+        "shot_index": 0,
+        "x0_px": x0,
+        "y0_px": 0.0,
+        "x1_px": x0 + SIDE,
+        "y1_px": SIDE,
+        "objectness": 0.9,
+        "embedding": at(angle),
+        "track_id": track,
+        "source": "window",
+        "model": "made",
+        **more,
+    }
 
 
 def label(frame, x0, character="bunny", side=SIDE):
     return {
-        "subject_id": f"{frame}-r{x0}", "subject_type": "region", "character": character,
-        "frame_id": frame, "shot_index": 0, "x0_px": x0, "y0_px": 0.0, "x1_px": x0 + side,
-        "y1_px": side, "confidence": 0.9, "source": "reference",
-    }  # fmt: skip
+        "subject_id": f"{frame}-r{x0}",
+        "subject_type": "region",
+        "character": character,
+        "frame_id": frame,
+        "shot_index": 0,
+        "x0_px": x0,
+        "y0_px": 0.0,
+        "x1_px": x0 + side,
+        "y1_px": side,
+        "confidence": 0.9,
+        "source": "reference",
+    }
 
 
 def table(*rows):

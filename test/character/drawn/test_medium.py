@@ -69,8 +69,9 @@ def test_a_film_of_which_nothing_was_judged_is_photographed():
 
 
 def test_a_reference_leans_as_its_film_does():
-    all_drawn, none, half = (_decide(_logits(s0=[a], s1=[b]), 2) for a, b in
-                             ((9.0, 9.0), (-9.0, -9.0), (9.0, -9.0)))  # fmt: skip
+    all_drawn, none, half = (
+        _decide(_logits(s0=[a], s1=[b]), 2) for a, b in ((9.0, 9.0), (-9.0, -9.0), (9.0, -9.0))
+    )
     assert [medium.film_lean(s) for s in (all_drawn, none, half)] == [2, -2, 0]
     assert medium.film_lean(all_drawn.clear()) == 0
     assert medium.reference_probability(1.0, none) == pytest.approx(1 / (1 + math.e))

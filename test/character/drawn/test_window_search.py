@@ -125,9 +125,13 @@ def _selected(support, margin=0.3, num=2, characters=("x",), more=()):
     """How many are accepted of one region with this support, and of `more` with 0.6."""
     region = _regions(("a", 0, "x", 0.6, margin), *more)
     region = region.with_columns(support=pl.Series([support] + [0.6] * len(more)))
-    return window_search.select_regions(
-        region, characters, threshold=0.45, min_margin=0.1, num_candidates=num
-    ).collect().height  # fmt: skip
+    return (
+        window_search.select_regions(
+            region, characters, threshold=0.45, min_margin=0.1, num_candidates=num
+        )
+        .collect()
+        .height
+    )
 
 
 def test_selection_at_its_thresholds():

@@ -98,9 +98,13 @@ def _faces(*rows):
 
 def test_thresholds_are_inclusive_and_the_largest_stay():
     face = _faces(
-        ("a", "1", 0.7, 24.0), ("b", "1", 0.69, 99.0), ("c", "1", 0.9, 23.9),
-        ("d", "1", 0.9, 50.0), ("e", "1", 0.8, 50.0), ("f", "2", 0.9, 30.0),
-    )  # fmt: skip
+        ("a", "1", 0.7, 24.0),
+        ("b", "1", 0.69, 99.0),
+        ("c", "1", 0.9, 23.9),
+        ("d", "1", 0.9, 50.0),
+        ("e", "1", 0.8, 50.0),
+        ("f", "2", 0.9, 30.0),
+    )
     kept = detect.select_faces(face, min_score=0.7, min_size_px=24, max_per_frame=2)
     assert kept.collect()["face_id"].to_list() == ["d", "e", "f"]
     kept = detect.select_faces(face, min_score=0.7, min_size_px=24, max_per_frame=9)

@@ -107,8 +107,11 @@ def test_pictures_that_kohya_passes_over(tmp_path, place, reason):
 @pytest.mark.parametrize(
     "place",
     [
-        *(".ipynb_checkpoints/9.png", "2_zoe woman/.ipynb_checkpoints/9.png"),
-        *("__MACOSX/2_zoe woman/._9.png", "2_zoe woman/Thumbs.db", "2_zoe woman/.DS_Store"),
+        ".ipynb_checkpoints/9.png",
+        "2_zoe woman/.ipynb_checkpoints/9.png",
+        "__MACOSX/2_zoe woman/._9.png",
+        "2_zoe woman/Thumbs.db",
+        "2_zoe woman/.DS_Store",
     ],
 )
 def test_rubbish_is_told_and_does_no_harm(tmp_path, place):

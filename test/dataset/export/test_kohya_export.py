@@ -21,9 +21,21 @@ from bunny.dataset.export import kohya
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 EXTENSIONS = {*LOWER, *(extension.upper() for extension in LOWER)}
 KNOWN_KEYS = {  # of sd-scripts' configuration; it refuses others
-    *("caption_extension", "enable_bucket", "resolution", "min_bucket_reso", "max_bucket_reso"),
-    *("bucket_reso_steps", "batch_size", "validation_split", "subsets", "image_dir"),
-    *("enable_wildcard", "num_repeats", "class_tokens", "is_reg", "conditioning_data_dir"),
+    "caption_extension",
+    "enable_bucket",
+    "resolution",
+    "min_bucket_reso",
+    "max_bucket_reso",
+    "bucket_reso_steps",
+    "batch_size",
+    "validation_split",
+    "subsets",
+    "image_dir",
+    "enable_wildcard",
+    "num_repeats",
+    "class_tokens",
+    "is_reg",
+    "conditioning_data_dir",
 }
 
 

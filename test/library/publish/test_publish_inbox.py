@@ -30,7 +30,12 @@ def test_a_comment_becomes_an_event_about_the_figure(publish, database, film):
     (event,) = record.read(film)
     assert done.taken == 1
     assert (event.kind, event.level, event.text, event.reason, event.origin, event.user) == (
-        *("comment", "character", "too dark", "for print", "database", "postgres"),
+        "comment",
+        "character",
+        "too dark",
+        "for print",
+        "database",
+        "postgres",
     )
     (anchor,) = event.items
     assert (anchor.start_s, anchor.end_s, anchor.asset_id) == (0.2, 1.0, f"{FILM}-t0")

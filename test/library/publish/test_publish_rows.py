@@ -71,8 +71,14 @@ def test_every_table_of_a_film_has_its_place_with_the_film_in_its_key():
 
 def test_shots_begin_with_the_columns_that_dashboards_expect():
     assert publish_schema.SHOTS_TARGET.names()[:8] == [
-        *("id", "shot_id", "keyframe_path", "frame_index"),
-        *("cluster_type", "cluster_id", "similarity_score", "timestamp"),
+        "id",
+        "shot_id",
+        "keyframe_path",
+        "frame_index",
+        "cluster_type",
+        "cluster_id",
+        "similarity_score",
+        "timestamp",
     ]
 
 

@@ -15,38 +15,61 @@ BOX = {"x0_px": 10.0, "y0_px": 0.0, "x1_px": 40.0, "y1_px": 36.0}
 
 def _quality(frame_id, shot):
     return {
-        "frame_id": frame_id, "brightness": shot.get("luma", 0.5), "is_kept": True,
-        "blur_score": shot.get("sharp", 0.8), "reason": "kept",
-    }  # fmt: skip
+        "frame_id": frame_id,
+        "brightness": shot.get("luma", 0.5),
+        "is_kept": True,
+        "blur_score": shot.get("sharp", 0.8),
+        "reason": "kept",
+    }
 
 
 def _label(frame_id, number, shot):
     return [
         {
-            "subject_id": f"{frame_id}-r{k:02d}", "subject_type": "region", "character": name,
-            "frame_id": frame_id, "shot_index": number, "confidence": 0.9, "source": "reference",
+            "subject_id": f"{frame_id}-r{k:02d}",
+            "subject_type": "region",
+            "character": name,
+            "frame_id": frame_id,
+            "shot_index": number,
+            "confidence": 0.9,
+            "source": "reference",
             **BOX,
         }
         for k, name in enumerate(shot.get("who", ()))
-    ]  # fmt: skip
+    ]
 
 
 def _frame(frame_id, film_id, number, index, file):
     return {
-        "frame_id": frame_id, "film_id": film_id, "shot_index": number, "frame_index": index,
-        "pts": index, "time_base_num": 2, "time_base_den": 1, "timestamp_s": index * 2.0,
-        "file": file, "reason": "interval", **SIDE,
-    }  # fmt: skip
+        "frame_id": frame_id,
+        "film_id": film_id,
+        "shot_index": number,
+        "frame_index": index,
+        "pts": index,
+        "time_base_num": 2,
+        "time_base_den": 1,
+        "timestamp_s": index * 2.0,
+        "file": file,
+        "reason": "interval",
+        **SIDE,
+    }
 
 
 def _shot(film_id, number):
     first = number * FRAMES_A_SHOT
     return {
-        "film_id": film_id, "shot_index": number, "first_frame_index": first,
-        "end_frame_index": first + FRAMES_A_SHOT, "start_s": number * SHOT_S,
-        "end_s": (number + 1) * SHOT_S, "start_pts": first, "end_pts": first + FRAMES_A_SHOT,
-        "transition_in": "cut", "motion": 0.0, "kind": "static",
-    }  # fmt: skip
+        "film_id": film_id,
+        "shot_index": number,
+        "first_frame_index": first,
+        "end_frame_index": first + FRAMES_A_SHOT,
+        "start_s": number * SHOT_S,
+        "end_s": (number + 1) * SHOT_S,
+        "start_pts": first,
+        "end_pts": first + FRAMES_A_SHOT,
+        "transition_in": "cut",
+        "motion": 0.0,
+        "kind": "static",
+    }
 
 
 def write_film(folder, name, shots):
@@ -75,9 +98,15 @@ def write_film(folder, name, shots):
             text = shot.get("texts", [shot.get("text")] * 2)[k]
             if text is not None:
                 rows["caption"].append(
-                    {"frame_id": frame_id, "version": 1, "text": text, "provider": "tags",
-                     "tags": shot.get("tags", []), "status": "done"}
-                )  # fmt: skip
+                    {
+                        "frame_id": frame_id,
+                        "version": 1,
+                        "text": text,
+                        "provider": "tags",
+                        "tags": shot.get("tags", []),
+                        "status": "done",
+                    }
+                )
             if "vector" in shot:
                 vector = np.asarray(shot["vector"], np.float32)
                 rows["embedding"].append(
@@ -105,12 +134,27 @@ def meadow(make_film):
     return make_film(
         "meadow",
         [
-            {"who": ["bunny"], "text": "bunny on the grass, day", "tags": ["green background"],
-             "scene": "scene-001", "vector": [1, 0, 0]},
-            {"who": ["bruno"], "text": "bruno by a fire, night", "luma": 0.1, "scene": "scene-002",
-             "vector": [0, 1, 0], "sharp": 0.2},
-            {"who": ["bunny", "bruno"], "text": "bunny and bruno on the grass, day",
-             "scene": "scene-001", "vector": [0.9, 0.1, 0]},
+            {
+                "who": ["bunny"],
+                "text": "bunny on the grass, day",
+                "tags": ["green background"],
+                "scene": "scene-001",
+                "vector": [1, 0, 0],
+            },
+            {
+                "who": ["bruno"],
+                "text": "bruno by a fire, night",
+                "luma": 0.1,
+                "scene": "scene-002",
+                "vector": [0, 1, 0],
+                "sharp": 0.2,
+            },
+            {
+                "who": ["bunny", "bruno"],
+                "text": "bunny and bruno on the grass, day",
+                "scene": "scene-001",
+                "vector": [0.9, 0.1, 0],
+            },
             {"text": "an empty kitchen, day", "vector": [0, 0, 1]},
         ],
-    )  # fmt: skip
+    )

@@ -18,10 +18,17 @@ def make(frames, shots):
     for i, row in enumerate(frame):
         row |= {"frame_id": f"f{i}", "text": "", "sentence": "", "place": "scene-001"}
     shot = [
-        {"film_id": film, "shot_index": n, "start_s": a, "end_s": b, "shot_who": ["x"],
-         "is_approved": False, "asset_id": f"{film}-s{n}"}
+        {
+            "film_id": film,
+            "shot_index": n,
+            "start_s": a,
+            "end_s": b,
+            "shot_who": ["x"],
+            "is_approved": False,
+            "asset_id": f"{film}-s{n}",
+        }
         for film, n, a, b in shots
-    ]  # fmt: skip
+    ]
     return Catalogue(
         frame=pl.DataFrame(frame, schema=catalogue.FRAME),
         shot=pl.DataFrame(shot, schema=catalogue.SHOT),
@@ -79,8 +86,10 @@ def test_only_allowed_frames_answer_and_no_more_than_asked(known):
 def test_nothing_asked_gives_every_shot_in_order(known):
     found = ranking.rank_shots(known, [], EVERY, 9)
     assert found.select("film_id", "shot_index", "score").rows() == [
-        ("a", 0, 1.0), ("a", 1, 1.0), ("b", 0, 1.0),
-    ]  # fmt: skip
+        ("a", 0, 1.0),
+        ("a", 1, 1.0),
+        ("b", 0, 1.0),
+    ]
 
 
 def test_among_equal_frames_one_that_shows_who_is_asked_for(known):

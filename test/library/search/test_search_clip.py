@@ -25,11 +25,17 @@ def folder(tmp_path_factory):
     small |= {"num_attention_heads": 2}
     torch.manual_seed(0)
     config = CLIPConfig(
-        text_config={**small, "vocab_size": len(WORDS), "max_position_embeddings": 8,
-                     "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 1},
+        text_config={
+            **small,
+            "vocab_size": len(WORDS),
+            "max_position_embeddings": 8,
+            "bos_token_id": 0,
+            "eos_token_id": 1,
+            "pad_token_id": 1,
+        },
         vision_config={**small, "image_size": 32, "patch_size": 16},
         projection_dim=8,
-    )  # fmt: skip
+    )
     CLIPModel(config).save_pretrained(folder)
     tokenizer = CLIPTokenizer(str(folder / "vocab.json"), str(folder / "merges.txt"))
     tokenizer.save_pretrained(folder)
@@ -45,9 +51,11 @@ def test_both_towers_are_those_of_the_model(folder):
     made = clip.load(str(folder), **ASKED)
     picture = np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)
     inputs = made.processor(
-        text=["a", "b c"], images=[Image.fromarray(picture[:, :, ::-1])] * 2,
-        return_tensors="pt", padding=True,
-    )  # fmt: skip
+        text=["a", "b c"],
+        images=[Image.fromarray(picture[:, :, ::-1])] * 2,
+        return_tensors="pt",
+        padding=True,
+    )
     with torch.inference_mode():
         out = made.net(**inputs)
     assert made.embed_text(["a", "b c"]) == pytest.approx(out.text_embeds.numpy(), abs=1e-5)

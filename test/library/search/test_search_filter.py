@@ -49,10 +49,20 @@ def test_approved_and_named_places_come_from_assets(meadow):
 
     rows = [
         {
-            "asset_id": f"s{n}", "level": "scene", "shot_index": n, "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "cluster_id": cluster,
-            "name": name, "doubt": 0.0, "source": source, "is_approved": n == 2,
-            "rejected_from": [], "who": [], "comments": 0,
+            "asset_id": f"s{n}",
+            "level": "scene",
+            "shot_index": n,
+            "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2,
+            "timestamp_s": 4.0 * n,
+            "cluster_id": cluster,
+            "name": name,
+            "doubt": 0.0,
+            "source": source,
+            "is_approved": n == 2,
+            "rejected_from": [],
+            "who": [],
+            "comments": 0,
         }
         for n, cluster, name, source in (
             (0, "scene-001", "Meadow", "machine"),
@@ -60,7 +70,7 @@ def test_approved_and_named_places_come_from_assets(meadow):
             (2, "scene-001", "Meadow", "machine"),
             (3, None, None, "machine"),
         )
-    ]  # fmt: skip
+    ]
     store.write(meadow.table, "asset", store.from_rows("asset", rows))
     known = search.open_library().known
     assert shots(known, is_approved=True) == [2]

@@ -74,13 +74,22 @@ def test_more_like_a_figure(meadow):
     frames = [f"{meadow.film_id}-{i:08d}" for i in (0, 2, 4)]
     asset = [
         {
-            "asset_id": f"t{n}", "level": "character", "shot_index": n, "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "frame_id": frame, "doubt": 0.0,
-            "source": "machine", "is_approved": False, "rejected_from": [], "who": [],
+            "asset_id": f"t{n}",
+            "level": "character",
+            "shot_index": n,
+            "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2,
+            "timestamp_s": 4.0 * n,
+            "frame_id": frame,
+            "doubt": 0.0,
+            "source": "machine",
+            "is_approved": False,
+            "rejected_from": [],
+            "who": [],
             "comments": 0,
         }
         for n, frame in enumerate(frames)
-    ]  # fmt: skip
+    ]
     vector = [("t0", [1.0, 0.0]), ("t1", [0.0, 1.0]), ("t2", [0.8, 0.6])]
     rows = [{"asset_id": a, "model": "m", "vector": v} for a, v in vector]
     store.write(meadow.table, "asset", store.from_rows("asset", asset))
@@ -93,20 +102,40 @@ def test_more_like_a_figure(meadow):
 
 def test_words_of_people_count(meadow):
     asset = {
-        "asset_id": "s3", "level": "scene", "shot_index": 3, "first_frame_index": 6,
-        "end_frame_index": 8, "timestamp_s": 12.0, "doubt": 0.0, "source": "machine",
-        "is_approved": False, "rejected_from": [], "who": [], "comments": 1,
-    }  # fmt: skip
-    said = [("caption_edit", "a zeppelin over the harbour"), ("comment", "retake needed"),
-            ("comment", "never mind")]  # fmt: skip
+        "asset_id": "s3",
+        "level": "scene",
+        "shot_index": 3,
+        "first_frame_index": 6,
+        "end_frame_index": 8,
+        "timestamp_s": 12.0,
+        "doubt": 0.0,
+        "source": "machine",
+        "is_approved": False,
+        "rejected_from": [],
+        "who": [],
+        "comments": 1,
+    }
+    said = [
+        ("caption_edit", "a zeppelin over the harbour"),
+        ("comment", "retake needed"),
+        ("comment", "never mind"),
+    ]
     rows = [
         {
-            "event_id": str(i), "time": f"2026-01-0{i + 1}", "user": "u", "kind": kind,
-            "level": "scene", "num_items": 1, "asset_ids": ["s3"], "text": words,
-            "origin": "board", "is_undone": words == "never mind", "is_lost": False,
+            "event_id": str(i),
+            "time": f"2026-01-0{i + 1}",
+            "user": "u",
+            "kind": kind,
+            "level": "scene",
+            "num_items": 1,
+            "asset_ids": ["s3"],
+            "text": words,
+            "origin": "board",
+            "is_undone": words == "never mind",
+            "is_lost": False,
         }
         for i, (kind, words) in enumerate(said)
-    ]  # fmt: skip
+    ]
     store.write(meadow.table, "asset", store.from_rows("asset", [asset]))
     store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
     first = store.read(meadow.table, "frame").filter(shot_index=3)["frame_id"][0]
@@ -185,14 +214,27 @@ def test_a_face_finds_the_person(meadow, bunny, tmp_path):
     (face,) = detect.load_detector("yunet")(image)[:1]
     own = recogniser.load_recogniser("sface")(cv2.flip(image, 1), face)
     other = core_vector.l2_normalize(np.random.default_rng(0).standard_normal(128))
-    base = {"x0_px": 0, "y0_px": 0, "x1_px": 9, "y1_px": 9, "detector": "yunet", "score": 0.9,
-            "size_px": 9, "recogniser": "sface"}  # fmt: skip
+    base = {
+        "x0_px": 0,
+        "y0_px": 0,
+        "x1_px": 9,
+        "y1_px": 9,
+        "detector": "yunet",
+        "score": 0.9,
+        "size_px": 9,
+        "recogniser": "sface",
+    }
     true = recogniser.load_recogniser("sface")(image, face)
     rows = [
-        base | {"face_id": f"f{n}", "frame_id": f"{meadow.film_id}-{i:08d}", "shot_index": n,
-                "embedding": v}
+        base
+        | {
+            "face_id": f"f{n}",
+            "frame_id": f"{meadow.film_id}-{i:08d}",
+            "shot_index": n,
+            "embedding": v,
+        }
         for n, i, v in ((0, 0, other), (1, 3, true), (2, 5, own))
-    ]  # fmt: skip
+    ]
     store.write(meadow.table, "face", store.from_rows("face", rows))
     first, *others = json.loads(bunny("search", "--face", path, "--json")[1])["shots"]
     assert (first["shot_index"], first["matched_s"]) == (1, 6.0)
@@ -236,13 +278,22 @@ def test_command_line(meadow, bunny, tmp_path):
 def test_each_option_leaves_the_shots_that_it_asks_for(meadow, bunny, options, shots):
     rows = [
         {
-            "asset_id": f"s{n:05d}", "level": "scene", "shot_index": n, "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2, "timestamp_s": 4.0 * n, "doubt": 0.0,
-            "cluster_id": (None, "scene-001", "scene-002")[(1, 2, 1, 0)[n]], "source": "machine",
-            "is_approved": n == 2, "rejected_from": [], "who": [], "comments": 0,
+            "asset_id": f"s{n:05d}",
+            "level": "scene",
+            "shot_index": n,
+            "first_frame_index": 2 * n,
+            "end_frame_index": 2 * n + 2,
+            "timestamp_s": 4.0 * n,
+            "doubt": 0.0,
+            "cluster_id": (None, "scene-001", "scene-002")[(1, 2, 1, 0)[n]],
+            "source": "machine",
+            "is_approved": n == 2,
+            "rejected_from": [],
+            "who": [],
+            "comments": 0,
         }
         for n in range(4)
-    ]  # fmt: skip
+    ]
     store.write(meadow.table, "asset", store.from_rows("asset", rows))
     code, out, _ = bunny("search", *options, "--json")
     assert (code, [row["shot_index"] for row in json.loads(out)["shots"]]) == (0, shots)

@@ -48,11 +48,15 @@ def test_without_the_library_every_vector_is_compared(faces, tmp_path, monkeypat
 
 def test_tables_of_films_are_joined_and_failed_rows_left_out(tmp_path):
     rows = {
-        "a": [{"frame_id": "a1", "model": "m", "error": "unreadable"},
-              {"frame_id": "a2", "model": "m", "vector": [1.0, 0.0]}],
-        "b": [{"frame_id": "b1", "model": "m", "vector": [0.0, 1.0]},
-              {"frame_id": "gone", "model": "m", "vector": [1.0, 0.0]}],
-    }  # fmt: skip
+        "a": [
+            {"frame_id": "a1", "model": "m", "error": "unreadable"},
+            {"frame_id": "a2", "model": "m", "vector": [1.0, 0.0]},
+        ],
+        "b": [
+            {"frame_id": "b1", "model": "m", "vector": [0.0, 1.0]},
+            {"frame_id": "gone", "model": "m", "vector": [1.0, 0.0]},
+        ],
+    }
     tables = [(tmp_path / f / "table", "embedding") for f in ("a", "b", "none")]
     for (folder, name), own in zip(tables, rows.values(), strict=False):
         store.write(folder, name, store.from_rows(name, own))

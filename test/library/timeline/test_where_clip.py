@@ -18,13 +18,30 @@ def clip(owl):
     path = owl.root / "clip" / "Owl" / "Owl-1.mp4"
     atomic.write_bytes(path, b"clip")
     row = {
-        "clip_id": "Owl-1", "character": "Owl", "shot_index": 1, "split": "train", "start_s": 1.6,
-        "end_s": 3.6, "fps": 16.0, "num_frames": 33, "width_px": 64, "height_px": 32,
-        "crop_x0_px": 4, "crop_y0_px": 2, "crop_x1_px": 60, "crop_y1_px": 30, "camera": "static",
-        "motion": 1.0, "coverage": 1.0, "also_shown": ["Fox"], "frame_indices": [40, 42],
-        "file": "clip/Owl/Owl-1.mp4", "caption": "Owl flies", "has_audio": False,
+        "clip_id": "Owl-1",
+        "character": "Owl",
+        "shot_index": 1,
+        "split": "train",
+        "start_s": 1.6,
+        "end_s": 3.6,
+        "fps": 16.0,
+        "num_frames": 33,
+        "width_px": 64,
+        "height_px": 32,
+        "crop_x0_px": 4,
+        "crop_y0_px": 2,
+        "crop_x1_px": 60,
+        "crop_y1_px": 30,
+        "camera": "static",
+        "motion": 1.0,
+        "coverage": 1.0,
+        "also_shown": ["Fox"],
+        "frame_indices": [40, 42],
+        "file": "clip/Owl/Owl-1.mp4",
+        "caption": "Owl flies",
+        "has_audio": False,
         "sha256": file_hash.hash_file(path),
-    }  # fmt: skip
+    }
     store.write(owl.root / "table", "clip", store.from_rows("clip", [row]))
     return path
 

@@ -89,11 +89,15 @@ def make_feedback():
     def make(*events, origin="board"):
         rows = [
             {
-                "event_id": f"e{k}", "time": f"2026-01-01T00:00:{k:02d}.000000+00:00", "kind": kind,
-                "origin": origin, "asset_ids": ids, "is_undone": False,
+                "event_id": f"e{k}",
+                "time": f"2026-01-01T00:00:{k:02d}.000000+00:00",
+                "kind": kind,
+                "origin": origin,
+                "asset_ids": ids,
+                "is_undone": False,
             }
             for k, (kind, ids) in enumerate(events)
-        ]  # fmt: skip
+        ]
         schema = {"asset_ids": pl.List(pl.String), "is_undone": pl.Boolean}
         return pl.DataFrame(rows, schema_overrides=schema)
 

@@ -31,8 +31,15 @@ def names(items, numbers):
 def test_start_follows_names_and_mergers_but_not_what_a_person_moved(make_asset, make_vectors):
     items = collect(make_asset, make_vectors)
     assert names(items, items.start) == [
-        "anna", "anna", "person-02", "person-02", "person-02", None, None, "person-02",
-    ]  # fmt: skip
+        "anna",
+        "anna",
+        "person-02",
+        "person-02",
+        "person-02",
+        None,
+        None,
+        "person-02",
+    ]
 
 
 def test_what_was_said_of_every_member_is_not_what_the_machine_said(
@@ -90,8 +97,11 @@ def test_models_are_kept_apart_and_fillers_cut_off(make_asset, make_vectors):
 
 def test_groups_hang_together_by_events_and_places():
     assert item.groups(["a", "b", "c", "d"], [(1, "x"), (1, "x"), (2, "x"), (2, "y")]).tolist() == [
-        0, 0, 1, 2,
-    ]  # fmt: skip
+        0,
+        0,
+        1,
+        2,
+    ]
     assert item.groups([], []).tolist() == []
 
 

@@ -45,28 +45,59 @@ def built(tmp_path_factory, lit):
     tables = {
         "film": [
             {
-                "film_id": space.film_id, "path": "film.mp4", "content_hash": "0" * 64,
-                "container": "mp4", "codec": "h264", "pixel_format": "yuv420p", "width_px": 64,
-                "height_px": 36, "frame_rate_num": 25, "frame_rate_den": 1, "time_base_num": 1,
-                "time_base_den": 25, "start_s": 0.0, "duration_s": 120.0, "num_frames": 25 * NUM,
-                "rotation_deg": 0, "is_mirrored": False, "is_interlaced": False,
-                "num_frames_failed": 0, "stream_index": 0, "has_audio": False, "decoder": "av",
+                "film_id": space.film_id,
+                "path": "film.mp4",
+                "content_hash": "0" * 64,
+                "container": "mp4",
+                "codec": "h264",
+                "pixel_format": "yuv420p",
+                "width_px": 64,
+                "height_px": 36,
+                "frame_rate_num": 25,
+                "frame_rate_den": 1,
+                "time_base_num": 1,
+                "time_base_den": 25,
+                "start_s": 0.0,
+                "duration_s": 120.0,
+                "num_frames": 25 * NUM,
+                "rotation_deg": 0,
+                "is_mirrored": False,
+                "is_interlaced": False,
+                "num_frames_failed": 0,
+                "stream_index": 0,
+                "has_audio": False,
+                "decoder": "av",
             }
         ],
         "shot": [
             {
-                "film_id": space.film_id, "shot_index": k, "first_frame_index": 25 * k,
-                "end_frame_index": 25 * k + 25, "start_s": float(k), "end_s": k + 1.0,
-                "start_pts": k, "end_pts": k + 1, "transition_in": "cut", "motion": 0.0,
+                "film_id": space.film_id,
+                "shot_index": k,
+                "first_frame_index": 25 * k,
+                "end_frame_index": 25 * k + 25,
+                "start_s": float(k),
+                "end_s": k + 1.0,
+                "start_pts": k,
+                "end_pts": k + 1,
+                "transition_in": "cut",
+                "motion": 0.0,
                 "kind": "static",
             }
             for k in range(NUM)
         ],
         "frame": [
             {
-                "frame_id": ids[k], "film_id": space.film_id, "shot_index": k,
-                "frame_index": 25 * k + 5, "pts": k, "time_base_num": 1, "time_base_den": 1,
-                "timestamp_s": k + 0.2, "width_px": 64, "height_px": 36, "reason": "shot-median",
+                "frame_id": ids[k],
+                "film_id": space.film_id,
+                "shot_index": k,
+                "frame_index": 25 * k + 5,
+                "pts": k,
+                "time_base_num": 1,
+                "time_base_den": 1,
+                "timestamp_s": k + 0.2,
+                "width_px": 64,
+                "height_px": 36,
+                "reason": "shot-median",
             }
             for k in range(NUM)
         ],
@@ -75,13 +106,17 @@ def built(tmp_path_factory, lit):
         ],
         "cluster": [
             {
-                "item_id": ids[k], "level": "scene", "shot_index": k,
-                "cluster_id": f"scene-{place[k]:03d}", "scene_id": f"scene-{place[k]:03d}",
-                "similarity": 0.9, "is_noise": False,
+                "item_id": ids[k],
+                "level": "scene",
+                "shot_index": k,
+                "cluster_id": f"scene-{place[k]:03d}",
+                "scene_id": f"scene-{place[k]:03d}",
+                "similarity": 0.9,
+                "is_noise": False,
             }
             for k in range(NUM)
         ],
-    }  # fmt: skip
+    }
     for name in (*Review.reads, "extra_frame"):
         store.write(space.table, name, store.from_rows(name, tables.get(name, [])))
     review(space)

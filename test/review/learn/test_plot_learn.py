@@ -17,11 +17,18 @@ sys.path.pop(0)
 @pytest.fixture
 def curve():
     rows = [
-        {"clicks": c, "share": c / 100, "accuracy": a, "library": a, "order": "doubt",
-         "way": "none", "seed": s}
+        {
+            "clicks": c,
+            "share": c / 100,
+            "accuracy": a,
+            "library": a,
+            "order": "doubt",
+            "way": "none",
+            "seed": s,
+        }
         for s, values in enumerate([(0.5, 0.7), (0.6, 0.9), (0.7, 0.8)])
         for c, a in zip((0, 1), values, strict=True)
-    ]  # fmt: skip
+    ]
     return pl.DataFrame(rows)
 
 

@@ -89,9 +89,13 @@ ROWS = [
     ("f", "person-02", "bob", "approved"),
 ]
 VECTORS = {
-    "a": [1, 0, 0], "b": [0.96, 0.28, 0], "c": [0, 1, 0], "d": [0.8, 0.6, 0], "e": [0, 0.6, 0.8],
+    "a": [1, 0, 0],
+    "b": [0.96, 0.28, 0],
+    "c": [0, 1, 0],
+    "d": [0.8, 0.6, 0],
+    "e": [0, 0.6, 0.8],
     "f": [0.0, 1.0, 0.0],
-}  # fmt: skip
+}
 
 
 def rescore(tmp_path, make_asset, make_vectors, rejected=None, **rule):

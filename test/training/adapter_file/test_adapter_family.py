@@ -8,20 +8,47 @@ import pytest
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, layer, read, safetensors_file, write
 
-# fmt: off
 UNET = [
-    "to_q", "to_k", "to_v", "to_out.0", "conv1", "conv2", "conv_shortcut", "proj_in",
-    "proj_out", "ff.net.0.proj", "ff.net.2", "time_emb_proj", "downsamplers.0.conv",
-    "upsamplers.0.conv", "conv_in", "conv_out",
+    "to_q",
+    "to_k",
+    "to_v",
+    "to_out.0",
+    "conv1",
+    "conv2",
+    "conv_shortcut",
+    "proj_in",
+    "proj_out",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "time_emb_proj",
+    "downsamplers.0.conv",
+    "upsamplers.0.conv",
+    "conv_in",
+    "conv_out",
 ]
 TRANSFORMER = [
-    "attn.to_q", "attn.to_k", "attn.to_v", "to_out.0", "add_q_proj", "add_k_proj", "add_v_proj",
-    "to_add_out", "ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "proj_mlp",
+    "attn.to_q",
+    "attn.to_k",
+    "attn.to_v",
+    "to_out.0",
+    "add_q_proj",
+    "add_k_proj",
+    "add_v_proj",
+    "to_add_out",
+    "ff.net.0.proj",
+    "ff.net.2",
+    "ff_context.net.0.proj",
+    "proj_mlp",
 ]
 TEXT = [
-    "q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2",
+    "q_proj",
+    "k_proj",
+    "v_proj",
+    "out_proj",
+    "fc1",
+    "fc2",
 ]
-# fmt: on
+
 COMPONENTS = {
     "sd": ("unet", "text_encoder"),
     "sdxl": ("unet", "text_encoder", "text_encoder_2"),

@@ -361,14 +361,26 @@ def test_joined_parts_of_half_precision_stay_so():
         ("sdxl", "text_encoder", "text_model.a.q_proj", "lora_te1_text_model_a_q_proj"),
         ("sdxl", "text_encoder_2", "text_model.a.q_proj", "lora_te2_text_model_a_q_proj"),
         ("sdxl", "unet", "conv_in", "lora_unet_input_blocks_0_0"),
-        ("sdxl", "unet", "down_blocks.1.attentions.0.proj_in",
-         "lora_unet_input_blocks_4_1_proj_in"),
-        ("flux", "transformer", "transformer_blocks.0.ff.net.2",
-         "lora_unet_double_blocks_0_img_mlp_2"),
-        ("sd3", "transformer", "transformer_blocks.0.ff.net.2",
-         "lora_unet_joint_blocks_0_x_block_mlp_fc2"),
+        (
+            "sdxl",
+            "unet",
+            "down_blocks.1.attentions.0.proj_in",
+            "lora_unet_input_blocks_4_1_proj_in",
+        ),
+        (
+            "flux",
+            "transformer",
+            "transformer_blocks.0.ff.net.2",
+            "lora_unet_double_blocks_0_img_mlp_2",
+        ),
+        (
+            "sd3",
+            "transformer",
+            "transformer_blocks.0.ff.net.2",
+            "lora_unet_joint_blocks_0_x_block_mlp_fc2",
+        ),
     ],
-)  # fmt: skip
+)
 def test_kohyas_names(family, component, own, stem):
     tensors = kohya.to_kohya({component: {own: _layer(alpha=0.5)}}, family)
     assert set(tensors) == {f"{stem}.lora_down.weight", f"{stem}.lora_up.weight", f"{stem}.alpha"}

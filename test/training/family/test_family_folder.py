@@ -216,26 +216,35 @@ UNET, VAE, TEXT = (
     "text_encoder/model",
 )
 SD15 = [  # as the hub lists Stable Diffusion 1.5
-    *("model_index.json", "README.md", "v1-5-pruned.safetensors", "tokenizer/merges.txt"),
+    "model_index.json",
+    "README.md",
+    "v1-5-pruned.safetensors",
+    "tokenizer/merges.txt",
     *(f"{UNET}.{end}" for end in ("bin", "safetensors", "fp16.safetensors", "non_ema.safetensors")),
-    *(
-        f"{VAE}.bin",
-        f"{VAE}.fp16.safetensors",
-        f"{VAE}.safetensors",
-        "text_encoder/pytorch_model.bin",
-    ),
-    *(f"{TEXT}.safetensors", f"{TEXT}.fp16.safetensors", "safety_checker/model.safetensors"),
+    f"{VAE}.bin",
+    f"{VAE}.fp16.safetensors",
+    f"{VAE}.safetensors",
+    "text_encoder/pytorch_model.bin",
+    f"{TEXT}.safetensors",
+    f"{TEXT}.fp16.safetensors",
+    "safety_checker/model.safetensors",
 ]
 FLUX = [
-    *("flux1-dev.safetensors", "ae.safetensors", "tokenizer_2/spiece.model", f"{VAE}.safetensors"),
+    "flux1-dev.safetensors",
+    "ae.safetensors",
+    "tokenizer_2/spiece.model",
+    f"{VAE}.safetensors",
     *(f"transformer/diffusion_pytorch_model-0000{i}-of-00003.safetensors" for i in (1, 2, 3)),
     "transformer/diffusion_pytorch_model.safetensors.index.json",
-    *("text_encoder_2/model-00001-of-00002.safetensors", f"{TEXT}.safetensors"),
+    "text_encoder_2/model-00001-of-00002.safetensors",
+    f"{TEXT}.safetensors",
 ]
 T5 = "text_encoder_3/model"
 SD3 = [
-    *(f"{T5}-00001-of-00002.safetensors", f"{T5}.fp16-00001-of-00002.safetensors"),
-    *(f"{T5}-00001-of-00002.fp16.safetensors", "text_encoders/t5xxl_fp16.safetensors"),
+    f"{T5}-00001-of-00002.safetensors",
+    f"{T5}.fp16-00001-of-00002.safetensors",
+    f"{T5}-00001-of-00002.fp16.safetensors",
+    "text_encoders/t5xxl_fp16.safetensors",
 ]
 
 

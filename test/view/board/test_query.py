@@ -119,7 +119,12 @@ def test_folders_count_as_people_do_and_noise_is_always_there(made):
     found = query.list_folders(query.number_rows(made.asset(rows)), "scene")
     assert [f["id"] for f in found] == ["", "scene-9", "scene-10", "scene-100"]
     assert found[0] | {"who": 0} == {
-        **{"id": "", "name": None, "count": 0, "approved": 0.0, "doubt": 0.0, "row": None},
+        "id": "",
+        "name": None,
+        "count": 0,
+        "approved": 0.0,
+        "doubt": 0.0,
+        "row": None,
         "who": 0,
     }
 

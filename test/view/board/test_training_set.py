@@ -70,8 +70,12 @@ def test_approved_changed_withdrawn(with_sets, browser):
     assert decide(ann, shown, id="x")["done"] == first["done"]  # sent again by a broken connection
     (line,) = (with_sets / approval.FILE).read_text().splitlines()
     assert json.loads(line) | {"at": ""} == {
-        **{"character": "anna", "set_hash": shown["set_hash"], "num_images": 4},
-        **{"by": "ann", "at": "", "is_withdrawn": False},
+        "character": "anna",
+        "set_hash": shown["set_hash"],
+        "num_images": 4,
+        "by": "ann",
+        "at": "",
+        "is_withdrawn": False,
     }
     now = state_of(ann)
     assert (now["state"], now["by"], now["num_said"]) == ("approved", "ann", 1)

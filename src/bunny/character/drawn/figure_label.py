@@ -29,8 +29,14 @@ MAX_LEAD = 0.25  # a lead counts twice, up to here
 # Of labels with this score so many were right; straight lines between. They follow an isotonic fit
 # on all drawn clips of `test/bench/bench_drawn_film.py`; with each film left out: see progress.md.
 CALIBRATION = (
-    *((0.40, 0.05), (0.55, 0.25), (0.70, 0.55), (0.80, 0.78)),
-    *((0.90, 0.84), (0.95, 0.89), (1.02, 0.96), (1.05, 0.98)),
+    (0.40, 0.05),
+    (0.55, 0.25),
+    (0.70, 0.55),
+    (0.80, 0.78),
+    (0.90, 0.84),
+    (0.95, 0.89),
+    (1.02, 0.96),
+    (1.05, 0.98),
 )
 # Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime,
 # and the sample 19 in 20 have 0.98 and more; of places that were no figure some have less than 0.9.

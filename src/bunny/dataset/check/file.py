@@ -28,8 +28,26 @@ ORIENTATION = 0x0112  # tag of EXIF; 1 is upright
 TRAIN, HELD_OUT, CLASS = "train", "held-out", "class"
 PICTURES = frozenset(  # by extension; what a person would call a picture
     (
-        *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".webp", ".bmp", ".gif", ".tif", ".tiff"),
-        *(".avif", ".heic", ".heif", ".jxl", ".apng", ".tga", ".ppm", ".pgm", ".pbm", ".jp2"),
+        ".png",
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".webp",
+        ".bmp",
+        ".gif",
+        ".tif",
+        ".tiff",
+        ".avif",
+        ".heic",
+        ".heif",
+        ".jxl",
+        ".apng",
+        ".tga",
+        ".ppm",
+        ".pgm",
+        ".pbm",
+        ".jp2",
     )
 )
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")

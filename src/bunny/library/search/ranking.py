@@ -119,13 +119,17 @@ def rank_shots(
     )
     best = best.join(known.shot, on=key, how="left", maintain_order="left")
     why = [_why(parts, i) for i in best["row"]]
-    return best.with_columns(
-        why=pl.Series(why, dtype=pl.String),
-        matched_s="timestamp_s",
-        file=pl.coalesce("file", pl.Series(_stand_in(known.frame, best), dtype=pl.String)),
-        who="shot_who",
-        place=pl.coalesce("place_name", "place"),
-    ).select(*SHOTS).cast(pl.Schema(SHOTS))  # fmt: skip
+    return (
+        best.with_columns(
+            why=pl.Series(why, dtype=pl.String),
+            matched_s="timestamp_s",
+            file=pl.coalesce("file", pl.Series(_stand_in(known.frame, best), dtype=pl.String)),
+            who="shot_who",
+            place=pl.coalesce("place_name", "place"),
+        )
+        .select(*SHOTS)
+        .cast(pl.Schema(SHOTS))
+    )
 
 
 def _total(parts: Sequence[QueryPart], size: int) -> np.ndarray:

@@ -3,7 +3,13 @@
 import dataframely as dy
 
 CAMERA = [
-    *("static", "pan left", "pan right", "tilt up", "tilt down", "zoom in", "zoom out"),
+    "static",
+    "pan left",
+    "pan right",
+    "tilt up",
+    "tilt down",
+    "zoom in",
+    "zoom out",
     "hand-held",
 ]
 
@@ -70,9 +76,18 @@ class ClipCandidate(dy.Schema):
     is_chosen = dy.Bool()
     reason = dy.Enum(
         [
-            *("chosen", "absent", "cut inside", "frozen", "wild", "blurred", "text"),
+            "chosen",
+            "absent",
+            "cut inside",
+            "frozen",
+            "wild",
+            "blurred",
+            "text",
             "logo",
-            *("too short", "duplicate", "surplus", "failed"),
+            "too short",
+            "duplicate",
+            "surplus",
+            "failed",
         ]
     )
     detail = dy.String(nullable=True)

@@ -174,8 +174,21 @@ class Quality(Numbers):
     is_kept = dy.Bool()
     reason = dy.Enum(
         [
-            *("kept", "blurred", "dark", "bright", "flat", "duplicate", "batch", "unreadable"),
-            *("black", "blank", "title", "credit", "smeared", "blocky", "subtitled"),
+            "kept",
+            "blurred",
+            "dark",
+            "bright",
+            "flat",
+            "duplicate",
+            "batch",
+            "unreadable",
+            "black",
+            "blank",
+            "title",
+            "credit",
+            "smeared",
+            "blocky",
+            "subtitled",
         ]
     )
     strictness = dy.Float32(nullable=True, min=-1, max=3)  # up to which it is good; see preset

@@ -4,8 +4,16 @@ import dataframely as dy
 
 KIND = ["reference", "edit", "clip"]  # clip: a reference pair whose target is a clip
 REASON = [  # why a pair was left out
-    *("background", "gap", "surplus", "alone"),  # of reference pairs
-    *("moved", "unaligned", "unchanged", "unsure", "unlike", "unreadable"),  # of edit pairs
+    "background",
+    "gap",
+    "surplus",
+    "alone",  # of reference pairs
+    "moved",
+    "unaligned",
+    "unchanged",
+    "unsure",
+    "unlike",
+    "unreadable",  # of edit pairs
 ]
 
 

@@ -118,8 +118,16 @@ class Feedback(dy.Schema):
     user = dy.String()
     kind = dy.Enum(
         [
-            *("assign", "reject", "merge", "split", "rename", "approve", "comment"),
-            *("caption_edit", "frame_caption_edit", "undo"),
+            "assign",
+            "reject",
+            "merge",
+            "split",
+            "rename",
+            "approve",
+            "comment",
+            "caption_edit",
+            "frame_caption_edit",
+            "undo",
         ]
     )
     level = dy.Enum(["scene", "character"])

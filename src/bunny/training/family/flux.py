@@ -12,12 +12,22 @@ if TYPE_CHECKING:
     import torch
 
 ATTENTION = (
-    *("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0", "attn.to_add_out"),
-    *("attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj"),
+    "attn.to_q",
+    "attn.to_k",
+    "attn.to_v",
+    "attn.to_out.0",
+    "attn.to_add_out",
+    "attn.add_q_proj",
+    "attn.add_k_proj",
+    "attn.add_v_proj",
 )
 OTHER = (
-    *("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2"),
-    *("proj_mlp", "proj_out"),  # of the blocks that words and picture share
+    "ff.net.0.proj",
+    "ff.net.2",
+    "ff_context.net.0.proj",
+    "ff_context.net.2",
+    "proj_mlp",
+    "proj_out",  # of the blocks that words and picture share
 )
 PACK = 2  # latents a side that make one token
 TOKENS = 512  # of the T5; the pipeline's default

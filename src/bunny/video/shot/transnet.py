@@ -130,8 +130,9 @@ class LikelihoodStream:
         """Run the next window and keep its middle."""
         oldest, first = self._count - len(self._inputs), self.known - EDGE
         inside = range(oldest, self._count)
-        held = [self._inputs[i - oldest] if i in inside else None
-                for i in range(first, first + WINDOW)]  # fmt: skip
+        held = [
+            self._inputs[i - oldest] if i in inside else None for i in range(first, first + WINDOW)
+        ]
         found = self._likelihood(_pad(held))
         end = min(self.known + MIDDLE, self._count)
         self._kept.extend(found[EDGE : EDGE + end - self.known])

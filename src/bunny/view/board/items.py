@@ -27,8 +27,15 @@ from bunny.view.board import query
 from bunny.view.board.thumbnail import Picture
 
 CHANGING = (
-    *("cluster_id", "name", "source", "is_approved", "comments", "rejected_from", "doubt"),
-    *("who", "words"),
+    "cluster_id",
+    "name",
+    "source",
+    "is_approved",
+    "comments",
+    "rejected_from",
+    "doubt",
+    "who",
+    "words",
 )
 
 WIDE = 16 / 9

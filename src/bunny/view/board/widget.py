@@ -14,8 +14,20 @@ from importlib import resources
 from typing import TYPE_CHECKING, Any
 
 MODULES = (
-    *("api.js", "dom.js", "picture.js", "layout.js", "cell.js", "band.js", "grid.js", "folder.js"),
-    *("dialog.js", "key.js", "ask.js", "drag.js", "tool.js", "training_set.js"),
+    "api.js",
+    "dom.js",
+    "picture.js",
+    "layout.js",
+    "cell.js",
+    "band.js",
+    "grid.js",
+    "folder.js",
+    "dialog.js",
+    "key.js",
+    "ask.js",
+    "drag.js",
+    "tool.js",
+    "training_set.js",
     "board.js",
 )
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

@@ -160,9 +160,12 @@ def _heat(cells: pl.DataFrame, rows: list[str], panels: list[str]) -> ggplot:
 
     top = scalar.as_int(cells["pictures"].max())
     ink = (
-        pl.when("is_gap").then(pl.lit("gap"))
-        .when(pl.col("pictures") > top / 2).then(pl.lit("light")).otherwise(pl.lit("dark"))
-    )  # fmt: skip
+        pl.when("is_gap")
+        .then(pl.lit("gap"))
+        .when(pl.col("pictures") > top / 2)
+        .then(pl.lit("light"))
+        .otherwise(pl.lit("dark"))
+    )
     cells = cells.with_columns(ink=ink, panel=pl.col("panel").cast(pl.Enum(panels)))
     filled, written = (
         cells.filter(pl.col("pictures") > 0),
@@ -278,28 +281,37 @@ def plot_neighbours(near: pl.DataFrame) -> ggplot:
     bins = bins.group_by("bin", "relation").agg(pictures=pl.len()).sort("bin", "relation")
     return (
         p9.ggplot(bins, p9.aes("bin", "pictures", fill="relation"))
-        + p9.annotate("rect", xmin=0, xmax=coverage.ALIKE, ymin=0, ymax=_max_stack(bins) * 1.05,
-                      fill=style.BAD, alpha=0.09)
+        + p9.annotate(
+            "rect",
+            xmin=0,
+            xmax=coverage.ALIKE,
+            ymin=0,
+            ymax=_max_stack(bins) * 1.05,
+            fill=style.BAD,
+            alpha=0.09,
+        )
         + p9.geom_col(width=width, color=style.PAPER, size=0.3)
         + p9.geom_vline(xintercept=median, linetype="dashed", color=style.INK)
         + p9.geom_vline(xintercept=first["distance"], color=style.BAD)
         + p9.scale_fill_manual(
             values={name: colour for name, (_, colour) in RELATION.items()},
-            labels=lambda names: [RELATION[str(name)][0] for name in names])
+            labels=lambda names: [RELATION[str(name)][0] for name in names],
+        )
         + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.02, 0))
         + p9.scale_x_continuous(
             limits=(0, None),  # pyright: ignore[reportArgumentType] the end of the data
-            expand=(0, 0, 0.02, 0))
+            expand=(0, 0, 0.02, 0),
+        )
         + p9.labs(
             x="distance to the nearest neighbour (0: identical; 1: like two random "
-"pictures of the film)",
+            "pictures of the film)",
             y="pictures",
             title="Diversity of the training set",
             subtitle=f"shaded: {alike} of {near.height} resemble another picture; orange: most "
-f"similar pair, {first['distance']:.3f}; dashed: median {median:.2f}",
+            f"similar pair, {first['distance']:.3f}; dashed: median {median:.2f}",
         )
         + style.theme(3.2)
-    )  # fmt: skip
+    )
 
 
 def plot_reasons(candidate: pl.DataFrame) -> ggplot:
@@ -315,8 +327,7 @@ def plot_reasons(candidate: pl.DataFrame) -> ggplot:
     return (
         p9.ggplot(counts, p9.aes("why", "views", fill="is_chosen"))
         + p9.geom_col(width=0.7)
-        + p9.geom_text(
-            p9.aes(label="views"), ha="left", nudge_y=room, size=9, color=style.INK)
+        + p9.geom_text(p9.aes(label="views"), ha="left", nudge_y=room, size=9, color=style.INK)
         + p9.coord_flip()
         + p9.scale_x_discrete(limits=order[::-1], name="")
         + p9.scale_y_continuous(breaks=style.whole_number_ticks, expand=(0, 0, 0.07, 0))
@@ -325,10 +336,10 @@ def plot_reasons(candidate: pl.DataFrame) -> ggplot:
             y="labelled views",
             title="Why labelled views were left out of the training set",
             subtitle=f"{chosen} of {candidate.height} chosen; a long bar shows which setting "
-"to check first",
+            "to check first",
         )
         + style.theme(1.25 + 0.26 * len(order), 6.5)
-    )  # fmt: skip
+    )
 
 
 def count_reasons(candidate: pl.DataFrame) -> pl.DataFrame:

@@ -378,8 +378,12 @@ def plot_change(change: pl.DataFrame, shot: pl.DataFrame, threshold: float) -> g
     import plotnine as p9
 
     points = score_points(change, shot, threshold)
-    colour = {"cut": style.GOOD, "fade": style.PALETTE[2], "dissolve": style.PALETTE[3],
-              "no cut": style.BAD}  # fmt: skip
+    colour = {
+        "cut": style.GOOD,
+        "fade": style.PALETTE[2],
+        "dissolve": style.PALETTE[3],
+        "no cut": style.BAD,
+    }
     shown = [name for name in colour if name in set(points["what"])]
     num_cuts = points.filter(pl.col("what") == "cut").height
     num_out = points.filter(pl.col("what") == "no cut").height

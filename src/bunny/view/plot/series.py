@@ -43,12 +43,16 @@ def presence(member: pl.DataFrame) -> pl.DataFrame:
         .head(MAX_LANES)
     )
     cells = rows.group_by("lane", "film_id").agg(pl.col("num_views").sum())
-    return lanes.select("lane").join(cells, on="lane", maintain_order="left").sort(
-        pl.col("lane").replace_strict(
-            {name: i for i, name in enumerate(lanes["lane"])}, default=0, return_dtype=pl.Int64
-        ),
-        "film_id",
-    )  # fmt: skip
+    return (
+        lanes.select("lane")
+        .join(cells, on="lane", maintain_order="left")
+        .sort(
+            pl.col("lane").replace_strict(
+                {name: i for i, name in enumerate(lanes["lane"])}, default=0, return_dtype=pl.Int64
+            ),
+            "film_id",
+        )
+    )
 
 
 def plot_presence(member: pl.DataFrame) -> ggplot:

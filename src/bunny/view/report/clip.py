@@ -134,9 +134,14 @@ def _loop(root: Path, row: dict) -> ReportPicture | None:
         return None
     held = io.BytesIO()
     frames[0].save(
-        held, "WEBP", save_all=True, append_images=frames[1:], loop=0, quality=LOOP_QUALITY,
+        held,
+        "WEBP",
+        save_all=True,
+        append_images=frames[1:],
+        loop=0,
+        quality=LOOP_QUALITY,
         duration=round(1000 * LOOP_STEP / row["fps"]),
-    )  # fmt: skip
+    )
     return ReportPicture(
         uri="data:image/webp;base64," + base64.b64encode(held.getvalue()).decode(),
         title=row["character"],

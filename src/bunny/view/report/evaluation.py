@@ -26,8 +26,17 @@ MAX_PROMPTS = 8
 MAX_DRAWINGS = 8  # of one prompt
 FOLDER = "evaluation"
 METRICS = (
-    *("identity", "recognised", "nobody", "agreement", "copied", "diversity", "vendi", "score"),
-    *("drift", "leak", "bleeding"),
+    "identity",
+    "recognised",
+    "nobody",
+    "agreement",
+    "copied",
+    "diversity",
+    "vendi",
+    "score",
+    "drift",
+    "leak",
+    "bleeding",
 )
 SETS = {"report": "", "class": " (class word alone)", "pair": " (two characters)"}
 

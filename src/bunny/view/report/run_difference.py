@@ -132,8 +132,10 @@ def compare(one: ComparedRun, other: ComparedRun) -> RunDifference:
         scenes = _compare_scenes(one, other)
     else:
         films = " and ".join(Path(run.source.get("film", "")).name for run in (one, other))
-        notes.append(f"the films differ ({films}): frames, faces, shots and pictures of the sets "
-                     "are not compared one by one")  # fmt: skip
+        notes.append(
+            f"the films differ ({films}): frames, faces, shots and pictures of the sets "
+            "are not compared one by one"
+        )
     for name in sorted(one.records.keys() ^ other.records.keys()):
         has, lacks = (one, other) if name in one.records else (other, one)
         notes.append(f"stage {name} ran in {has.name} alone, not in {lacks.name}")
@@ -194,9 +196,11 @@ def _scene_files(
 
 
 def _differences(
-    one: Mapping[tuple[str, str], Any], other: Mapping[tuple[str, str], Any], *,
+    one: Mapping[tuple[str, str], Any],
+    other: Mapping[tuple[str, str], Any],
+    *,
     is_common: bool = False,
-) -> tuple[Difference, ...]:  # fmt: skip
+) -> tuple[Difference, ...]:
     """Values that differ, in order of their keys; `is_common`: of what both have."""
     keys = one.keys() & other.keys() if is_common else one.keys() | other.keys()
     return tuple(

@@ -37,8 +37,16 @@ if TYPE_CHECKING:
     from bunny.core.workspace import Workspace
 
 KEYS = (
-    *("trigger_word", "class_word", "style", "has_sides", "max_tag_share", "keep_tags"),
-    *("prune_tags", "replacements", "has_background_colours", "providers"),
+    "trigger_word",
+    "class_word",
+    "style",
+    "has_sides",
+    "max_tag_share",
+    "keep_tags",
+    "prune_tags",
+    "replacements",
+    "has_background_colours",
+    "providers",
 )
 LISTS = ("providers", "keep_tags", "prune_tags")  # shown as words between commas
 SHARE_RANGE: explorer.Range = (0.0, 1.0, 0.01)

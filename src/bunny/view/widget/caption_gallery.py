@@ -237,8 +237,11 @@ class _GalleryControls:
         self.buttons = {
             name: ipywidgets.Button(description=text, disabled=name == "apply")
             for name, text in (
-                *(("preview", "Preview"), ("apply", "Replace"), ("undo", "Undo")),
-                *(("back", "Previous page"), ("on", "Next page")),
+                ("preview", "Preview"),
+                ("apply", "Replace"),
+                ("undo", "Undo"),
+                ("back", "Previous page"),
+                ("on", "Next page"),
             )
         }
         self.message, self.changes = ipywidgets.HTML(), ipywidgets.HTML()

@@ -23,7 +23,13 @@ if TYPE_CHECKING:
     from bunny.core.workspace import Workspace
 
 TABLES = (
-    *("shot", "frame", "quality", "clip_frame", "clip_box", "clip_overlay", "cluster"),
+    "shot",
+    "frame",
+    "quality",
+    "clip_frame",
+    "clip_box",
+    "clip_overlay",
+    "cluster",
     "embedding",
 )
 ROWS = 60
@@ -92,10 +98,15 @@ def _table(plans: Sequence[ClipPlan]) -> str:
     head = ("time", "character", "frames", "coverage", "motion", "sharpness", "camera", "")
     rows = [
         (
-            style.clock(one.start_s), one.character, str(one.num_frames),
-            f"{one.coverage:.0%}", f"{one.motion:.2f}", f"{one.sharpness:.0f}", one.camera,
+            style.clock(one.start_s),
+            one.character,
+            str(one.num_frames),
+            f"{one.coverage:.0%}",
+            f"{one.motion:.2f}",
+            f"{one.sharpness:.0f}",
+            one.camera,
             one.detail or one.reason,
         )
         for one in plans
-    ]  # fmt: skip
+    ]
     return html.table(head, rows)

@@ -35,8 +35,15 @@ if TYPE_CHECKING:
     from bunny.core.workspace import Workspace
 
 TABLES = (
-    *("frame", "extra_frame", "measure", "quality", "face", "label"),
-    *("cluster", "caption", "embedding"),
+    "frame",
+    "extra_frame",
+    "measure",
+    "quality",
+    "face",
+    "label",
+    "cluster",
+    "caption",
+    "embedding",
 )
 ASPECTS = ("square", "buckets")
 MARGIN_RANGE: explorer.Range = (0.0, 1.5, 0.05)
