@@ -41,7 +41,7 @@ STAGE = {
 TRAINING = ("finetune", "evaluate", "generate")  # all that a joint set of many films is run by
 
 
-def stages_of(space: Workspace) -> tuple[str, ...]:
+def _stages_of(space: Workspace) -> tuple[str, ...]:
     """Stages that a workspace can have run: all, or of a joint set those that train and draw."""
     return TRAINING if space.is_series else tuple(STAGE)
 
@@ -132,7 +132,7 @@ def _find_states(space: Workspace, config: Config) -> list[StageState]:
     """State of every stage by its tables and files."""
     states: list[StageState] = []
     stale: dict[str, str] = {}  # table to the stale stage that makes it
-    for name in stages_of(space):
+    for name in _stages_of(space):
         stage = make_stage(name, space, config)
         state = _state(stage, stale)
         if state.state != "done":

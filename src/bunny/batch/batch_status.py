@@ -86,7 +86,7 @@ class BatchStatus:
         """The view: a summary, and a line for each film that runs."""
         yield f"batch {Path(self.folder).name}: {self.summary()}"
         for film in self.running:
-            yield f"  {describe_film(film)}"
+            yield f"  {_describe_film(film)}"
 
     def to_text(self, now: str) -> str:
         """The view for `bunny batch --status`, with the films that were put aside."""
@@ -111,14 +111,14 @@ class BatchStatus:
         return json.dumps({**asdict(self), "is_gone": self.is_gone(now)})
 
 
-def describe_film(film: RunningFilm) -> str:
+def _describe_film(film: RunningFilm) -> str:
     """One line on a film that runs."""
     name = Path(film.film).name
     name = name if len(name) <= NAME else f"{name[: NAME - 1]}…"
-    return f"{name:{NAME}} {describe_progress(film)}  {_describe_place(film)}"
+    return f"{name:{NAME}} {_describe_progress(film)}  {_describe_place(film)}"
 
 
-def describe_progress(film: RunningFilm) -> str:
+def _describe_progress(film: RunningFilm) -> str:
     """Stage, share done and time left of a film that runs."""
     full = round(BAR * film.share)
     stage = film.stage or "starting"

@@ -32,7 +32,7 @@ class LiveView:
         self, stream: TextIO, log_s: float = LOG_S, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._stream, self._log_s, self._clock = stream, log_s, clock
-        self._is_drawn = can_redraw(stream)
+        self._is_drawn = _can_redraw(stream)
         self._height = 0  # lines of the block that is shown
         self._logged_at = clock()
 
@@ -69,7 +69,7 @@ class LiveView:
         self._stream.flush()
 
 
-def can_redraw(stream: TextIO) -> bool:
+def _can_redraw(stream: TextIO) -> bool:
     """Whether lines can be drawn anew: on terminals that take control sequences."""
     is_plain = os.environ.get("TERM") == "dumb"
     if os.name == "nt":  # older consoles of Windows show the sequences themselves

@@ -85,7 +85,7 @@ def words_of(text: str, triggers: Iterable[str], class_word: str = "") -> frozen
     return frozenset(WORD.findall(bare.lower())) - _stop_words()
 
 
-def kind_of(word: str) -> str:
+def _kind_of(word: str) -> str:
     """Whether a word is of a place, a garment or something else."""
     known = _kinds()
     return known.get(word) or known.get(word.removesuffix("s")) or "other"
@@ -100,7 +100,7 @@ def _rows(name: str, own: list[frozenset[str]], other: list[frozenset[str]]) -> 
         outside = (elsewhere[word] + 1) / (len(other) + 2)
         if share >= MIN_SHARE and share / outside > MIN_LIFT:
             rows.append(
-                {"character": name, "word": word, "kind": kind_of(word), "num_pictures": number}
+                {"character": name, "word": word, "kind": _kind_of(word), "num_pictures": number}
                 | {"share": share, "share_elsewhere": outside, "lift": share / outside}
             )
     return rows

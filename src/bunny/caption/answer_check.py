@@ -40,7 +40,7 @@ def checked(answer: CaptionAnswer, other_names: Iterable[str] = ()) -> CaptionAn
     """
     if answer.status != "done" or answer.text is None:
         return answer
-    text = without_hidden(answer.text)
+    text = _without_hidden(answer.text)
     if fault := find_fault(text):
         return replace(
             answer, status="failed", text=None, tags=(), parts={}, error=f"expected {fault}"
@@ -63,7 +63,7 @@ def find_fault(text: str) -> str:
 def clean_tags(tags: Iterable[str], other_names: Iterable[str] = ()) -> tuple[str, ...]:
     """Tags that are short plain words and name nobody else, each once; the rest is left out."""
     others = tuple(other_names)
-    plain = dict.fromkeys(without_hidden(tag).strip() for tag in tags)
+    plain = dict.fromkeys(_without_hidden(tag).strip() for tag in tags)
     return tuple(
         tag
         for tag in plain
@@ -74,12 +74,12 @@ def clean_tags(tags: Iterable[str], other_names: Iterable[str] = ()) -> tuple[st
     )[:MAX_TAGS]
 
 
-def without_hidden(text: str) -> str:
+def _without_hidden(text: str) -> str:
     """The text less what is not seen and changes how it is read: bidi marks, zero-width signs."""
     return "".join(one for one in text if unicodedata.category(one) != "Cf")
 
 
 def as_data(text: str) -> str:
     """A name or fact as one line that holds no mark of the prompt's own fields."""
-    one_line = "".join(" " if unicodedata.category(c) == "Cc" else c for c in without_hidden(text))
+    one_line = "".join(" " if unicodedata.category(c) == "Cc" else c for c in _without_hidden(text))
     return re.sub(r"\[\[\s*##|##\s*\]\]", "", one_line).strip()

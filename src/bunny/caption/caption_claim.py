@@ -73,12 +73,12 @@ def count_word(text: str, word: str) -> int:
     return len(_alone(word).findall(text))
 
 
-def fused_words(text: str, word: str) -> list[str]:
+def _fused_words(text: str, word: str) -> list[str]:
     """Words of `text` that `word` is part of, in order.
 
     Examples
     --------
-    >>> fused_words("two bunnys near a bunny-like hare; bunny's hat", "bunny")
+    >>> _fused_words("two bunnys near a bunny-like hare; bunny's hat", "bunny")
     ['bunnys', 'bunny-like']
     """
     core = re.escape(word)
@@ -106,12 +106,12 @@ def without_said(text: str, words: Mapping[str, str]) -> str:
     return re.sub(rf"(?<![\w-])(?:{'|'.join(words.values())})(?![\w-])", " ", text, flags=re.I)
 
 
-def said_numbers(text: str) -> list[int]:
+def _said_numbers(text: str) -> list[int]:
     """Numbers of people that a text names, each once, ascending.
 
     Examples
     --------
-    >>> said_numbers("two young women beside a man"), said_numbers("two trees")
+    >>> _said_numbers("two young women beside a man"), _said_numbers("two trees")
     ([1, 2], [])
     """
     found = COUNT.findall(text.lower())
@@ -131,7 +131,7 @@ def _claims(row: Mapping, triggers: Mapping[str, str]) -> dict:
     count = {name: count_word(text, word) for name, word in known.items()}
     bare = without(text, triggers.values())
     every = {one.casefold() for name in triggers for one in (name, triggers[name])}
-    fused = [one for word in triggers.values() for one in fused_words(text, word)]
+    fused = [one for word in triggers.values() for one in _fused_words(text, word)]
     return {
         "frame_id": row["frame_id"],
         "missing": [name for name, number in count.items() if not number],
@@ -142,7 +142,7 @@ def _claims(row: Mapping, triggers: Mapping[str, str]) -> dict:
             for name, word in triggers.items()
             if (name not in known and count_word(text, word)) or count_word(bare, name)
         ],
-        "said_number": said_numbers(text),
+        "said_number": _said_numbers(text),
         "said_framing": said(text, FRAMING_WORDS),
         "said_light": said(text, LIGHT_WORDS),
         "num_words": len(text.split()),

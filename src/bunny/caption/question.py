@@ -48,7 +48,7 @@ class QuestionMaker:
         known = self.facts[index]
         picture = decode_picture(self.folder, known.file, cv2.IMREAD_COLOR)
         if self.is_cropped:
-            picture = crop_to_subjects(picture, known.subjects)
+            picture = _crop_to_subjects(picture, known.subjects)
         return CaptionQuestion(
             frame_id=known.frame_id,
             picture=encode_picture(picture),
@@ -114,20 +114,8 @@ def decode_picture(folder: Path, file: str | None, flags: int) -> np.ndarray:
     return picture
 
 
-def crop_to_subjects(picture: np.ndarray, subjects: Sequence[tuple]) -> np.ndarray:
-    """The part of a picture that holds all of its figures.
-
-    Parameters
-    ----------
-    picture : np.ndarray, shape (height, width, 3)
-    subjects : sequence of (x0, y0, x1, y1)
-        Boxes of figures in shares of width and height; they may reach over the edge.
-
-    Raises
-    ------
-    ValueError
-        If there is no figure.
-    """
+def _crop_to_subjects(picture: np.ndarray, subjects: Sequence[tuple]) -> np.ndarray:
+    """The part of a picture that holds all of its figures."""
     if not subjects:
         raise ValueError(
             "captioning.send crop: nobody is seen in this frame, so no crop of it is sent; "

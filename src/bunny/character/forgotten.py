@@ -212,13 +212,13 @@ def hide(
     return painted
 
 
-def from_picture(box: Sequence[float], frame: Mapping[str, Any]) -> np.ndarray:
+def _from_picture(box: Sequence[float], frame: Mapping[str, Any]) -> np.ndarray:
     """A box of a frame's picture in pixels of the film's picture as shown, shape (4,).
 
     Examples
     --------
     >>> crop = {"crop_x0_px": 0, "crop_y0_px": 60, "crop_x1_px": 400, "crop_y1_px": 260}
-    >>> from_picture((10, 10, 20, 30), {"width_px": 200, "height_px": 100, **crop}).tolist()
+    >>> _from_picture((10, 10, 20, 30), {"width_px": 200, "height_px": 100, **crop}).tolist()
     [20.0, 80.0, 40.0, 120.0]
     """
     corner, scale = _placing(frame)
@@ -240,7 +240,7 @@ def make_track(
     boxes = []
     for row in rows:
         frame = frames[row["frame_id"]]
-        box = from_picture([row[key] for key in BOX], frame)
+        box = _from_picture([row[key] for key in BOX], frame)
         boxes.append((float(frame["timestamp_s"]), *(round(float(side), 2) for side in box)))
     first = frames[rows[0]["frame_id"]]
     return ForgottenTrack(

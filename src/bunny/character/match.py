@@ -328,7 +328,7 @@ def name_tracks(
     has_lost = np.array([a != b for a, b in zip(name, found.character, strict=True)], dtype=bool)
     confidence = np.where(has_lost, 1 - found.confidence, found.confidence)
     portrait = view.portrait if adaptation is None else adaptation.apply(view.portrait)
-    heirs = propagate_names(
+    heirs = _propagate_names(
         name,
         found,
         portrait,
@@ -355,7 +355,7 @@ def name_tracks(
     )
 
 
-def propagate_names(
+def _propagate_names(
     name: Sequence[str | None],
     found: FaceMatch,
     portrait: np.ndarray,
@@ -365,25 +365,7 @@ def propagate_names(
     threshold: float,
     min_margin: float,
 ) -> dict[int, tuple[float, float]]:
-    """Find nameless tracks that look like surely named ones.
-
-    Parameters
-    ----------
-    name : sequence of str or None, length n
-        What each track is called so far.
-    found : FaceMatch
-        What the references say.
-    portrait : np.ndarray, shape (n, d)
-    clarity : np.ndarray, shape (n,)
-        From `track.measure_clarity`.
-    recogniser : str
-    threshold, min_margin : float
-
-    Returns
-    -------
-    dict of int to (similarity, margin)
-        Tracks that may take the name of `found.best`, and how like its nearest bearer they are.
-    """
+    """Find nameless tracks that look like surely named ones."""
     is_clear = np.asarray(clarity) >= MIN_CLARITY
     is_named = np.array([one is not None for one in name], dtype=bool)
     giver = np.flatnonzero(is_named & is_clear & (found.similarity >= threshold + PROPAGATE_FROM))

@@ -36,7 +36,7 @@ def split_frames(
         return nothing, nothing
     is_region = pl.col("route").cast(pl.String) == "region"
     regions = known.filter(pl.col("error").is_null(), is_region)
-    if has_named_model(wanted):
+    if _has_named_model(wanted):
         return (frame if regions.height else nothing), nothing
     in_drawn = pl.col("shot_index").is_in(medium.drawn_shots(shots))
     has_plain = regions.filter(~pl.col("is_drawn").fill_null(False)).height > 0
@@ -46,12 +46,12 @@ def split_frames(
 def window_references(known: pl.DataFrame, wanted: DetectionConfig) -> pl.DataFrame:
     """Rows of table `reference` that windows are compared with; a named model takes drawn ones."""
     usable = known.filter(pl.col("error").is_null())
-    if has_named_model(wanted):
+    if _has_named_model(wanted):
         return usable
     return usable.filter(~pl.col("is_drawn").fill_null(False))
 
 
-def has_named_model(wanted: DetectionConfig) -> bool:
+def _has_named_model(wanted: DetectionConfig) -> bool:
     """Whether the settings name a detector or an embedding of drawn figures."""
     return bool(wanted.drawn_detector or wanted.drawn_embedding)
 

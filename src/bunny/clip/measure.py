@@ -44,7 +44,7 @@ class LabelledBox:
     box: Box
 
 
-def widen_face(box: Box) -> Box:
+def _widen_face(box: Box) -> Box:
     """Box of head and shoulders around a face."""
     x0, y0, x1, y1 = box
     high = y1 - y0
@@ -325,7 +325,7 @@ def group_labels(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[LabelledBo
         wide = row["crop_x1_px"] - row["crop_x0_px"]
         scale = wide / row["width_px"] if row["width_px"] else 1.0
         box = _scaled((row["x0_px"], row["y0_px"], row["x1_px"], row["y1_px"]), scale)
-        box = widen_face(box) if row["subject_type"] == "face" else box
+        box = _widen_face(box) if row["subject_type"] == "face" else box
         one = LabelledBox(
             character=row["character"],
             frame_index=row["frame_index"],

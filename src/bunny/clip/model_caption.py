@@ -131,19 +131,8 @@ class ClipCaptioner(Captioner):
         return replace(answer, status="failed", text=None, error=why)
 
 
-def read_moments(path: Path) -> np.ndarray:
-    """First, middle and last frame of a clip side by side, from left to right.
-
-    Returns
-    -------
-    np.ndarray, shape (height, 3 * MOMENT_PX + 2 * GAP_PX, 3)
-        BGR uint8, white between the frames, which keep their aspect.
-
-    Raises
-    ------
-    ValueError
-        If the clip cannot be decoded.
-    """
+def _read_moments(path: Path) -> np.ndarray:
+    """First, middle and last frame of a clip side by side, from left to right."""
     try:
         with av.open(str(path)) as container:
             frames = [frame.to_ndarray(format="bgr24") for frame in container.decode(video=0)]
@@ -197,7 +186,7 @@ def ask(
 
     def make(index: int) -> CaptionQuestion:
         one = clips[index]
-        picture = question.encode_picture(read_moments(one.path), MAX_SIDE_PX)
+        picture = question.encode_picture(_read_moments(one.path), MAX_SIDE_PX)
         return CaptionQuestion(
             frame_id=one.clip_id,
             picture=picture,

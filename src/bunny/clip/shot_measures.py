@@ -71,8 +71,8 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
         if row["after"] in GRADUAL:
             end = min(end, int(np.searchsorted(time_s, row["end_s"] - GRADUAL_MARGIN_S)))
         luma = own["luma"].fill_null(0).to_numpy()
-        first = max(first, count_faded(luma[::-1]) + wanted.margin_frames)
-        end = min(end, len(luma) - count_faded(luma) - wanted.margin_frames)
+        first = max(first, _count_faded(luma[::-1]) + wanted.margin_frames)
+        end = min(end, len(luma) - _count_faded(luma) - wanted.margin_frames)
         yield ShotMeasures(
             shot_index=shot,
             index=own["frame_index"].to_numpy(),
@@ -87,7 +87,7 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
         )
 
 
-def count_faded(luma: np.ndarray) -> int:
+def _count_faded(luma: np.ndarray) -> int:
     """How many frames at the end of a shot are in a fade to black, to a step of six frames.
 
     Parameters
@@ -97,9 +97,9 @@ def count_faded(luma: np.ndarray) -> int:
 
     Examples
     --------
-    >>> count_faded(np.array([100.0] * 30 + [100.0 - 5 * k for k in range(20)]))
+    >>> _count_faded(np.array([100.0] * 30 + [100.0 - 5 * k for k in range(20)]))
     19
-    >>> count_faded(np.full(30, 8.0))  # a night
+    >>> _count_faded(np.full(30, 8.0))  # a night
     0
     """
     last = len(luma) - 1

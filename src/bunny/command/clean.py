@@ -109,9 +109,9 @@ class CleanReport:
         for kind, own in self._by_kind().items():
             size = sum(one.num_bytes for one in own)
             files = sum(one.num_files for one in own)
-            lines.append(f"{kind:10} {to_size(size):>9}  {files} files: {ABOUT[kind]}")
+            lines.append(f"{kind:10} {_to_size(size):>9}  {files} files: {ABOUT[kind]}")
             lines += [f"{'':10} {one.film_id}: {one.note}" for one in own if one.note]
-        total = to_size(sum(one.num_bytes for one in self.entries if not one.note))
+        total = _to_size(sum(one.num_bytes for one in self.entries if not one.note))
         said = f"freed {total}" if self.is_removed else f"would free {total}; --yes removes it"
         return "\n".join([*lines, *(f"stays: {note}" for note in self.notes), said])
 
@@ -191,7 +191,7 @@ def _object_entries(found: UnnamedObjects) -> list[CleanEntry]:
             kind="object",
             num_files=number,
             num_bytes=num_bytes,
-            note=note and f"{number} of {to_size(num_bytes)} {note}",
+            note=note and f"{number} of {_to_size(num_bytes)} {note}",
         )
         for sizes, note in ((found.sizes, ""), (found.young, why))
         for film_id, number, num_bytes in sizes
@@ -286,12 +286,12 @@ def _last_touched(space: Workspace) -> float:
     return max(path.stat().st_mtime for path in told if path.is_file())
 
 
-def to_size(num_bytes: int) -> str:
+def _to_size(num_bytes: int) -> str:
     """A size for people.
 
     Examples
     --------
-    >>> to_size(999), to_size(1_500_000)
+    >>> _to_size(999), _to_size(1_500_000)
     ('999 B', '1.5 MB')
     """
     if num_bytes < 1000:

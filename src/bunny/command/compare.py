@@ -40,7 +40,7 @@ def run(
     UserError
         If a run is not found, or both are one.
     """
-    roots = [find_run(text, data_dir) for text in (one, other)]
+    roots = [_find_run(text, data_dir) for text in (one, other)]
     if roots[0] == roots[1]:
         raise UserError(f"{other}: expected another run than {one}, found the same folder")
     names = _names(roots)
@@ -55,14 +55,8 @@ def run(
     return found
 
 
-def find_run(text: str, data_dir: str | None) -> Path:
-    """The film's folder that a text names.
-
-    Raises
-    ------
-    UserError
-        If there is none, or more than one begins so.
-    """
+def _find_run(text: str, data_dir: str | None) -> Path:
+    """The film's folder that a text names."""
     path = Path(text).expanduser()
     if (path / "source.json").is_file():
         return path.resolve()

@@ -221,7 +221,7 @@ def _not_one(num_items: int, levels: Sequence[Level]) -> str:
     return f"{num_items} shots or figures have ids that end in this; give more of the id"
 
 
-def cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> str:
+def _cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> str:
     """What people call a cluster; "" if nobody named it."""
     if level is None:
         return ""
@@ -231,7 +231,7 @@ def cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> st
 
 def _cluster_label(library: ReviewedFilm, cluster: str, event: Event) -> str:
     """A cluster's id, and its name where it has another."""
-    name = cluster_name(library, cluster, event.level)
+    name = _cluster_name(library, cluster, event.level)
     return f"{cluster} '{name}'" if name and name not in (cluster, event.text) else cluster
 
 
@@ -291,7 +291,7 @@ def describe_new_clusters(
         _, cluster = library.state.touched(event.event_id)
         if event.kind == "assign" and cluster and cluster not in before:
             kind = "place" if event.level == "scene" else "character"
-            name = cluster_name(library, cluster, event.level) or cluster
+            name = _cluster_name(library, cluster, event.level) or cluster
             said.append(
                 f"created the new {kind} '{name}'; "
                 f"undo with `bunny correct undo {library.space.film_id}`"

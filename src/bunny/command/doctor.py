@@ -71,7 +71,7 @@ class DoctorFinding:
     advice: str = ""
 
 
-def check_machine() -> list[DoctorFinding]:
+def _check_machine() -> list[DoctorFinding]:
     """Check the machine, packages, models and credentials (never their values)."""
     parts = (_machine, _packages, _models, _drawn, _captions, _credentials, _extras)
     return [finding for part in parts for finding in part()]
@@ -81,7 +81,7 @@ def to_text() -> str:
     """Lines for a person, in groups; advice is indented under what is missing."""
     lines: list[str] = []
     group = ""
-    for finding in check_machine():
+    for finding in _check_machine():
         if finding.group != group:
             group = finding.group
             lines += ["", group] if lines else [group]
@@ -94,7 +94,7 @@ def to_text() -> str:
 
 def to_json() -> str:
     """The findings as a JSON list."""
-    return json.dumps([asdict(finding) for finding in check_machine()], indent=1)
+    return json.dumps([asdict(finding) for finding in _check_machine()], indent=1)
 
 
 def _machine() -> list[DoctorFinding]:

@@ -100,7 +100,7 @@ def export_clips(
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
     table = _read(space, "clip", "stage clip, with clip.preset set")
-    who = choose_character(table, character, "clips")
+    who = _choose_character(table, character, "clips")
     rows = table.filter(character=who).sort("clip_id")
     train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([clip.file for clip in train], "clips", "clip")
@@ -149,7 +149,7 @@ def export_pairs(
     space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
     table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
-    who = choose_character(chosen, character, f"{kind} pairs")
+    who = _choose_character(chosen, character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
     clip = store.read_or_empty(space.table, "clip")
     clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
@@ -220,18 +220,8 @@ def _export(
     )
 
 
-def choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
-    """The character that is meant.
-
-    Parameters
-    ----------
-    table : pl.DataFrame
-        With column ``character``.
-    wanted : str or None
-        None: the only one.
-    what : str
-        What the film has of it, for the message.
-    """
+def _choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
+    """The character that is meant."""
     names = table["character"].unique().sort().to_list()
     if wanted is None and len(names) == 1:
         return names[0]

@@ -42,26 +42,14 @@ def export(film: str | None, output: Path | None = None, data_dir: str | None = 
         )
     out = output or space.root / "export" / "stats.csv"
     try:
-        atomic.write_bytes(out, to_csv(change).encode())
+        atomic.write_bytes(out, _to_csv(change).encode())
     except OSError as error:
         raise UserError(f"{out}: expected to write there, got '{error.strerror}'") from error
     return f"{out}: {change.height} frames"
 
 
-def to_csv(change: pl.DataFrame) -> str:
-    """Table change in the form of PySceneDetect's `StatsManager.save_to_csv`.
-
-    Parameters
-    ----------
-    change : pl.DataFrame
-        Table of that name.
-
-    Returns
-    -------
-    str
-        A row a frame: its number from 1, its time, and the metrics in order of their names; "None"
-        where there is none.
-    """
+def _to_csv(change: pl.DataFrame) -> str:
+    """Table change in the form of PySceneDetect's `StatsManager.save_to_csv`."""
     rows = change.select(
         pl.col("frame_index") + 1,
         "timestamp_s",

@@ -46,7 +46,7 @@ ACTIONS = ("start", "cancel", "remove")
 CheckPicture = Callable[[str, bytes], tuple[str, str, bytes]]
 
 
-def read_page() -> str:
+def _read_page() -> str:
     """The page with its style and script, one document that fetches nothing."""
     folder = resources.files("bunny.view.film_page")
     page, style, script = (
@@ -88,7 +88,7 @@ class PageHandler(JupyterHandler):
     def get(self) -> None:
         """Answer with it."""
         self.set_header("Cache-Control", "no-store")
-        self.finish(read_page().replace("{xsrf}", self.xsrf_token.decode()))
+        self.finish(_read_page().replace("{xsrf}", self.xsrf_token.decode()))
 
 
 class QueueHandler(APIHandler):

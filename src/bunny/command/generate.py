@@ -111,25 +111,8 @@ def read_prompts(path: Path) -> list[str]:
     return found
 
 
-def find_training_run(space: Workspace, character: str | None) -> dict[str, Any]:
-    """The fine-tune that is meant.
-
-    Parameters
-    ----------
-    space : Workspace
-    character : str or None
-        None: the only one that has a finished fine-tune.
-
-    Returns
-    -------
-    dict
-        A row of table training_run.
-
-    Raises
-    ------
-    UserError
-        If there is none, or it is not said which.
-    """
+def _find_training_run(space: Workspace, character: str | None) -> dict[str, Any]:
+    """The fine-tune that is meant."""
     table = store.read_or_empty(space.table, "training_run").filter(pl.col("status") == "done")
     names = table["character"].sort().to_list()
     if not names:
@@ -157,7 +140,7 @@ def choose_columns(
     config : Config
     options : GenerateOptions
     run : dict
-        As `find_training_run` gives it.
+        As `_find_training_run` gives it.
 
     Returns
     -------
@@ -202,7 +185,7 @@ def make_requests(
     config : Config
     options : GenerateOptions
     run : dict
-        As `find_training_run` gives it; its character's words stand for ``{trigger}``.
+        As `_find_training_run` gives it; its character's words stand for ``{trigger}``.
 
     Returns
     -------
@@ -295,7 +278,7 @@ def generate(
     from bunny.training import base as base_model
 
     space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
-    run = find_training_run(space, options.character)
+    run = _find_training_run(space, options.character)
     columns, notes = choose_columns(space, config, options, run)
     drawings = make_requests(space, config, options, run)
     models = config.models

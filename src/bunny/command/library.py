@@ -69,7 +69,7 @@ class LibraryReport:
             return "\n".join([*lines, *library_reference.describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
-        lines += describe_runs(self.ran)
+        lines += _describe_runs(self.ran)
         if self.commands:
             lines += ["to apply the names, run", *(f"  {one}" for one in self.commands)]
             lines.append(
@@ -326,13 +326,13 @@ def summarise(library: PeopleLibrary) -> pl.DataFrame:
     )
 
 
-def describe_runs(ran: Sequence[Mapping[str, Any]]) -> list[str]:
+def _describe_runs(ran: Sequence[Mapping[str, Any]]) -> list[str]:
     """Lines for a person on films that were run.
 
     Examples
     --------
     >>> ran = {"film_id": "reel-1a2b", "film": "reel.mp4", "status": "done", "until": "dataset"}
-    >>> describe_runs([ran | {"seconds": 4.0, "error": None, "left": ["finetune"]}])
+    >>> _describe_runs([ran | {"seconds": 4.0, "error": None, "left": ["finetune"]}])
     ['reel-1a2b: run until dataset (4.0 s); finetune not renewed, `bunny run reel.mp4` does that']
     """
     lines = []

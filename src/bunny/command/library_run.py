@@ -94,19 +94,15 @@ def _behind(
             space, _ = film_workspace.open_film(film_id, data_dir, overrides)
         except UserError:  # its folder is gone; the library keeps what it knows
             continue
-        if is_behind(space):
+        if _is_behind(space):
             found.append(space)
     return found
 
 
-def is_behind(space: Workspace) -> bool:
+def _is_behind(space: Workspace) -> bool:
     """Whether a film's labels, or what follows from them, are of other references than it has.
 
     Settings that changed since do not count, nor does a stage that failed by itself.
-
-    Parameters
-    ----------
-    space : Workspace
     """
     order = list(pipeline.STAGE)
     first, last = order.index("detect"), order.index(last_stage(space, "cluster"))

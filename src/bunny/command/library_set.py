@@ -169,7 +169,7 @@ class SetSource:
 
     def rights(self) -> dict[str, Any]:
         """The films' rights records, joined."""
-        return join_rights([export_set.rights_record(f.space, f.config) for f in self.films])
+        return _join_rights([export_set.rights_record(f.space, f.config) for f in self.films])
 
 
 def open_source(
@@ -210,7 +210,7 @@ def open_source(
     )
 
 
-def join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """One rights record of many films; what one of them lacks is missing in all.
 
     Parameters
@@ -228,7 +228,7 @@ def join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     >>> from bunny.dataset.rights import make_record
     >>> one = make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0", consent="all")
     >>> other = make_record(film_file="b.mp4", film_hash="01", consent="all")
-    >>> joined = join_rights([one, other])
+    >>> joined = _join_rights([one, other])
     >>> joined["film"]["licence"], joined["consent"], [f["file"] for f in joined["films"]]
     ('', 'all', ['a.mp4', 'b.mp4'])
     """

@@ -74,11 +74,11 @@ def read(
         member = member.filter(is_own | pl.col("member_id").is_in(own["member_id"].to_list()))
     picture: dict[str, Tile] = {}
     for film_id in member["film_id"].unique().sort():
-        picture |= best_pictures(film_id, data_dir, overrides)
+        picture |= _best_pictures(film_id, data_dir, overrides)
     return SeriesPeople(folder=known.folder, member=member, picture=picture)
 
 
-def best_pictures(film_id: str, data_dir: str | None, overrides: Sequence[str]) -> dict[str, Tile]:
+def _best_pictures(film_id: str, data_dir: str | None, overrides: Sequence[str]) -> dict[str, Tile]:
     """Best picture of everybody in a film, by member_id."""
     try:
         space, _ = film_workspace.open_film(film_id, data_dir, overrides)
@@ -136,7 +136,7 @@ def write_sheet(
     own = [one for one in offers if one.cluster]
     picture: dict[str, Tile] = {}
     for film_id in dict.fromkeys(one.film_id for one in own):
-        picture |= best_pictures(film_id, data_dir, overrides)
+        picture |= _best_pictures(film_id, data_dir, overrides)
     rows: dict[str, list[Tile]] = {}
     for one in own:
         found = picture.get(f"{one.film_id}/{one.cluster}")

@@ -116,7 +116,7 @@ def check_binding(
             "or add --unencrypted to accept that"
         )
     binding = Binding(ip=ip, port=free_port(ip, port), certfile=certfile, keyfile=keyfile)
-    make_ssl_context(binding)
+    _make_ssl_context(binding)
     return binding
 
 
@@ -148,14 +148,8 @@ def free_port(ip: str, wanted: int) -> int:
     )
 
 
-def make_ssl_context(binding: Binding) -> ssl.SSLContext | None:
-    """The TLS settings of a server; None where it is not encrypted.
-
-    Raises
-    ------
-    UserError
-        If the files are no certificate and its key.
-    """
+def _make_ssl_context(binding: Binding) -> ssl.SSLContext | None:
+    """The TLS settings of a server; None where it is not encrypted."""
     if binding.certfile is None:
         return None
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -321,7 +315,7 @@ def _guarded_voila(
             return [*routes, *found]
 
         def listen(self) -> None:
-            server = HTTPServer(GuardedRouter(self.app), ssl_options=make_ssl_context(binding))
+            server = HTTPServer(GuardedRouter(self.app), ssl_options=_make_ssl_context(binding))
             server.listen(binding.port, binding.ip)
             self.ioloop = IOLoop.current()
             try:

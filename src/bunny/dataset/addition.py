@@ -151,14 +151,14 @@ def _check_entry(entry: dict[str, Any], where: str) -> None:
         ) from error
 
 
-def applies_to(view: CharacterView, one: Addition) -> bool:
+def _applies_to(view: CharacterView, one: Addition) -> bool:
     """Whether an addition is about a view: its frame, and its value on the axis if one is named."""
     return one.holds(view.frame_index) and (
-        one.axis == ANY_AXIS or axis_value(view, one.axis) == one.value
+        one.axis == ANY_AXIS or _axis_value(view, one.axis) == one.value
     )
 
 
-def axis_value(view: CharacterView, axis: str) -> str | None:
+def _axis_value(view: CharacterView, axis: str) -> str | None:
     """Value of a view on an axis; of axis `pose and size` both, as `gap.find_gaps` joins them."""
     if axis == "pose and size":
         return f"{view.pose}, {view.shot_size}"
@@ -175,7 +175,7 @@ def overrides(view: CharacterView, reason: str, additions: Sequence[Addition]) -
     return any(
         (one.is_sure or reason not in UNSURE) and (one.has_duplicates or reason != "duplicate")
         for one in additions
-        if applies_to(view, one)
+        if _applies_to(view, one)
     )
 
 
@@ -281,7 +281,7 @@ def _duplicates(
     signs = near_duplicate.duplicate_features(views)
     for row in (rows[i] for i in order):
         alike = near_duplicate.are_alike(signs, row, np.array(kept, np.int64), distance)
-        if any(one.has_duplicates for one in additions if applies_to(views[row], one)):
+        if any(one.has_duplicates for one in additions if _applies_to(views[row], one)):
             alike &= signs.frame[kept] == signs.frame[row]  # one frame is trained on once, always
         found = np.flatnonzero(alike)
         if len(found):
@@ -299,6 +299,6 @@ def _windows(
     sizes = {
         one.value.split(", ")[-1]
         for one in additions
-        if one.axis in ("shot_size", "pose and size") and applies_to(view, one)
+        if one.axis in ("shot_size", "pose and size") and _applies_to(view, one)
     }
     return [window for window in found if window.shot_size in sizes] or found

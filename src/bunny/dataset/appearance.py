@@ -55,12 +55,12 @@ def ground_set(
     ]
     return facility_location.GroundSet(
         vector=facility_location.join_vectors([(w, p) for w, p in parts if p.shape[1]]),
-        cell=attribute_cells(views),
+        cell=_attribute_cells(views),
         worth=view_quality(views),
     )
 
 
-def attribute_cells(views: Sequence[CharacterView]) -> np.ndarray:
+def _attribute_cells(views: Sequence[CharacterView]) -> np.ndarray:
     """Pose, size, place and light of each view as numbers from 0 on, (n, 4) int."""
     columns = [
         [v.pose for v in views],

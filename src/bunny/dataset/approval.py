@@ -30,7 +30,7 @@ class Approval:
     """One line of the record."""
 
     character: str
-    set_hash: str  # SHA-256, see `hash_set`
+    set_hash: str  # SHA-256, see `_hash_set`
     num_images: int
     by: str
     at: str  # ISO 8601, UTC
@@ -56,16 +56,8 @@ class SetState:
     num_said: int  # lines of the record about this character
 
 
-def hash_set(rows: pl.DataFrame, root: Path) -> str:
-    """SHA-256 over all that a trainer gets of a set, as hexadecimal digits.
-
-    Parameters
-    ----------
-    rows : pl.DataFrame
-        One character's rows of table `dataset`, in any order.
-    root : Path
-        The film's folder, in which their files lie.
-    """
+def _hash_set(rows: pl.DataFrame, root: Path) -> str:
+    """SHA-256 over all that a trainer gets of a set, as hexadecimal digits."""
     digest = hashlib.sha256()
     for row in rows.select("role", *COLUMNS).sort("file").iter_rows(named=True):
         files = [row[key] for key in ("file", "mask_file") if row[key] is not None]
@@ -111,7 +103,7 @@ def record(
         made.append(
             Approval(
                 character=name,
-                set_hash=hash_set(rows, root),
+                set_hash=_hash_set(rows, root),
                 num_images=rows.height,
                 by=by,
                 at=at,
@@ -157,7 +149,7 @@ def describe(table: pl.DataFrame, root: Path, character: str) -> SetState:
         ``changed``: the last word was the approval of another set than the one there is now.
     """
     rows = table.filter(pl.col("character") == character)
-    now = hash_set(rows, root)
+    now = _hash_set(rows, root)
     known = [one for one in read(root) if one.character == character]
     same = [one for one in known if one.set_hash == now]
     state: State = "open"
@@ -216,7 +208,7 @@ def decide(
     )
 
     def check_unchanged() -> None:
-        if rows.is_empty() or hash_set(rows, root) != shown.set_hash:
+        if rows.is_empty() or _hash_set(rows, root) != shown.set_hash:
             raise UserError(
                 f"expected the training set of {name} as it was shown, but it has changed since; "
                 "look at it again, then decide"

@@ -141,7 +141,7 @@ def with_shot_size(text: str, shot_size: str | None) -> str:
     """
     if not shot_size:
         return _without_shot_size(text)
-    size = shot_size_words(shot_size)
+    size = _shot_size_words(shot_size)
     fitted, count = SIZE_WORDS.subn(size, text, count=1)
     return fitted if count else f"{text}, {size}".strip(", ")
 
@@ -152,12 +152,12 @@ def _without_shot_size(text: str) -> str:
     return re.sub(r"^of ", "", ", ".join(clause for clause in clauses if clause))
 
 
-def shot_size_words(shot_size: str) -> str:
+def _shot_size_words(shot_size: str) -> str:
     """Say a framing in the words of captions.
 
     Examples
     --------
-    >>> shot_size_words("close-up"), shot_size_words("wide")
+    >>> _shot_size_words("close-up"), _shot_size_words("wide")
     ('close-up', 'wide shot')
     """
     return shot_size if shot_size == "close-up" else f"{shot_size} shot"

@@ -125,8 +125,8 @@ def find_gaps(candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.DataFrame:
 
 def _gaps_of(name: str, candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.DataFrame:
     """Gaps of one character."""
-    views = with_words(candidate)
-    shown = with_words(coverage.pictures(dataset))
+    views = _with_words(candidate)
+    shown = _with_words(coverage.pictures(dataset))
     cells = _cells(views, shown).filter(pl.col("num_pictures") < pl.col("num_wanted"))
     filling = _filling(views)
     rows = cells.join(filling, on=("axis", "value"), how="left", maintain_order="left")
@@ -157,7 +157,7 @@ def _gaps_of(name: str, candidate: pl.DataFrame, dataset: pl.DataFrame) -> pl.Da
     )
 
 
-def with_words(table: pl.DataFrame) -> pl.DataFrame:
+def _with_words(table: pl.DataFrame) -> pl.DataFrame:
     """Values of every axis as words, null where they are not known."""
     pose = pl.col("pose").cast(pl.String).replace(coverage.UNKNOWN, None)
     size = pl.col("shot_size").cast(pl.String)
@@ -289,7 +289,7 @@ def find_ways(
         ``frames`` where more frames must be looked at first, ``never`` for what cannot be read.
         What needs least first, then most views, then film order.
     """
-    views = with_words(candidate).filter(~pl.col("is_chosen"))
+    views = _with_words(candidate).filter(~pl.col("is_chosen"))
     views = views.with_columns(pl.col("reason").cast(pl.String)).sort(
         "sharpness", "confidence", "subject_id", descending=[True, True, False], nulls_last=True
     )

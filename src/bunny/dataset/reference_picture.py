@@ -50,21 +50,8 @@ class ViewSource:
     tables: Mapping[str, pl.DataFrame]  # those of `TABLES`, as corrected
 
 
-def cut_figures(source: ViewSource, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
-    """Cut the best views of a figure.
-
-    Parameters
-    ----------
-    source : ViewSource
-    views : pl.DataFrame
-        Its rows of `subject.subjects`.
-
-    Returns
-    -------
-    list of (str, np.ndarray)
-        At most `subject.MAX_VIEWS` figure_ids with their pictures, BGR, the best first; none
-        where no stored picture shows the figure alone.
-    """
+def _cut_figures(source: ViewSource, views: pl.DataFrame) -> list[tuple[str, np.ndarray]]:
+    """Cut the best views of a figure."""
     figure = source.tables["figure"]
     shown = views.drop_nulls("file").join(
         figure.select("embedding", subject_id="figure_id"), on="subject_id", maintain_order="left"
@@ -198,7 +185,7 @@ def write_figures(
     into: Path | None = None,
 ) -> list[Path]:
     """Cut and write the best views of a drawn figure; as `write_faces`."""
-    good = cut_figures(source, figures)
+    good = _cut_figures(source, figures)
     if not good:
         raise UserError(
             f"--name …={name}: expected a picture that shows only this figure, none of "

@@ -52,7 +52,7 @@ class PromptSubjects:
     others: Mapping[str, str]  # character to its words
 
 
-def choice_jobs(
+def _choice_jobs(
     cast: PromptSubjects, prompts: Sequence[str], seeds: Sequence[int]
 ) -> list[PictureJob]:
     """Drawing jobs of each checkpoint and of the base model, from which a checkpoint is chosen."""
@@ -103,7 +103,7 @@ def count_pictures(
     included.
     """
     after = sum(len(jobs) for jobs in report_jobs(cast, report, seeds).values())
-    return len(choice_jobs(cast, choose, seeds)) * (num_steps + 1) + 2 * after
+    return len(_choice_jobs(cast, choose, seeds)) * (num_steps + 1) + 2 * after
 
 
 def _fill(prompts: Sequence[str], words: str) -> list[str]:
@@ -217,7 +217,7 @@ class Evaluator:
             return rows
 
         settings = self.settings
-        sets = {"choose": choice_jobs(self.cast, settings.choose_prompts, settings.seeds)}
+        sets = {"choose": _choice_jobs(self.cast, settings.choose_prompts, settings.seeds)}
         steps = [0, *self.checkpoint]
         rows = [r for step in steps for r in draw(step, "choose", sets["choose"])]
         seen, vectors = self.sight.see(rows)

@@ -63,7 +63,7 @@ def shrink(picture: np.ndarray, side_px: int) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def of_character(
+def _of_character(
     root: Path, tables: Mapping[str, pl.DataFrame], character: str
 ) -> list[RealPicture]:
     """Pictures of the run's character; of held-out ones each subject's nearest is cut out too.
@@ -258,7 +258,7 @@ def load_identity_model(
     film = [
         p for f in spread(frames, MAX_BACKGROUND) if (p := image_file.read(root / f)) is not None
     ]
-    own = of_character(root, tables, character) + of_references(references, tables, character)
+    own = _of_character(root, tables, character) + of_references(references, tables, character)
     fitted = figure_descriptor.fit([shrink(p, side_px) for p in film] or [r.picture for r in own])
     is_face = _is_face(tables["reference"], character, evaluation.identity)
     name, look = (

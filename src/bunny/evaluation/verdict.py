@@ -122,7 +122,7 @@ def run_info(run: Mapping[str, Any], steps: Sequence[int], class_word: str) -> R
     )
 
 
-def neutral_finding(kind: str, text: str) -> EvaluationFinding:
+def _neutral_finding(kind: str, text: str) -> EvaluationFinding:
     """A finding that neither praises nor blames."""
     return EvaluationFinding(kind=kind, tone="plain", text=text)
 
@@ -132,10 +132,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether the recogniser tells the film's own pictures apart."""
     found = [
-        neutral_finding(
+        _neutral_finding(
             "unsure recogniser",
             f"The recogniser itself recognises only {percent(share)} of {number} real "
             f"pictures of {who}, so the results for {who} are equally uncertain.",
@@ -147,13 +147,13 @@ def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     if real and real["n"] < MIN_REAL:
         few = f"Identity rests on {real['n']} held-out picture{'s' * (real['n'] != 1)}"
         found.append(
-            neutral_finding(
+            _neutral_finding(
                 "few real", f"{few}: raise models.held_out_share for a more reliable result."
             )
         )
     if figures.value("is across shots", "real", 0) == 0:
         found.append(
-            neutral_finding(
+            _neutral_finding(
                 "one shot",
                 "All held-out pictures are from one shot, so the reference value 1 "
                 "stands for nearly identical pictures, and generated pictures score "
@@ -163,7 +163,7 @@ def warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     return found
 
 
-def warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether training went on for too long."""
     if not about.steps or figures.chosen == max(about.steps):
         return []
@@ -181,10 +181,10 @@ def warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[Evaluation
         text += f". Set models.training_steps to about {figures.chosen}, or lower the rank."
         return [EvaluationFinding(kind="stop", tone="bad", text=text)]
     text += ", but with so few pictures the later checkpoints are not shown to be worse."
-    return [neutral_finding("stop", text)]
+    return [_neutral_finding("stop", text)]
 
 
-def warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether drawings show anybody."""
     share, base = figures.value("nobody"), figures.value("nobody", step=0) or 0.0
     if share is None or share < MAX_NOBODY_SHARE:
@@ -205,7 +205,7 @@ def warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindin
     return [EvaluationFinding(kind="nobody", tone="bad", text=text)]
 
 
-def warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether drawings are training pictures again."""
     share = figures.value("copied")
     if share is None or share < MAX_COPIED_SHARE:
@@ -218,7 +218,7 @@ def warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
     return [EvaluationFinding(kind="copies", tone="bad", text=text)]
 
 
-def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether the class word still means what it meant."""
     leak, base = figures.value("leak", "class"), figures.value("leak", "class", 0) or 0.0
     if leak is not None and leak - base >= MAX_LEAK_SHARE:
@@ -242,7 +242,7 @@ def warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     return [EvaluationFinding(kind="drift", tone="bad", text=text)]
 
 
-def warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether it still draws what is asked."""
     gain = figures.row("gain agreement")
     if gain is None or gain["value"] > -MAX_AGREEMENT_LOSS:
@@ -258,7 +258,7 @@ def warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFin
     return [EvaluationFinding(kind="listens less", tone="bad", text=text)]
 
 
-def warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether seeds still differ."""
     now, base = figures.value("diversity"), figures.value("diversity", step=0)
     if now is None or not base or now >= MIN_DIVERSITY * base:
@@ -271,7 +271,7 @@ def warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[Evaluatio
     return [EvaluationFinding(kind="sameness", tone="bad", text=text)]
 
 
-def warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
+def _warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Warn if other characters turn into this one."""
     found = []
     share, base = figures.value("bleeding", "pair"), figures.value("bleeding", "pair", 0) or 0.0
@@ -304,19 +304,19 @@ def _rank(about: RunInfo) -> str:
 
 
 WARNINGS = (
-    warn_of_recogniser,
-    warn_of_overtraining,
-    warn_of_nobody,
-    warn_of_copying,
-    warn_of_class_word,
-    warn_of_agreement,
-    warn_of_low_diversity,
-    warn_of_other_characters,
+    _warn_of_recogniser,
+    _warn_of_overtraining,
+    _warn_of_nobody,
+    _warn_of_copying,
+    _warn_of_class_word,
+    _warn_of_agreement,
+    _warn_of_low_diversity,
+    _warn_of_other_characters,
 )
 WARNINGS_UNLEARNED = (
-    warn_of_recogniser,
-    warn_of_nobody,
-    warn_of_copying,
+    _warn_of_recogniser,
+    _warn_of_nobody,
+    _warn_of_copying,
 )  # before all else: learn it
 
 
@@ -341,7 +341,7 @@ def judge(
     figures = RunMetrics(evaluation, about.character)
     if figures.chosen is None:
         return [
-            neutral_finding("nothing", "No picture was generated, so nothing can be evaluated.")
+            _neutral_finding("nothing", "No picture was generated, so nothing can be evaluated.")
         ]
     found = [_outcome(figures, about)]
     is_unlearned = found[0].kind == "not learned"
@@ -359,7 +359,7 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
     if right is None or identity is None:
         if right == 0 and base is not None:
             return _not_learned(about, right, base)
-        return neutral_finding(
+        return _neutral_finding(
             "unmeasured",
             f"Whether the adapter learned {about.character} could not be measured: "
             "held-out pictures of at least two shots are needed to compare with, and "
@@ -382,7 +382,7 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
             f"few generated pictures to be sure: {text} Raise evaluation.seeds and "
             "add to evaluation.report_prompts for a reliable result."
         )
-        return neutral_finding("unsure", text)
+        return _neutral_finding("unsure", text)
     if right >= MIN_LEARNED_SHARE:
         return EvaluationFinding(
             kind="learned", tone="good", text=f"The adapter learned {about.character}: {text}"
@@ -427,7 +427,7 @@ def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFindin
         text = (
             f"Too few {what}: {row['num_pictures']} of {total}, {row['num_wanted']} wanted; {can}"
         )
-        found.append(neutral_finding("gap", text))
+        found.append(_neutral_finding("gap", text))
     return found
 
 

@@ -53,7 +53,7 @@ def apply(
         If a file is missing, changed, or does not fit the base.
     """
     for adapter in adapters:
-        check_file(adapter)
+        _check_file(adapter)
     if not adapters:
         yield False
         return
@@ -72,13 +72,8 @@ def apply(
             parameter.data = weight
 
 
-def check_file(adapter: WeightedAdapter) -> None:
-    """Refuse an adapter that is gone or was written anew since.
-
-    Raises
-    ------
-    UserError
-    """
+def _check_file(adapter: WeightedAdapter) -> None:
+    """Refuse an adapter that is gone or was written anew since."""
     if not adapter.path.is_file():
         raise UserError(f"{adapter.path}: adapter file not found; run stage finetune again")
     if file_hash.hash_file(adapter.path) != adapter.hash:

@@ -119,7 +119,7 @@ def run_columns(
             f"{run['character']}: expected an adapter of its fine-tune in table adapter, found "
             "none; run stage finetune again"
         )
-    blend = blended_adapters(folder, adapter, settings.blend, run["character"])
+    blend = _blended_adapters(folder, adapter, settings.blend, run["character"])
     return columns(found, strengths, blend), note
 
 
@@ -305,26 +305,10 @@ def select_checkpoints(
     return [_checkpoint(folder, row) for row in rows.to_dicts()], note
 
 
-def blended_adapters(
+def _blended_adapters(
     folder: Path, adapter: pl.DataFrame, texts: Sequence[str], character: str
 ) -> list[WeightedAdapter]:
-    """Adapters that are put on beside a character's own.
-
-    Parameters
-    ----------
-    folder : Path
-        Of the film's checkpoints.
-    adapter : pl.DataFrame
-        The table.
-    texts : sequence of str
-        ``<file or character>:<strength>``; the character that is drawn itself is left out.
-    character : str
-
-    Raises
-    ------
-    UserError
-        If there is neither such a file nor such a character.
-    """
+    """Adapters that are put on beside a character's own."""
     found = []
     for name, strength in map(parse_blend, texts):
         path = Path(name).expanduser()

@@ -172,14 +172,8 @@ def threshold_from_settings(settings: Mapping[str, Any]) -> QualityThreshold:
     return QualityThreshold(**found)
 
 
-def frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[str, pl.Expr]]:
-    """Reasons in their order, and when each holds.
-
-    Parameters
-    ----------
-    columns : list of str
-        Of the table `measure`; a threshold whose column is missing is left out.
-    """
+def _frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[str, pl.Expr]]:
+    """Reasons in their order, and when each holds."""
     tests = (
         ("dark", "brightness", pl.col("brightness") < threshold.min_brightness),
         ("bright", "brightness", pl.col("brightness") > threshold.max_brightness),
@@ -198,10 +192,10 @@ def frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple
 
 
 def first_reason_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
-    """The first reason that holds, UInt8 into `REASONS`; columns as of `frame_reasons`."""
+    """The first reason that holds, UInt8 into `REASONS`; columns as of `_frame_reasons`."""
     codes = [
         pl.when(holds).then(pl.lit(CODE[name], pl.UInt8))
-        for name, holds in frame_reasons(threshold, columns)
+        for name, holds in _frame_reasons(threshold, columns)
     ]
     return pl.coalesce(*codes, pl.lit(CODE["kept"], pl.UInt8)).alias("code")
 
@@ -275,7 +269,7 @@ def count_losses(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataF
         `reason` (all but kept, duplicate and batch), `num_failed` (frames for which it holds) and
         `num_alone` (those for which no other does: what loosening this threshold would give back).
     """
-    tests = frame_reasons(threshold, measure.columns)
+    tests = _frame_reasons(threshold, measure.columns)
     holds = measure.select(expr.fill_null(False).alias(name) for name, expr in tests)
     number = holds.select(n=pl.sum_horizontal(pl.all().cast(pl.UInt8))).to_series()
     return pl.DataFrame(

@@ -179,19 +179,11 @@ def person_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
-    return unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
+    return _unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
 
 
-def unknown_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
-    """Rows of table `cluster`, level `unknown`.
-
-    Parameters
-    ----------
-    found : pl.DataFrame
-        Id of the item, `shot_index`, `group` (negative: noise) and `similarity`, in that order.
-    prefix : str
-        Groups are called `<prefix>-01` and on.
-    """
+def _unknown_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
+    """Rows of table `cluster`, level `unknown`."""
     return [
         {
             "item_id": item_id,
@@ -208,23 +200,13 @@ def unknown_rows(found: pl.DataFrame, prefix: str) -> list[dict]:
 def person_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
     """Table `stability` of the unknown people; no way depends on the order of their faces."""
 
-    return unknown_stability("unknown", nameless, _group_faces, wanted, seed)
+    return _unknown_stability("unknown", nameless, _group_faces, wanted, seed)
 
 
-def unknown_stability(
+def _unknown_stability(
     level: str, nameless: pl.DataFrame, group: GroupFunction, wanted: ClusteringConfig, seed: int
 ) -> pl.DataFrame:
-    """Table `stability` of items without a name, faces or drawn figures, grouped in one way.
-
-    Parameters
-    ----------
-    level : str
-        What the rows are called: unknown or figure.
-    nameless : pl.DataFrame
-        With `shot_index`.
-    group : callable
-        Gives column `group` in order of the items.
-    """
+    """Table `stability` of items without a name, faces or drawn figures, grouped in one way."""
 
     def find(taken: np.ndarray, method: str) -> np.ndarray:
         return group(nameless[taken], wanted, method)["group"].to_numpy()
@@ -280,12 +262,12 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
-    return unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)
+    return _unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)
 
 
 def figure_stability(nameless: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
     """Table `stability` of the unknown figures; no way depends on their order."""
-    return unknown_stability("figure", nameless, _group_figures, wanted, seed)
+    return _unknown_stability("figure", nameless, _group_figures, wanted, seed)
 
 
 def _group_figures(figure: pl.DataFrame, wanted: ClusteringConfig, method: str) -> pl.DataFrame:

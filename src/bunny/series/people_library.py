@@ -114,7 +114,7 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
     """
     path, dimension = _find(folder, model), vector.shape[1]
     if path is None:
-        path = folder / VECTORS / f"{plain_name(model)}-{dimension}.f32"
+        path = folder / VECTORS / f"{_plain_name(model)}-{dimension}.f32"
         atomic.write_bytes(path, b"")
     if _dimension(path) != dimension:
         raise UserError(
@@ -155,14 +155,14 @@ def erase_unused(library: PeopleLibrary) -> None:
     used: dict[str, set[int]] = {}
     for table in (library.member, library.rejection):
         for model, row in table.select("model", "vector_row").iter_rows():
-            used.setdefault(plain_name(model), set()).add(row)
-    for model in list_models(library.folder):
+            used.setdefault(_plain_name(model), set()).add(row)
+    for model in _list_models(library.folder):
         rows = set(range(len(read_vectors(library.folder, model))))
         erase_vectors(library.folder, model, sorted(rows - used.get(model, set())))
 
 
-def list_models(folder: Path) -> list[str]:
-    """Models that there are vectors of, as their files are called; see `plain_name`."""
+def _list_models(folder: Path) -> list[str]:
+    """Models that there are vectors of, as their files are called; see `_plain_name`."""
     found = folder / VECTORS
     names = sorted(path.stem for path in found.glob("*.f32")) if found.is_dir() else []
     return [name.rpartition("-")[0] for name in names]
@@ -170,7 +170,7 @@ def list_models(folder: Path) -> list[str]:
 
 def _find(folder: Path, model: str) -> Path | None:
     """The file of a model's vectors."""
-    pattern = re.compile(re.escape(plain_name(model)) + r"-\d+\.f32")
+    pattern = re.compile(re.escape(_plain_name(model)) + r"-\d+\.f32")
     found = folder / VECTORS
     names = sorted(found.iterdir()) if found.is_dir() else []
     return next((path for path in names if pattern.fullmatch(path.name)), None)
@@ -180,12 +180,12 @@ def _dimension(path: Path) -> int:
     return int(path.stem.rpartition("-")[2])
 
 
-def plain_name(model: str) -> str:
+def _plain_name(model: str) -> str:
     """A model's name as a part of a file's.
 
     Examples
     --------
-    >>> plain_name("bunny/figure 1")
+    >>> _plain_name("bunny/figure 1")
     'bunny-figure-1'
     """
     return re.sub(r"[^A-Za-z0-9._]+", "-", model)

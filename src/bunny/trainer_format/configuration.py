@@ -28,7 +28,7 @@ MUSUBI_FPS = {"wan": 16.0, "hunyuan": 24.0}  # what musubi-tuner resamples to, b
 Files = Mapping[str, str]  # text by path from the export's folder
 
 
-def write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.toml``; pairs stand in JSON lines, since a directory takes one control folder."""
     files = {}
     lines = ["[general]", 'caption_extension = ".txt"', "batch_size = 1", "enable_bucket = true"]
@@ -65,7 +65,7 @@ def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: Cli
     return {"dataset.toml": "\n".join(lines)}
 
 
-def write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``datasets.yaml``: the list that goes under ``datasets`` of a job."""
     entries = []
     for one in folders:
@@ -83,7 +83,7 @@ def write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipFor
     return {"datasets.yaml": yaml.safe_dump({"datasets": entries}, sort_keys=False).rstrip()}
 
 
-def write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``multidatabackend.json``; references are data sets of their own, by the same file names."""
     entries: list[dict[str, Any]] = []
     for one in folders:
@@ -114,7 +114,7 @@ def write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipFo
     return {"multidatabackend.json": json.dumps(entries, indent=1, ensure_ascii=False)}
 
 
-def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``metadata.csv`` of clips and stills, or ``metadata.json`` of pairs, and the arguments."""
     base = ["--dataset_base_path", place.as_posix(), "--dataset_metadata_path"]
     pixels = str(max((one.width_px * one.height_px for one in folders), default=0))
@@ -143,7 +143,7 @@ def write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm
     return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
 
 
-def write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.json`` and the buckets for LTX-2's ``process_dataset.py``."""
     if any(one.kind == PAIR for one in folders):
         rows = [
@@ -160,7 +160,7 @@ def write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> F
     }
 
 
-def write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``training.json``, for ``--dataset_config``."""
     entries = []
     for one in folders:
@@ -179,13 +179,13 @@ def write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipF
 
 
 WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
-    "musubi": write_musubi,
+    "musubi": _write_musubi,
     "diffusion-pipe": write_diffusion_pipe,
-    "ai-toolkit": write_ai_toolkit,
-    "simpletuner": write_simpletuner,
-    "diffsynth": write_diffsynth,
-    "ltx": write_ltx,
-    "finetrainers": write_finetrainers,
+    "ai-toolkit": _write_ai_toolkit,
+    "simpletuner": _write_simpletuner,
+    "diffsynth": _write_diffsynth,
+    "ltx": _write_ltx,
+    "finetrainers": _write_finetrainers,
 }
 # References that a trainer takes for a target; 0: it takes no pairs from folders.
 MAX_REFERENCES = {

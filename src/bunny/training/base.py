@@ -105,23 +105,17 @@ def _quiet() -> None:
     transformers.logging.disable_progress_bar()
 
 
-def has_bf16(device: str) -> bool:
+def _has_bf16(device: str) -> bool:
     """Whether a device is a GPU with bf16 in hardware; few CPUs are faster in 16 bits."""
     import torch
 
     return device.startswith("cuda") and torch.cuda.is_bf16_supported(including_emulation=False)
 
 
-def resolve_precision(precision: str, device: str) -> str:
-    """Name what ``auto`` stands for: bf16 where `has_bf16`, else fp32; others as they are.
-
-    Raises
-    ------
-    UserError
-        If it is neither ``auto`` nor a key of `DTYPES`.
-    """
+def _resolve_precision(precision: str, device: str) -> str:
+    """Name what ``auto`` stands for: bf16 where `_has_bf16`, else fp32; others as they are."""
     if precision == AUTO_PRECISION:
-        return "bf16" if has_bf16(device) else "fp32"
+        return "bf16" if _has_bf16(device) else "fp32"
     if precision not in DTYPES:
         known = ", ".join((AUTO_PRECISION, *DTYPES))
         raise UserError(f"models.precision: expected one of {known}, got {precision}")
@@ -129,10 +123,10 @@ def resolve_precision(precision: str, device: str) -> str:
 
 
 def dtype_of(precision: str, device: str) -> torch.dtype:
-    """torch's type of a precision, see `resolve_precision`."""
+    """torch's type of a precision, see `_resolve_precision`."""
     import torch
 
-    return getattr(torch, DTYPES[resolve_precision(precision, device)])
+    return getattr(torch, DTYPES[_resolve_precision(precision, device)])
 
 
 def choose_precision(precision: str, device: str) -> str:
@@ -141,7 +135,7 @@ def choose_precision(precision: str, device: str) -> str:
     Parameters
     ----------
     precision : str
-        ``auto`` or one of these, see `resolve_precision`.
+        ``auto`` or one of these, see `_resolve_precision`.
     device : str
 
     Raises
@@ -150,9 +144,9 @@ def choose_precision(precision: str, device: str) -> str:
         If there is no such precision or the device cannot compute so.
     """
     is_gpu = device.startswith("cuda")
-    if precision == "bf16" and is_gpu and not has_bf16(device):
+    if precision == "bf16" and is_gpu and not _has_bf16(device):
         raise UserError("models.precision: this GPU does not support bf16; use fp16 or fp32")
-    return resolve_precision(precision, device)
+    return _resolve_precision(precision, device)
 
 
 def _load_family(

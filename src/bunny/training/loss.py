@@ -155,21 +155,10 @@ def _lowered(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
-def join_batches(
+def _join_batches(
     batches: Sequence[tuple[LatentBatch, float]],
 ) -> list[tuple[LatentBatch, np.ndarray]]:
-    """Batches of one size as one forward pass.
-
-    Parameters
-    ----------
-    batches : sequence of (LatentBatch, float)
-        With the weight of each one's mean loss.
-
-    Returns
-    -------
-    list of (Batch, np.ndarray)
-        With the share of each picture's loss.
-    """
+    """Batches of one size as one forward pass."""
     import torch
 
     groups: dict[tuple[int, ...], list[tuple[LatentBatch, float]]] = {}
@@ -321,7 +310,7 @@ class GradientStep:
             batches.append((self._batch(self.data.prior, index, rng), self.settings.class_weight))
         torch.manual_seed(int(rng.integers(2**62)))  # of dropout, where a base has it
         total: Any = 0.0
-        for group in join_batches(batches):
+        for group in _join_batches(batches):
             loss = self._loss(*group, rng) / self.settings.gradient_accumulation
             self.optimizer.backward(loss)
             total = total + loss.detach()

@@ -176,18 +176,18 @@ def encode(
     return TrainingData(
         subject=ordered(subject, 0),
         prior=ordered(prior, 1) if prior else None,
-        held_out=encode_buckets(take_evenly(held_out, HELD_OUT_MAX), False),
-        probe=encode_buckets(take_evenly(subject, PROBE_MAX), False),
+        held_out=encode_buckets(_take_evenly(held_out, HELD_OUT_MAX), False),
+        probe=encode_buckets(_take_evenly(subject, PROBE_MAX), False),
         phrases=phrases,
     )
 
 
-def take_evenly(examples: Sequence[T], most: int) -> list[T]:
+def _take_evenly(examples: Sequence[T], most: int) -> list[T]:
     """At most `most` of them, evenly from first to last.
 
     Examples
     --------
-    >>> take_evenly([0, 1, 2, 3, 4, 5], 3)
+    >>> _take_evenly([0, 1, 2, 3, 4, 5], 3)
     [0, 2, 4]
     """
     if len(examples) <= most:

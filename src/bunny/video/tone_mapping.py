@@ -108,23 +108,9 @@ def to_bt709(primaries: str) -> np.ndarray:
     return matrix.astype(np.float32)
 
 
-def tone_bt2390(nits: np.ndarray, peak_nits: float) -> np.ndarray:
+def _tone_bt2390(nits: np.ndarray, peak_nits: float) -> np.ndarray:
     """Roll highlights off by a Hermite spline in PQ, above a knee; below it nothing changes.
 
-    Parameters
-    ----------
-    nits : np.ndarray, float
-        Light in cd/m2.
-    peak_nits : float
-        Light that becomes white, at least 203.
-
-    Returns
-    -------
-    np.ndarray, float
-        In [0, 1]; 1 is the white of 203 cd/m2.
-
-    Notes
-    -----
     EETF of ITU-R BT.2390, section 5.4.1, with black at 0 and the target's peak at 203 cd/m2.
     """
     scale = encode_pq(np.float64(peak_nits))
@@ -140,8 +126,8 @@ def tone_bt2390(nits: np.ndarray, peak_nits: float) -> np.ndarray:
     return decode_pq(np.where(code < knee, code, rolled) * scale) / REFERENCE_WHITE_NITS
 
 
-def tone_hable(nits: np.ndarray, peak_nits: float) -> np.ndarray:
-    """Filmic curve of J. Hable 2010 (Uncharted 2); parameters as in `tone_bt2390`."""
+def _tone_hable(nits: np.ndarray, peak_nits: float) -> np.ndarray:
+    """Filmic curve of J. Hable 2010 (Uncharted 2); parameters as in `_tone_bt2390`."""
     a, b, c, d, e, f = HABLE
 
     def shape(x):
@@ -151,22 +137,22 @@ def tone_hable(nits: np.ndarray, peak_nits: float) -> np.ndarray:
     return shape(nits / white) / shape(peak_nits / white)
 
 
-def tone_reinhard(nits: np.ndarray, peak_nits: float) -> np.ndarray:
-    """Extended curve of Reinhard et al. 2002, equation 4; parameters as in `tone_bt2390`."""
+def _tone_reinhard(nits: np.ndarray, peak_nits: float) -> np.ndarray:
+    """Extended curve of Reinhard et al. 2002, equation 4; parameters as in `_tone_bt2390`."""
     light, white = nits / REFERENCE_WHITE_NITS, peak_nits / REFERENCE_WHITE_NITS
     return light * (1 + light / white**2) / (1 + light)
 
 
-def tone_clip(nits: np.ndarray, peak_nits: float) -> np.ndarray:
+def _tone_clip(nits: np.ndarray, peak_nits: float) -> np.ndarray:
     """No curve: light up to 203 cd/m2 stays, all above is white."""
     return nits / REFERENCE_WHITE_NITS
 
 
 CURVE: dict[str, Callable[[np.ndarray, float], np.ndarray]] = {
-    "bt2390": tone_bt2390,
-    "hable": tone_hable,
-    "reinhard": tone_reinhard,
-    "clip": tone_clip,
+    "bt2390": _tone_bt2390,
+    "hable": _tone_hable,
+    "reinhard": _tone_reinhard,
+    "clip": _tone_clip,
 }
 
 

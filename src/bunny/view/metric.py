@@ -63,7 +63,7 @@ SUMS = ("cost_usd", "input_tokens", "output_tokens")
 Sample = tuple[str, list[str], float]  # metric, values of its labels, value
 
 
-def measure_film(film_dir: Path) -> list[Sample]:
+def _measure_film(film_dir: Path) -> list[Sample]:
     """Samples of one film: `FILM_METRICS` with the values of their labels.
 
     Tables that cannot be read are left out: whoever runs the film is told about them.
@@ -79,7 +79,7 @@ def measure_film(film_dir: Path) -> list[Sample]:
 
 def write(space: Workspace) -> None:
     """Measure a film, keep that, and write `metrics.prom` anew; a full disk is no error."""
-    _keep(space.log, "film", space.film_id, measure_film(space.root), space.root.parent)
+    _keep(space.log, "film", space.film_id, _measure_film(space.root), space.root.parent)
 
 
 def write_batch(
@@ -123,7 +123,7 @@ def write_batch(
 
 def film_text(film_dir: Path) -> bytes:
     """Metrics of one film as it is now, as Prometheus reads them."""
-    return _to_text({("film", film_dir.name): measure_film(film_dir)})
+    return _to_text({("film", film_dir.name): _measure_film(film_dir)})
 
 
 def _keep(log: Path, kind: str, name: str, samples: Iterable[Sample], output: Path) -> None:

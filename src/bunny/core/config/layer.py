@@ -32,7 +32,7 @@ LONGEST_SHOWN = 200  # characters of a value or a reason in an error
 SECRET_NAMES = ("BUNNY_DATABASE_URL", "BUNNY_BOARD_PASSWORD")  # named like a setting, but is none
 
 
-def read_sources(
+def _read_sources(
     root: Path,
     overrides: Iterable[str],
     film_id: str | None,
@@ -175,7 +175,7 @@ def load(
     """
     merged: dict[str, Any] = {}
     origin: dict[str, str] = {}
-    for source, values in read_sources(root, overrides, film_id, environment, own):
+    for source, values in _read_sources(root, overrides, film_id, environment, own):
         _check_passwords(values, source)
         _forget_thresholds(merged, values)
         _merge(merged, values, source, origin)

@@ -148,21 +148,21 @@ def inspect_caption(
     if trigger and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text, re.I):
         reason = f"the trigger word {trigger!r} is not in the caption"
         problems.append(FileProblem(effect=DOUBT, reason=reason))
-    num_tokens = (count_tokens or min_tokens)(text)
+    num_tokens = (count_tokens or _min_tokens)(text)
     if num_tokens > max_tokens:
         reason = f"caption longer than {max_tokens} tokens: the rest is truncated"
         problems.append(_changed(reason))
     return problems
 
 
-def min_tokens(text: str) -> int:
+def _min_tokens(text: str) -> int:
     """The fewest tokens that CLIP's tokenizer can make of a text.
 
     Words and runs of signs are one each at least, every digit is one.
 
     Examples
     --------
-    >>> min_tokens("anna's cat, 12 years")
+    >>> _min_tokens("anna's cat, 12 years")
     7
     """
     return len(PIECE.findall(text))

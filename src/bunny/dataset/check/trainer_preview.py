@@ -78,19 +78,10 @@ class BucketSetting:
         return kohya_folder.fit_bucket(size, sizes)
 
 
-def bucket_setting(
+def _bucket_setting(
     settings: Mapping[str, Any], resolution: int, batch: int, step: int, no_upscale: bool
 ) -> BucketSetting:
-    """Take what was asked for, else the data set's own, else kohya's defaults.
-
-    Parameters
-    ----------
-    settings : mapping
-        Of ``dataset.toml``; empty without one.
-    resolution, batch, step : int
-        Pixels, pictures, pixels; 0: not asked for.
-    no_upscale : bool
-    """
+    """Take what was asked for, else the data set's own, else kohya's defaults."""
     own = settings.get("resolution", DEFAULT_PX)
     own = math.isqrt(math.prod(own)) if isinstance(own, list) else own  # of a width and a height
     side = resolution or int(own)
@@ -108,27 +99,14 @@ def bucket_setting(
     )
 
 
-def count_repeats(
+def _count_repeats(
     items: Sequence[TrainingItem],
     sizes: Mapping[Path, Size],
     trainer: str,
     rule: BucketSetting,
     listing: TrainerListing,
 ) -> list[int]:
-    """Say how often each item comes in an epoch; fill the rule's buckets, note what is cut.
-
-    Parameters
-    ----------
-    items : sequence of TrainingItem
-    sizes : mapping
-        Width and height of each picture, pixels.
-    trainer : str
-        ours | kohya | imagefolder
-    rule : BucketSetting
-        Its `buckets` are filled.
-    listing : TrainerListing
-        Gets what is cut off, enlarged or not used.
-    """
+    """Say how often each item comes in an epoch; fill the rule's buckets, note what is cut."""
     plan = [item.repeats if item.role == TRAIN else 0 for item in items]
     others = [i for i, item in enumerate(items) if item.role == CLASS]
     if trainer == "kohya":
@@ -321,7 +299,7 @@ def preview_folder(
         raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
-    rule = bucket_setting(listing.settings, resolution_px, batch_size, step_px, no_upscale)
+    rule = _bucket_setting(listing.settings, resolution_px, batch_size, step_px, no_upscale)
     if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
         raise UserError(
             f"{folder}: expected a resolution of at least one kohya bucket step, "
@@ -329,7 +307,7 @@ def preview_folder(
         )
     items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items() if one.size is not None}
-    times = count_repeats(items, sizes, trainer, rule, listing)
+    times = _count_repeats(items, sizes, trainer, rule, listing)
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
     for item in listing.items:

@@ -188,7 +188,7 @@ def _make_table(
 
 def _column(column: PostgresColumn, server: DatabaseServer) -> str:
     rule = column.rule.replace("{me}", current_user(server)).replace(
-        "{my_name}", current_user_name(server)
+        "{my_name}", _current_user_name(server)
     )
     return f"{quote(column.name)} {column.type} {rule}".rstrip()
 
@@ -268,7 +268,7 @@ def current_user(server: DatabaseServer) -> str:
     return "(auth.uid()::text)" if server.has_auth else "(current_user::text)"
 
 
-def current_user_name(server: DatabaseServer) -> str:
+def _current_user_name(server: DatabaseServer) -> str:
     """SQL for how dashboards call who writes."""
     if server.has_auth:
         return "(coalesce(auth.jwt() ->> 'email', auth.uid()::text))"

@@ -82,7 +82,7 @@ def make_sequence(
     clips = cuts.order_clips(
         [_clip(timing, row, handles, marks) for row in shots.to_dicts()], order
     )
-    if has_markers and (note := note_marker(timing, clips[0].first)):
+    if has_markers and (note := _note_marker(timing, clips[0].first)):
         first = clips[0]
         clips = (Clip(**{**vars(first), "markers": (note, *first.markers)}), *clips[1:])
     media = _media(setting, film, timing, cuts.EDL_REEL_MAX if form == "edl" else cuts.REEL_MAX)
@@ -91,24 +91,10 @@ def make_sequence(
     )
 
 
-def who_markers(
+def _who_markers(
     timing: FrameGrid, shots: pl.DataFrame, tables: Mapping[str, pl.DataFrame]
 ) -> dict[int, Marker]:
-    """One marker a shot, at its first frame: who is in it, and its caption and sharpness.
-
-    Parameters
-    ----------
-    timing : FrameGrid
-    shots : pl.DataFrame
-        Rows of table `shot`.
-    tables : mapping
-        Tables label (the corrected one if there is one), frame, caption, quality.
-
-    Returns
-    -------
-    dict
-        By shot_index.
-    """
+    """One marker a shot, at its first frame: who is in it, and its caption and sharpness."""
     people = _by_shot(
         tables["label"]
         .drop_nulls("character")
@@ -136,24 +122,10 @@ def who_markers(
     return found
 
 
-def training_markers(
+def _training_markers(
     timing: FrameGrid, tables: Mapping[str, pl.DataFrame], character: str = ""
 ) -> dict[int, list[Marker]]:
-    """One marker a training picture, at the frame that it was cut from, named by its image_id.
-
-    Parameters
-    ----------
-    timing : FrameGrid
-    tables : mapping
-        Tables dataset, frame, extra_frame.
-    character : str
-        Whose; empty: everybody's.
-
-    Returns
-    -------
-    dict
-        By shot_index, in film order.
-    """
+    """One marker a training picture, at the frame that it was cut from, named by its image_id."""
     pictures = tables["dataset"]
     if character:
         pictures = pictures.filter(pl.col("character").str.to_lowercase() == character.lower())
@@ -173,15 +145,8 @@ def training_markers(
     return found
 
 
-def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
-    """Marker at the frame that a search matched; None where a shot is meant as a whole.
-
-    Parameters
-    ----------
-    timing : FrameGrid
-    row : mapping
-        matched_s in the film's own time, score, why.
-    """
+def _match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
+    """Marker at the frame that a search matched; None where a shot is meant as a whole."""
     if row["matched_s"] is None:
         return None
     first_s = float(timing.first_pts * timing.time_base)
@@ -195,7 +160,7 @@ def match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
     )
 
 
-def note_marker(timing: FrameGrid, frame: int) -> Marker | None:
+def _note_marker(timing: FrameGrid, frame: int) -> Marker | None:
     """Note on the first clip about adjustments to the film's timing; None if there were none."""
     if not timing.notes:
         return None
@@ -223,12 +188,12 @@ def _markers(
     timing: FrameGrid, shots: pl.DataFrame, tables: Mapping[str, pl.DataFrame], character: str
 ) -> dict[int, list[Marker]]:
     """All markers of each shot, in order of time."""
-    who = who_markers(timing, shots, tables)
-    training = training_markers(timing, tables, character)
+    who = _who_markers(timing, shots, tables)
+    training = _training_markers(timing, tables, character)
     found = {}
     for row in shots.iter_rows(named=True):
         index = row["shot_index"]
-        match = match_marker(timing, row)
+        match = _match_marker(timing, row)
         found[index] = [who[index], *([match] if match else []), *training.get(index, [])]
     return found
 

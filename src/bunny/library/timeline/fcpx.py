@@ -38,12 +38,12 @@ def to_text(cut: EditSequence) -> str:
     return f'<?xml version="1.0" encoding="UTF-8"?>\n<!DOCTYPE fcpxml>\n{body}\n'
 
 
-def time_text(number: int, rate: Fraction) -> str:
+def _time_text(number: int, rate: Fraction) -> str:
     """A number of frames as seconds: ``2002/24000s``, or ``5s`` where they are whole.
 
     Examples
     --------
-    >>> time_text(2, Fraction(24000, 1001))
+    >>> _time_text(2, Fraction(24000, 1001))
     '2002/24000s'
     """
     seconds = number / rate
@@ -71,8 +71,8 @@ def _resources(parent: ElementTree.Element, cut: EditSequence) -> None:
             "id": ASSET,
             "name": one_line(media.name),
             "src": file_url(media.path),
-            "start": time_text(timing.start_number, timing.rate),
-            "duration": time_text(timing.num_frames, timing.rate),
+            "start": _time_text(timing.start_number, timing.rate),
+            "duration": _time_text(timing.num_frames, timing.rate),
             "hasVideo": "1",
             "format": FORMAT,
             **sound,
@@ -88,8 +88,8 @@ def _sequence(project: ElementTree.Element, cut: EditSequence) -> None:
         project,
         "sequence",
         format=FORMAT,
-        duration=time_text(cut.length, timing.rate),
-        tcStart=time_text(cut.record_start, timing.rate),
+        duration=_time_text(cut.length, timing.rate),
+        tcStart=_time_text(cut.record_start, timing.rate),
         tcFormat=_counting(cut),
     )
     if timing.notes:
@@ -107,9 +107,9 @@ def _clip(spine: ElementTree.Element, cut: EditSequence, clip: Clip, at: int) ->
         "asset-clip",
         ref=ASSET,
         name=f"{one_line(media.name)} shot {clip.shot_index}",
-        offset=time_text(at, timing.rate),
-        start=time_text(timing.start_number + clip.first, timing.rate),
-        duration=time_text(clip.length, timing.rate),
+        offset=_time_text(at, timing.rate),
+        start=_time_text(timing.start_number + clip.first, timing.rate),
+        duration=_time_text(clip.length, timing.rate),
         format=FORMAT,
         tcFormat=_counting(cut),
     )
@@ -118,8 +118,8 @@ def _clip(spine: ElementTree.Element, cut: EditSequence, clip: Clip, at: int) ->
         ElementTree.SubElement(
             element,
             "marker",
-            start=time_text(timing.start_number + marker.frame, timing.rate),
-            duration=time_text(1, timing.rate),
+            start=_time_text(timing.start_number + marker.frame, timing.rate),
+            duration=_time_text(1, timing.rate),
             value=one_line(marker.name),
             note=one_line(marker.text),
         )

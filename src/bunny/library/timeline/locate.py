@@ -155,20 +155,8 @@ def film_box(frame: Mapping[str, Any], box: Sequence[float]) -> list[float]:
     return [round(v * scale + shift, 2) for v, scale, shift in parts]
 
 
-def pictures_between(source: SourceFilm, first: int, end: int) -> list[str]:
-    """Training pictures whose frame is in a span of the editor's grid, in film order.
-
-    Parameters
-    ----------
-    source : SourceFilm
-    first, end : int
-        Half-open, from the film's first picture.
-
-    Returns
-    -------
-    list of str
-        image_ids.
-    """
+def _pictures_between(source: SourceFilm, first: int, end: int) -> list[str]:
+    """Training pictures whose frame is in a span of the editor's grid, in film order."""
     pts = source.tables["frame"].select("frame_id", "pts")
     rows = source.tables["dataset"].join(pts, on="frame_id").sort("pts", "image_id")
     pairs = rows.select("image_id", "pts").iter_rows()
@@ -231,7 +219,7 @@ def answer_at(source: SourceFilm, number: int, asked: str) -> LocationAnswer:
             f"{asked}: expected a time inside {source.film['film_id']}, which runs from "
             f"{timecode.source_timecode(source.timing, 0)} to {end}"
         )
-    ids = pictures_between(source, shot["first"], shot["end"])
+    ids = _pictures_between(source, shot["first"], shot["end"])
     places = [p for i in ids if (p := locate_picture(source, i))]
     places.sort(key=lambda p: abs(p["frame"] - number))
     here = sum(p["frame"] == number for p in places)
@@ -272,7 +260,7 @@ def answer_clip(clip: str, known: Sequence[SourceFilm]) -> LocationAnswer:
         first, end = _span(piece, timing)
     except ValueError as error:
         raise UserError(f"--clip {clip}: {error}; does the clip belong to another film?") from error
-    ids = pictures_between(mine, first, end)
+    ids = _pictures_between(mine, first, end)
     places = [p for i in ids if (p := locate_picture(mine, i))]
     ends = [s for n in (first, end - 1) if (s := shot_at(mine, n))]
     shots = " to ".join(dict.fromkeys(str(s["shot_index"]) for s in ends))

@@ -68,10 +68,10 @@ def choose_shots(kind: str, value: str, tables: Mapping[str, pl.DataFrame]) -> p
     """
     chosen = {"shots": _shots, "cluster": _cluster, "character": _character, "dataset": _dataset}
     indices = chosen[kind](value, tables)
-    return from_indices(indices, f"{kind}: {value}" if value else kind)
+    return _from_indices(indices, f"{kind}: {value}" if value else kind)
 
 
-def from_indices(indices: list[int], why: str) -> pl.DataFrame:
+def _from_indices(indices: list[int], why: str) -> pl.DataFrame:
     """Shots by number, each once and in film order, as `choose_shots` gives them."""
     return pl.DataFrame(
         {"shot_index": sorted(set(indices))}, schema={"shot_index": pl.Int32}

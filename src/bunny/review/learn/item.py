@@ -260,27 +260,17 @@ def read_corrected(
     Returns
     -------
     (pl.DataFrame, pl.DataFrame, list of pl.DataFrame)
-        Table `asset`; `feedback_table`; vectors of shots and of figures.
+        Table `asset`; `_feedback_table`; vectors of shots and of figures.
     """
     shot_vector = asset_table.shot_vectors(tables, film_id)
     vectors = [shot_vector, asset_table.figure_vectors(tables)]
     machine = asset_table.machine_assets(tables, shot_vector, film_id)
     state = ReviewState.of(machine, shot_vector, noise_threshold=noise_threshold).replay(events)
-    return state.frame(), feedback_table(state), vectors
+    return state.frame(), _feedback_table(state), vectors
 
 
-def feedback_table(state: ReviewState) -> pl.DataFrame:
-    """Events that hold, with the items that they mean today.
-
-    Parameters
-    ----------
-    state : ReviewState
-
-    Returns
-    -------
-    pl.DataFrame
-        `event_id`, `time`, `kind`, `origin`, `asset_ids`, `is_undone` as in table feedback.
-    """
+def _feedback_table(state: ReviewState) -> pl.DataFrame:
+    """Events that hold, with the items that they mean today."""
     rows = [
         (e.event_id, e.time, e.kind, e.origin, state.touched(e.event_id)[0], False)
         for e in state.events

@@ -71,21 +71,15 @@ def learn(
         return FittedMethod(
             method=method, space=make(items, is_known), rule=threshold_rule.ThresholdRule()
         )
-    rows, scores = held_out_scores(items, is_known, make, training.seed)
+    rows, scores = _held_out_scores(items, is_known, make, training.seed)
     rule = threshold_rule.calibrate(scores, items.start[rows], items.barred[rows], items.said[rows])
     return FittedMethod(method=method, space=make(items, is_known), rule=rule)
 
 
-def held_out_scores(
+def _held_out_scores(
     items: Items, is_known: np.ndarray, make: FitMap, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Score known items as if nobody had spoken of their group.
-
-    Returns
-    -------
-    rows : np.ndarray, shape (m,), int64
-    scores : np.ndarray, shape (m, c), float32
-    """
+    """Score known items as if nobody had spoken of their group."""
     rows = np.flatnonzero(is_known)
     scores = np.full((len(rows), len(items.clusters)), -1, np.float32)
     for held in group_folds(items.group[rows], INNER_PARTS, seed):

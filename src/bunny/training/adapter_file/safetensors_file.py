@@ -296,7 +296,7 @@ def kohya_texts(
         Keys ``ss_...`` of sd-scripts and ``modelspec...`` of the SAI model specification.
     """
     rank, alpha = common_rank(parts)
-    version, kind = version_of(parts, family), _prediction(own)
+    version, kind = _version_of(parts, family), _prediction(own)
     is_v = kind == "v" and family == "sd"
     subject = own.get("subject") or own.get("trigger") or "character"
     said = {
@@ -320,7 +320,7 @@ def kohya_texts(
     return {key: _text(value) for key, value in said.items() if value is not None}
 
 
-def version_of(parts: ComponentLayers, family: str) -> str:
+def _version_of(parts: ComponentLayers, family: str) -> str:
     """Family, and of ``sd`` which one: ``sd2`` where the text that it reads is 1024 wide."""
     if family != "sd":
         return family

@@ -39,14 +39,8 @@ def weight_patterns(layout: ModelLayout, *, is_half: bool = False) -> list[str]:
     return [f"{part}/{stem}{end}" for part, stem in layout.weights.items() for end in ends]
 
 
-def fetch_weights(model: str, layout: ModelLayout) -> Path:
-    """Fetch the weights; as 16 bits where the hub has nothing else.
-
-    Raises
-    ------
-    UserError
-        If neither the hub nor the cache has it.
-    """
+def _fetch_weights(model: str, layout: ModelLayout) -> Path:
+    """Fetch the weights; as 16 bits where the hub has nothing else."""
     folder = fetch(model, [*CONFIGS, *weight_patterns(layout)])
     has_all = all(
         any((folder / part).glob(f"{stem}*.safetensors"))
@@ -106,25 +100,11 @@ def find_folder(model: str) -> Path:
             "found no such folder; check models.base_model"
         )
     index = fetch(model, CONFIGS)
-    return fetch_weights(model, LAYOUTS[read_family(index, model)])
+    return _fetch_weights(model, LAYOUTS[_read_family(index, model)])
 
 
-def read_family(folder: Path, model: str, wanted: str = AUTO) -> str:
-    """The family that model_index.json names: sd, sdxl, sd3 or flux.
-
-    Parameters
-    ----------
-    folder : Path
-    model : str
-        As the settings name it, for the sentence of a refusal.
-    wanted : str
-        ``auto``, or the family that it must be.
-
-    Raises
-    ------
-    UserError
-        If there is no index, it names another kind of model, or not the wanted family.
-    """
+def _read_family(folder: Path, model: str, wanted: str = AUTO) -> str:
+    """The family that model_index.json names: sd, sdxl, sd3 or flux."""
     path = folder / INDEX
     if not path.exists():
         raise UserError(
@@ -156,7 +136,7 @@ def check_folder(folder: Path, model: str, family: str = AUTO) -> str:
     """
     if not folder.is_dir():
         raise UserError(f"base model {model}: no files in {folder}; install the package again")
-    family = read_family(folder, model, family)
+    family = _read_family(folder, model, family)
     layout = LAYOUTS[family]
     for part in layout.parts():
         if part not in layout.optional and not (folder / part).is_dir():
@@ -293,7 +273,7 @@ def read_size(folder: Path, model: str) -> tuple[int, int]:
     UserError
         If the folder is of no family that we know, or its configuration cannot be read.
     """
-    layout = LAYOUTS[read_family(folder, model)]
+    layout = LAYOUTS[_read_family(folder, model)]
     denoiser = next(iter(layout.weights))
     try:
         config, vae = (_read_config(folder / part / "config.json") for part in (denoiser, "vae"))

@@ -93,7 +93,7 @@ def changed_share(one: np.ndarray, two: np.ndarray) -> float:
         picture changes, about 1 when all does. Blocks that are flat in both pictures do not count.
         1 when none count.
     """
-    gaps = block_differences(one, two)
+    gaps = _block_differences(one, two)
     size = gaps.shape[::-1]
     is_lively = np.maximum(_block_variance(one, size), _block_variance(two, size)) > FLAT_BLOCK**2
     gaps = gaps[is_lively]
@@ -123,10 +123,10 @@ def compensated_difference(one: np.ndarray, two: np.ndarray) -> float:
     float
         In [0, 1]; mean over blocks of the weighted mean absolute difference.
     """
-    return float(block_differences(one, two).mean()) / 255
+    return float(_block_differences(one, two).mean()) / 255
 
 
-def block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
+def _block_differences(one: np.ndarray, two: np.ndarray) -> np.ndarray:
     """Difference of each block of two thumbnails that no small motion explains, in grey levels."""
     height, width = two.shape[:2]
     edge = max(SEARCH_PX)

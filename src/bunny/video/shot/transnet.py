@@ -31,11 +31,6 @@ MAX_RUN = 50  # frames; of a longer run above the threshold the first so many co
 GRADUAL_RUN = 4  # frames; a run so long is no cut
 
 
-def is_installed() -> bool:
-    """Whether the network's package is there; it is not imported."""
-    return find_spec(PACKAGE) is not None
-
-
 @cache
 def load_network() -> Callable[[np.ndarray], np.ndarray]:
     """Load the network into ONNX Runtime, once.
@@ -75,7 +70,7 @@ def load_network() -> Callable[[np.ndarray], np.ndarray]:
     return likelihood
 
 
-def to_input(thumb: np.ndarray) -> np.ndarray:
+def _to_input(thumb: np.ndarray) -> np.ndarray:
     """Turn a YUV thumbnail, shape (36, 64, 3) or (64, 36, 3), into RGB of shape (27, 48, 3)."""
     rgb = cv2.cvtColor(thumb, cv2.COLOR_YUV2RGB)
     return cv2.resize(rgb, INPUT_SIZE, interpolation=cv2.INTER_AREA)
@@ -109,7 +104,7 @@ class LikelihoodStream:
 
     def push(self, thumb: np.ndarray) -> None:
         """Take the next frame's thumbnail, YUV."""
-        self._inputs.append(to_input(thumb))
+        self._inputs.append(_to_input(thumb))
         self._count += 1
         if self._count >= self.known + MIDDLE + EDGE:
             self._look()

@@ -18,14 +18,8 @@ ABOUT_ITEMS = ("assign", "propagate", "reject", "split", "approve", "comment", "
 ABOUT_CLUSTERS = ("merge", "rename")
 
 
-def undone_events(events: Sequence[Event]) -> set[str]:
-    """Ids of events that do not hold; an undo that was itself undone has no effect.
-
-    Parameters
-    ----------
-    events : sequence of Event
-        In the order in which they were put down.
-    """
+def _undone_events(events: Sequence[Event]) -> set[str]:
+    """Ids of events that do not hold; an undo that was itself undone has no effect."""
     found: set[str] = set()
     for event in sorted(events, key=_moment, reverse=True):
         if event.kind == "undo" and event.event_id not in found:
@@ -42,7 +36,7 @@ def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Eve
         The person's last correction that holds, and the last undo of theirs that holds and came
         after their last correction: undoing that one brings the correction back.
     """
-    gone = undone_events(events)
+    gone = _undone_events(events)
     own = sorted((e for e in events if e.user == user), key=_moment)
     deeds = [e for e in own if e.kind != "undo"]
     last = _moment(deeds[-1]) if deeds else ("", "")

@@ -45,18 +45,10 @@ CORRECTED = (pl.col("doubt") == 0) & ((pl.col("source") == "person") | pl.col("i
 logger = logging.getLogger(__name__)
 
 
-def update_table(table: pl.DataFrame, state: ReviewState, asset_ids: Sequence[str]) -> pl.DataFrame:
-    """The table after an event; the same as `query.number_rows(state.frame())`.
-
-    Parameters
-    ----------
-    table : pl.DataFrame
-        Of `query.number_rows`, before the event.
-    state : ReviewState
-        After it.
-    asset_ids : sequence of str
-        What the event changed, of `ReviewState.apply`.
-    """
+def _update_table(
+    table: pl.DataFrame, state: ReviewState, asset_ids: Sequence[str]
+) -> pl.DataFrame:
+    """The table after an event; the same as `query.number_rows(state.frame())`."""
     if not asset_ids:
         return table
     rows = [_row(state, asset_id) for asset_id in asset_ids]
@@ -150,7 +142,7 @@ def read_film(film_id: str, root: Path) -> BoardFilm:
             f"{film_id}: table `asset` not found, so there is nothing to review; run "
             "the film up to stage review first"
         )
-    now = table_version(root)
+    now = _table_version(root)
     frame = store.read_or_empty(table, "frame").drop_nulls(["file", "width_px", "height_px"])
     columns = ("file", "width_px", "height_px")
     pictures = {r[0]: r[1:] for r in frame.select("frame_id", *columns).iter_rows()}
@@ -174,7 +166,7 @@ def _vectors(table: Path, name: str) -> pl.DataFrame | None:
     return store.read(table, name) if store.exists(table, name) else None
 
 
-def table_version(root: Path) -> tuple[int, int]:
+def _table_version(root: Path) -> tuple[int, int]:
     """Time and size of table `asset`; another one means that the film was run again."""
     try:
         stat = (root / "table" / "asset.parquet").stat()
@@ -268,7 +260,7 @@ class BoardItems:
 
     def catch_up(self) -> bool:
         """Take in what is new in the record, or in the tables; says whether anything was."""
-        if table_version(self.film.root) != self.film.version:
+        if _table_version(self.film.root) != self.film.version:
             logger.info("%s: the review tables were rebuilt; loading them again", self.film.film_id)
             self._open(read_film(self.film.film_id, self.film.root))
             return True
@@ -286,7 +278,7 @@ class BoardItems:
             self.table = self._frame()
             return True
         for event in new:
-            self.table = update_table(self.table, self.state, self.state.apply(event))
+            self.table = _update_table(self.table, self.state, self.state.apply(event))
         return True
 
     def commit(self, events: Sequence[Event]) -> None:

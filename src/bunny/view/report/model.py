@@ -47,23 +47,15 @@ class PrecisionRecall:
     note: str
 
 
-def is_sample(film: pl.DataFrame) -> bool:
+def _is_sample(film: pl.DataFrame) -> bool:
     """Whether this is the embedded sample, by content."""
     return not film.is_empty() and film["content_hash"][0] == _sample_hash()
 
 
-def score_sample(
+def _score_sample(
     shot: pl.DataFrame, frame: pl.DataFrame, label: pl.DataFrame, characters: Sequence[str]
 ) -> list[PrecisionRecall]:
-    """Judge shots and labels of the sample.
-
-    Parameters
-    ----------
-    shot, frame, label : pl.DataFrame
-        Tables of the run.
-    characters : sequence of str
-        Who had a reference and could be named.
-    """
+    """Judge shots and labels of the sample."""
     from bunny import demo
 
     return [
@@ -191,10 +183,10 @@ def drawings(data: ReportData) -> ReportSection:
 
 def truth(data: ReportData) -> ReportSection | None:
     """Precision and recall, on a film whose truth is known; None for all other films."""
-    if not is_sample(data.table("film")):
+    if not _is_sample(data.table("film")):
         return None
     cast = sorted(set(data.table("reference")["character"].to_list()))
-    scores = score_sample(data.table("shot"), data.table("frame"), data.table("label"), cast)
+    scores = _score_sample(data.table("shot"), data.table("frame"), data.table("label"), cast)
     rows = [
         (s.what, _percent(s.precision), _percent(s.recall), str(s.num_right), s.note)
         for s in scores

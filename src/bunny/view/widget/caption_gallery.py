@@ -187,7 +187,7 @@ def draw(gallery: CaptionGallery, rows: pl.DataFrame) -> str:
     return html.counts(numbers) + html.tiles(tiles, "Most doubtful first")
 
 
-def draw_changes(changed: pl.DataFrame) -> str:
+def _draw_changes(changed: pl.DataFrame) -> str:
     """What find and replace would change, as a table."""
     rows = [[*row] for row in changed.head(MAX_CHANGES).iter_rows()]
     return html.counts({"captions would change": changed.height}) + html.table(
@@ -314,7 +314,7 @@ class _GalleryControls:
         except UserError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
-        self.message.value, self.changes.value = "", draw_changes(changed)
+        self.message.value, self.changes.value = "", _draw_changes(changed)
         self.buttons["apply"].disabled = changed.is_empty()
 
     def _on_apply(self, _button: object) -> None:

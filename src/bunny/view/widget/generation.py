@@ -135,10 +135,10 @@ def explore_generation(
 def to_settings(values: Values) -> dict[str, Values]:
     """Settings of the controls, by section; one strength takes the place of a grid."""
     chosen = {key: values[key] for key in ("lora_strength", "guidance_scale")}
-    return {"generation": {"prompts": split_prompts(values["prompts"]), "strengths": [], **chosen}}
+    return {"generation": {"prompts": _split_prompts(values["prompts"]), "strengths": [], **chosen}}
 
 
-def split_prompts(text: str) -> list[str]:
+def _split_prompts(text: str) -> list[str]:
     """Prompts of a text, one a line; empty lines are left out."""
     return [line.strip() for line in text.splitlines() if line.strip()]
 
@@ -192,7 +192,7 @@ def page(opened: GenerationData, values: Values) -> str:
     """The page: prompts as the base reads them, what to mind, and the nearest drawn pictures."""
     if not opened.subjects:
         return NO_RUN
-    prompts = split_prompts(values["prompts"])
+    prompts = _split_prompts(values["prompts"])
     subject = opened.subjects[values["character"]]
     read = "".join(f"<li>{escape(p.replace(TRIGGER, subject))}</li>" for p in prompts)
     notes = "".join(f"<p>{escape(note)}</p>" for note in list_notes(opened, values))
@@ -214,7 +214,7 @@ def page(opened: GenerationData, values: Values) -> str:
 
 def list_notes(opened: GenerationData, values: Values) -> list[str]:
     """Warnings about these values, before anything is drawn."""
-    prompts = split_prompts(values["prompts"])
+    prompts = _split_prompts(values["prompts"])
     without = [prompt for prompt in prompts if TRIGGER not in prompt]
     notes = [f"without {TRIGGER}, so not about the character: {prompt}" for prompt in without]
     if not prompts:
@@ -231,7 +231,7 @@ def draw_once(values: Values, draw: Draw, make_options: Callable[..., object]) -
     try:
         made = draw(
             make_options(
-                prompts=split_prompts(values["prompts"]),
+                prompts=_split_prompts(values["prompts"]),
                 strengths=[values["lora_strength"]],
                 guidance_scale=values["guidance_scale"],
                 character=values["character"],

@@ -67,7 +67,7 @@ def unknown_people(member: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def to_choice(who: str, name: str, names: Sequence[str]) -> tuple[str, str]:
+def _to_choice(who: str, name: str, names: Sequence[str]) -> tuple[str, str]:
     """What a click would ask for, and what to say before it.
 
     Parameters
@@ -87,11 +87,11 @@ def to_choice(who: str, name: str, names: Sequence[str]) -> tuple[str, str]:
 
     Examples
     --------
-    >>> to_choice("identity-0003", " anna ", ["bert"])
+    >>> _to_choice("identity-0003", " anna ", ["bert"])
     ('identity-0003=anna', 'identity-0003 becomes anna')
-    >>> to_choice("identity-0003", "Bert", ["bert"])
+    >>> _to_choice("identity-0003", "Bert", ["bert"])
     ('identity-0003=Bert', 'identity-0003 joins bert, who is in the library')
-    >>> to_choice("identity-0003", "", [])
+    >>> _to_choice("identity-0003", "", [])
     ('', 'type a name')
     """
     name = name.strip()
@@ -172,13 +172,13 @@ def _controls(
     words, shown = ipywidgets.HTML(), ipywidgets.HTML()
 
     def on_move(_change: object = None) -> None:
-        choice, said = to_choice(who.value or "", text.value, names)
+        choice, said = _to_choice(who.value or "", text.value, names)
         button.disabled = not choice
         words.value = escape(said)
         shown.value = page(people, uris, who.value) if who.value else NOBODY
 
     def on_click(_button: object) -> None:
-        choice, _ = to_choice(who.value or "", text.value, names)
+        choice, _ = _to_choice(who.value or "", text.value, names)
         try:
             report = name([choice])
         except BunnyError as error:

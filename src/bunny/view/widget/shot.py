@@ -72,14 +72,14 @@ def draw_shots(space: Workspace, config: Config) -> Draw:
     if config.extraction.shot_detector != "fast" or config.extraction.method != "shot":
         words = "only shots of method shot and shot detector fast can be decided again"
         return lambda values: f"<p>{words}</p>"
-    opened = open_shots(space)
+    opened = _open_shots(space)
     if opened.change.is_empty():
         return lambda values: "<p>no change score was measured: run stage extract first</p>"
     before = decide(opened, {key: getattr(config.extraction, key) for key in SHOT_RANGE})
     return lambda values: page(opened, decide(opened, values), before, values)
 
 
-def open_shots(space: Workspace) -> ShotData:
+def _open_shots(space: Workspace) -> ShotData:
     """Read the change scores and small pictures of a film."""
     change = store.read_or_empty(space.table, "change")
     film = store.read_or_empty(space.table, "film")
@@ -132,7 +132,7 @@ def page(
     new, gone = sorted(found - old), sorted(old - found)
     scores = opened.change.filter(pl.col("cut_score") >= PEAK)["cut_score"].clip(0, MAX_SCORE)
     return (
-        html.counts(count_shots(now))
+        html.counts(_count_shots(now))
         + f"<p>compared with what is saved: <b>{len(new)}</b> new boundaries, "
         f"<b>{len(gone)}</b> gone</p>"
         + html.histogram(
@@ -143,7 +143,7 @@ def page(
     )
 
 
-def count_shots(shots: Sequence[FoundShot]) -> Mapping[str, int]:
+def _count_shots(shots: Sequence[FoundShot]) -> Mapping[str, int]:
     """Number of shots, and of those that begin with each kind of transition."""
     kinds = Counter(shot.transition_in for shot in shots)
     named = {kind: kinds[kind] for kind in ("cut", "fade", "dissolve") if kinds[kind]}
