@@ -25,19 +25,7 @@ pytest_plugins = ["training_fixture"]  # of test/common: tiny bases and adapters
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
-# Files that take long and seldom break, by stem. The first makes the small project; what does not
-# need it comes next, so that a second process has something else to do meanwhile.
-SLOW = (
-    "test_run",
-    "test_kill_anywhere",
-    "test_bad_machine",
-    "test_finetune_along",
-    "test_trainer_apart",
-    "test_lab",
-    "test_board",
-    "test_publish_tables",
-    "test_extract_kill",
-)
+MAX_PROCESSES = 8  # each takes about a gigabyte
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (
     "contract/",
@@ -70,18 +58,26 @@ def pytest_addoption(parser):
     )
 
 
-def pytest_collection_modifyitems(items):
-    """Mark the tests of `SLOW`; they run last, but first of all where processes share the work.
+def pytest_configure(config):
+    """Leave out the second tier, unless it or some files are asked for by name."""
+    if _is_whole_suite(config) and not config.option.markexpr:
+        config.option.markexpr = "not slow"
 
-    A process is given its next file while up to two tests of the one before are still to run: a
-    long test near the end would keep files waiting that an idle process could have had.
-    """
-    place = {stem: i for i, stem in enumerate(SLOW)}
-    for item in items:
-        if item.path.stem in place:
-            item.add_marker(pytest.mark.slow)
-    others = len(SLOW) if "PYTEST_XDIST_WORKER" in os.environ else -1
-    items.sort(key=lambda item: place.get(item.path.stem, others))
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers(config):
+    """Number of processes of `-n auto`: two per core, since tests also wait; none for a few files."""
+    return min(2 * (os.cpu_count() or 1), MAX_PROCESSES) if _is_whole_suite(config) else 0
+
+
+def _is_whole_suite(config):
+    return config.args_source is not config.ArgsSource.ARGS
+
+
+def pytest_collection_modifyitems(items):
+    """Let one file make the small project while other processes run what does not need it."""
+    using = list(dict.fromkeys(i.path for i in items if "small_project" in i.fixturenames))
+    items.sort(key=lambda item: item.path in using and 2 * (item.path != using[0]) - 1)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -1,5 +1,6 @@
 """`bunny batch` as a user runs it: a list, its table and report, and exit codes."""
 
+import contextlib
 import json
 import signal
 import socket
@@ -8,6 +9,7 @@ import sys
 from pathlib import Path
 
 import polars as pl
+import psutil
 import pytest
 from prometheus_client import parser
 from small_project import command
@@ -130,10 +132,24 @@ def test_references_for_a_list_without_any(bunny, film, tmp_path):
     assert "found no such folder" in err
 
 
+@contextlib.contextmanager
+def _stopped(pid):
+    """Hold a process and its children for a while."""
+    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
+    for process in processes:
+        process.suspend()
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.resume()
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="ends it by SIGINT")
 def test_a_batch_is_watched_from_another_terminal(bunny, film, tmp_path, wait_for):
     """One long film runs and one waits; then it is interrupted."""
     line = ("long.mp4", "wait.mp4", "--until", "filter", "--data-dir", "data")
+    metrics = tmp_path / "log/metrics.prom"
     film("long", seconds=90), film("wait")
 
     def look(*words):
@@ -146,25 +162,28 @@ def test_a_batch_is_watched_from_another_terminal(bunny, film, tmp_path, wait_fo
 
         def find_running():
             found = json.loads(look("--json") or '{"running": []}')
-            return found if any(one["stage"] for one in found["running"]) else None
+            is_counted = metrics.exists() and _queue(metrics)["running"] == 1
+            return is_counted and any(one["stage"] for one in found["running"])
 
-        found = wait_for(find_running, seconds=120)
-        [one] = found["running"]
-        assert Path(one["film"]).name == "long.mp4"
-        assert (one["stage"], one["attempt"], one["node"]) == ("extract", 1, socket.gethostname())
-        assert (found["counts"]["running"], found["counts"]["waiting"]) == (1, 1)
-        assert found["num_workers"] == 1 and found["seconds_left"] > one["seconds_left"] > 0
-        assert "0 of 2 films done, 1 running, 1 waiting; about" in look(*line[:4])  # this very one
-        assert bunny("batch", "--status", "wait.mp4", "--data-dir", "data")[0] == 2  # another
-        [folder] = (tmp_path / "data" / "batch").iterdir()
-        table = pl.read_parquet(folder / "batch_film.parquet").sort("film")
-        assert table["status"].to_list() == ["running", "waiting"]
-        assert table["node"].to_list() == [socket.gethostname(), None]
-        metrics = tmp_path / "log/metrics.prom"
-        assert _queue(metrics)["running"] == 1
-        assert f'node="{socket.gethostname()}",running_film="{tmp_path / "long.mp4"}"' in (
-            metrics.read_text(encoding="utf-8")
-        )
+        wait_for(find_running, seconds=120)
+        with _stopped(batch.pid):  # however long the looks take, the film is where it was
+            found = json.loads(look("--json"))
+            [one] = found["running"]
+            assert Path(one["film"]).name == "long.mp4"
+            assert (one["attempt"], one["node"]) == (1, socket.gethostname())
+            assert one["stage"] in ("extract", "filter")
+            assert (found["counts"]["running"], found["counts"]["waiting"]) == (1, 1)
+            assert found["num_workers"] == 1 and found["seconds_left"] > one["seconds_left"] > 0
+            said = look(*line[:4])  # this very batch
+            assert "0 of 2 films done, 1 running, 1 waiting; about" in said
+            assert bunny("batch", "--status", "wait.mp4", "--data-dir", "data")[0] == 2  # another
+            [folder] = (tmp_path / "data" / "batch").iterdir()
+            table = pl.read_parquet(folder / "batch_film.parquet").sort("film")
+            assert table["status"].to_list() == ["running", "waiting"]
+            assert table["node"].to_list() == [socket.gethostname(), None]
+            assert f'node="{socket.gethostname()}",running_film="{tmp_path / "long.mp4"}"' in (
+                metrics.read_text(encoding="utf-8")
+            )
         batch.send_signal(signal.SIGINT)
         _, err = batch.communicate(timeout=120)
     assert batch.returncode == 130, err
