@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.shot.accurate_detector import AccurateDetector
 from bunny.video.shot.cut import CutScore
-from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.window import Boundary
 
 
@@ -17,7 +17,7 @@ def _detector(likely, threshold=1.0, count=200):
     def network(frames):
         raise AssertionError("no window is full")
 
-    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
+    found_by = AccurateDetector(ExtractionConfig(cut_threshold=threshold), Fraction(24), network)
     values = np.zeros((count, 2), np.float32)
     for index, value in likely.items():
         values[index] = value
@@ -90,7 +90,7 @@ def _run(pictures, likely, threshold=1.0):
         return by_frame[here]
 
     start = -25
-    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
+    found_by = AccurateDetector(ExtractionConfig(cut_threshold=threshold), Fraction(24), network)
     told, measured = [], found_by._network_boundaries
 
     def note():
@@ -144,5 +144,5 @@ def test_it_tells_none_within_one_picture_nor_over_a_long_run():
 @pytest.mark.parametrize(("rate", "lag", "warmup"), [(24, 149, 275), (50, 233, 359)])
 def test_it_looks_further_than_fast_does(rate, lag, warmup):
     """75 frames of a window, half a run of 60, 7; and 36 steps. Back 135 more than `fast`."""
-    found_by = AccurateDetector(ShotSetting(), Fraction(rate), None)
+    found_by = AccurateDetector(ExtractionConfig(), Fraction(rate), None)
     assert (found_by.lag, found_by.warmup) == (lag, warmup)
