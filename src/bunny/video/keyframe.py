@@ -256,7 +256,7 @@ class HeldFrames:
     def __init__(
         self,
         most_bytes: int = HELD_BYTES,
-        find_box: Callable[[Any], Any] = lambda frame: letterbox.find_content(luma(frame)),
+        find_box: Callable[[Any], Any] = lambda frame: letterbox.content_vote(luma(frame)),
         merge: Callable[[Iterable[Any]], Any] = letterbox.merge_boxes,
     ) -> None:
         self._most, self._find_box, self._merge = most_bytes, find_box, merge
@@ -303,7 +303,7 @@ def shot_content_box(
     frames = list(frames)
     step = max(1, len(frames) // BAR_FRAMES)
     return letterbox.merge_boxes(
-        [*known, *(letterbox.find_content(luma(f)) for f in frames[::step])]
+        [*known, *(letterbox.content_vote(luma(f)) for f in frames[::step])]
     )
 
 

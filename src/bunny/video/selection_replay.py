@@ -134,7 +134,7 @@ def _choose(
 ) -> Iterator[SelectedFrame]:
     """Choose among the frames of one shot."""
     boxes = {
-        index: letterbox.find_content(luma(held[index]))
+        index: letterbox.content_vote(luma(held[index]))
         for index in {*plan.boxed, *(i for _, boxed in plan.early for i in boxed)}
     }
     for gone, boxed in plan.early:
