@@ -9,6 +9,7 @@ import pytest
 
 from bunny.core.config import ExtractionConfig
 from bunny.video.shot.fast_detector import FastDetector
+from bunny.video.shot.meter import Measured
 from bunny.video.shot.window import Boundary
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -28,7 +29,7 @@ def _fade(index, span, flank):
 
 
 def _beats(one, two, rate=24, least=4):
-    return FastDetector(ExtractionConfig(min_shot_frames=least), Fraction(rate))._beats(one, two)
+    return FastDetector(ExtractionConfig(min_shot_frames=least), Fraction(rate)).beats(one, two)
 
 
 @pytest.mark.parametrize("least", [4, 9])
@@ -134,5 +135,6 @@ def test_the_boundary_of_the_running_shot_is_a_rival_of_what_follows():
     found_by = FastDetector(ExtractionConfig())
     for _ in range(150):
         found_by.push(two_tone.picture(60))
-    found_by._found += [_dissolve(60, 10, 1.5), _dissolve(79, 10, 1.2), _dissolve(100, 10, 1.1)]
-    assert [shot.first_frame_index for shot in found_by.finish()] == [0, 60, 100]
+    found = (_dissolve(60, 10, 1.5), _dissolve(79, 10, 1.2), _dissolve(100, 10, 1.1))
+    shots = found_by.decide_end(Measured(fades=found))  # whose boundaries count as they are
+    assert [shot.first_frame_index for shot in shots] == [0, 60, 100]

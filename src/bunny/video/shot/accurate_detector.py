@@ -99,11 +99,15 @@ class AccurateDetector(FastDetector):
         self._waiting = [b for b in waiting if not self._is_end and known < _end_of(b)]
         for item in waiting:
             if item not in self._waiting:
-                found = self._cut(item) if isinstance(item, CutScore) else self._dissolve(item)
+                found = (
+                    self.decide_cut(item)
+                    if isinstance(item, CutScore)
+                    else self.decide_dissolve(item)
+                )
                 self._found += [found] if found else []
-        self._found += self._network_boundaries()
+        self._found += self.network_boundaries()
 
-    def _cut(self, measured: CutScore) -> Boundary | None:
+    def decide_cut(self, measured: CutScore) -> Boundary | None:
         """Decide on a cut."""
         strength = measured.score / self._extraction.cut_threshold
         if strength < WEAK_CUT or measured.veto not in ("none", "same-view"):
@@ -121,7 +125,7 @@ class AccurateDetector(FastDetector):
             return None
         return Boundary(index=index, kind="cut", strength=strength, span=(index, index))
 
-    def _dissolve(self, boundary: Boundary) -> Boundary | None:
+    def decide_dissolve(self, boundary: Boundary) -> Boundary | None:
         """Decide on a dissolve."""
         if boundary.strength > DOUBTED_DISSOLVE:
             return boundary
@@ -129,7 +133,7 @@ class AccurateDetector(FastDetector):
         is_likely = (likely.max(axis=0, initial=0) >= DISSOLVE_LIKELIHOOD).any()
         return boundary if is_likely else None
 
-    def _network_boundaries(self) -> Iterator[NetworkBoundary]:
+    def network_boundaries(self) -> Iterator[NetworkBoundary]:
         """Follow what became known of the network's runs; gives the boundaries that they are."""
         known = self._stream.known
         rows = self._stream.between(self._followed, known)
@@ -176,7 +180,7 @@ class AccurateDetector(FastDetector):
             and frame_difference.best_match(one, two) <= MAX_MATCH
         )
 
-    def _beats(self, one: Boundary, two: Boundary) -> bool:
+    def beats(self, one: Boundary, two: Boundary) -> bool:
         """Whether `one` stays and `two` goes: the network's gives way to what was measured."""
         if isinstance(two, NetworkBoundary):
             if isinstance(one, NetworkBoundary):
@@ -185,7 +189,7 @@ class AccurateDetector(FastDetector):
             first, end = one.flank or one.span
             clear = CLEAR * self.step
             return first - clear <= two.index <= end + clear
-        return not isinstance(one, NetworkBoundary) and super()._beats(one, two)
+        return not isinstance(one, NetworkBoundary) and super().beats(one, two)
 
 
 def _end_of(item: Boundary | CutScore) -> int:

@@ -233,13 +233,13 @@ class FastDetector:
             if boundary.index - self._line.first < self._extraction.min_shot_frames:
                 continue
             rivals = [*self._found, self._last, self._fade]
-            if any(self._beats(other, boundary) for other in rivals if other):
+            if any(self.beats(other, boundary) for other in rivals if other):
                 continue
             shots.append(self._line.close(boundary.index, boundary.kind))
             self._last = boundary
         return shots
 
-    def _beats(self, one: Boundary, two: Boundary) -> bool:
+    def beats(self, one: Boundary, two: Boundary) -> bool:
         """Whether `one` stays and `two` goes because they are the same event."""
         gap = abs(one.index - two.index)
         if one.kind == two.kind:
