@@ -3,32 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import cast
 
 import numpy as np
 import polars as pl
 
 from bunny.core.config import FilteringConfig, filter_preset
 from bunny.quality import sharpness
+from bunny.table import schema
 
 KINDS = ("picture", "black", "blank", "title", "credit")
 
-REASONS = (
-    "kept",
-    "blurred",
-    "dark",
-    "bright",
-    "flat",
-    "duplicate",
-    "batch",
-    "unreadable",
-    "black",
-    "blank",
-    "title",
-    "credit",
-    "smeared",
-    "blocky",
-    "subtitled",
-)
+REASONS = tuple(cast(pl.Enum, schema.TABLE["quality"].columns()["reason"].dtype).categories)
 KIND_COLUMNS = {"brightness", "dynamic_range", "background_share", "text_lines"}
 CODE = {name: code for code, name in enumerate(REASONS)}
 

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
@@ -14,7 +14,7 @@ import polars as pl
 from bunny.core.config import FilteringConfig, filter_preset
 from bunny.quality import flag, reason
 
-# Settings that are recorded beside the stage's tables.
+# Settings that are recorded: those that decide about frames.
 RECORDED = (
     *filter_preset.THRESHOLD_CURVE,
     "drop_kinds",
@@ -34,6 +34,17 @@ class ThresholdSolution:
     num_kept: int
     strictness: float | None = None  # solved; None when the thresholds are as given
     note: str = ""  # one sentence on what was solved
+
+
+class ThresholdRecord(TypedDict):
+    """Record of a solution that is stored beside the stage's tables."""
+
+    preset: str
+    keep_about: int
+    strictness: float | None
+    num_kept: int
+    threshold: dict[str, object]  # the settings `RECORDED`
+    note: str
 
 
 def flag_frames(
@@ -94,8 +105,8 @@ def solve(
     return replace(found, strictness=best, note=_note(found, best, wanted, chosen))
 
 
-def to_json(solution: ThresholdSolution) -> dict[str, Any]:
-    """Record of a solution that is stored beside the stage's tables: JSON values."""
+def to_json(solution: ThresholdSolution) -> ThresholdRecord:
+    """Record of a solution: JSON values."""
     threshold = solution.threshold
     return {
         "preset": threshold.preset,
