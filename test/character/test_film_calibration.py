@@ -5,6 +5,7 @@ import polars as pl
 import pytest
 
 from bunny.character import calibrate, film_calibration, label, track
+from bunny.core.config import DetectionConfig
 from bunny.table import store
 
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -92,12 +93,8 @@ def test_labels_follow_the_films_threshold_unless_it_is_fixed():
     region = store.from_rows("region", [])
     named = {}
     for calibration in ("film", "fixed"):
-        setting = label.LabelSetting(
-            similarity_threshold=0.36,
-            min_margin=0.0,
-            drawn_threshold=1,
-            drawn_margin=0,
-            calibration=calibration,
+        setting = DetectionConfig(
+            similarity_threshold=0.36, min_margin=0.0, calibration=calibration, is_adapted=False
         )
         learned = label.calibrate_film(face, tracks, cast, setting)
         rows = label.decide(face, tracks, region, cast, setting, learned)

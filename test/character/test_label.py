@@ -8,12 +8,11 @@ import pytest
 
 from bunny.character import label, track
 from bunny.character.drawn import ccip, figure_label
+from bunny.core.config import DetectionConfig
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
-SETTING = label.LabelSetting(
-    similarity_threshold=0.4, min_margin=0.05, drawn_threshold=0.45, drawn_margin=0.10
-)
+SETTING = DetectionConfig(similarity_threshold=0.4, calibration="fixed", is_adapted=False)
 FRAME = pl.DataFrame({"frame_id": ["f0", "f1"], "frame_index": [0, 10]})
 CAST = label.ReferenceSet(
     face={"anna": ANNA[None], "ben": BEN[None]}, drawn=frozenset({"toon"}), num_pictured=3
@@ -89,7 +88,7 @@ def test_who_is_no_character_at_the_threshold_that_is_set_is_a_stranger(threshol
         store.from_rows("face", [_face("f0a", _mixed(0.4))]), FRAME, "f"
     )
     cast = dataclasses.replace(CAST, face={"anna": ANNA[None]})
-    setting = dataclasses.replace(SETTING, similarity_threshold=threshold)
+    setting = SETTING.model_copy(update={"similarity_threshold": threshold})
     learned = label.calibrate_film(face, tracks, cast, setting)
     assert learned.estimate.num_different == num_strangers
 
@@ -174,7 +173,7 @@ def test_the_cast_is_read_from_the_references():
 def _label_rows(*regions, faces=(), cast=CAST, **setting):
     face, tracks = track.link_tracks(store.from_rows("face", list(faces)), FRAME, "film")
     table = store.from_rows("region", list(regions))
-    rows = label.decide(face, tracks, table, cast, dataclasses.replace(SETTING, **setting))
+    rows = label.decide(face, tracks, table, cast, SETTING.model_copy(update=setting))
     return {row["subject_id"]: row for row in rows}
 
 
@@ -209,7 +208,7 @@ def test_what_ccip_compared_goes_by_its_own_threshold_and_weight():
     ]
     table = store.from_rows("region", regions)
     assert label.figure_threshold(table, CAST, SETTING) == 0.5
-    setting = dataclasses.replace(SETTING, ccip_threshold=0.6)
+    setting = SETTING.model_copy(update={"ccip_threshold": 0.6})
     assert label.figure_threshold(table, CAST, setting) == 0.6
     rows = _label_rows(*regions, ccip_threshold=0.6)
     assert list(rows) == ["f0-toon"]
@@ -241,7 +240,7 @@ def test_windows_are_voted_on_and_drawn_figures_keep_their_support():
     assert voted["candidate"].to_list() == ["toon", "ben", "anna"]  # figures last
     assert voted["support"].to_list() == pytest.approx([0.45, 0.0, 0.9])
     assert voted.columns == table.columns
-    wide = dataclasses.replace(SETTING, drawn_margin=0.05)
+    wide = SETTING.model_copy(update={"drawn_margin": 0.05})
     assert label.vote(table, num_frames, wide)["support"][1] == pytest.approx(0.45)
 
 

@@ -1,13 +1,10 @@
 """Pairs of faces that a film itself says something about."""
 
 import numpy as np
-import polars as pl
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bunny.character import calibrate
-from bunny.table import box as table_box
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
@@ -92,12 +89,3 @@ def test_a_limit_is_kept_and_drawing_is_repeatable(most, seed):
 def test_no_face_is_no_pair():
     rows = calibrate.collect_pairs(store.from_rows("face", []))
     assert rows.height == 0 and store.check("pair", rows).height == 0
-
-
-def test_overlap_by_hand():
-    boxes = {
-        f"{c}{s}": [v]
-        for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
-        for c, v in zip(table_box.BOX, box, strict=True)
-    }
-    assert calibrate.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])
