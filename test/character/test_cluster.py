@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import cluster
 from bunny.table import store
@@ -90,24 +91,8 @@ def test_a_method_that_is_none_is_refused():
 
 
 def _face(face_id, track_id, vector, sharpness=200.0):
-    return {
-        "face_id": face_id,
-        "frame_id": face_id[:2],
-        "shot_index": 0,
-        "track_id": track_id,
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": 112.0,
-        "y1_px": 112.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 112.0,
-        "sharpness": sharpness,
-        "recogniser": "sface",
-        "embedding": np.array(vector, np.float32),
-    }
+    vector = np.array(vector, np.float32)
+    return face_row(face_id, vector, track_id=track_id, sharpness=sharpness)
 
 
 def test_faces_are_grouped_by_their_tracks():

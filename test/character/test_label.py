@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import label, track
 from bunny.character.drawn import ccip, figure_label
@@ -25,23 +26,7 @@ def _mixed(cosine):
 
 
 def _face(face_id, vector, x=0.0):
-    return {
-        "face_id": face_id,
-        "frame_id": face_id[:2],
-        "shot_index": 0,
-        "x0_px": x,
-        "y0_px": 0.0,
-        "x1_px": x + 40,
-        "y1_px": 40.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 40.0,
-        "sharpness": 100.0,
-        "recogniser": "sface",
-        "embedding": vector,
-    }
+    return face_row(face_id, vector, x_px=x, side_px=40.0, sharpness=100.0)
 
 
 def _region(frame_id, candidate, support, margin=0.2):

@@ -1,6 +1,7 @@
 """Pairs of faces that a film itself says something about."""
 
 import numpy as np
+from face_row import face_row
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,24 +13,15 @@ ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
 
 def make_face(frame, track, vector, *, x=0.0, sharpness=200.0, number=0):
     """A row of table face with what pairs are picked by."""
-    return {
-        "face_id": f"f{frame:02d}-{number:02d}",
-        "frame_id": f"f{frame:02d}",
-        "shot_index": frame // 10,
-        "track_id": f"t{track:02d}",
-        "x0_px": x,
-        "y0_px": 0.0,
-        "x1_px": x + 112,
-        "y1_px": 112.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 112.0,
-        "sharpness": sharpness,
-        "recogniser": "sface",
-        "embedding": vector,
-    }
+    return face_row(
+        f"f{frame:02d}-{number:02d}",
+        vector,
+        frame_id=f"f{frame:02d}",
+        shot_index=frame // 10,
+        track_id=f"t{track:02d}",
+        x_px=x,
+        sharpness=sharpness,
+    )
 
 
 def _pairs(faces, kind, **options):

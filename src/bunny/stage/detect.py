@@ -256,14 +256,13 @@ class Detect(stage.BaseStage):
         drawn: pl.DataFrame,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Frames to search besides the kept ones: for faces, for drawn figures."""
-        spans = {
-            "interval_s": self.config.detection.extra_interval_seconds,
-            "dense": addition.dense_spans(addition.read(self.input_dir)),
-        }
-        if not searched_frame.has_between(frame, cast, drawn, **spans):
+        interval_s = self.config.detection.extra_interval_seconds
+        dense = addition.dense_spans(addition.read(self.input_dir))
+        if not searched_frame.has_between(frame, cast, drawn, interval_s=interval_s, dense=dense):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
-        shot = self.read("shot")
-        return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
+        return searched_frame.choose_between(
+            self.read("shot"), frame, cast, shots, drawn, interval_s=interval_s, dense=dense
+        )
 
     def _plan_search(
         self,
