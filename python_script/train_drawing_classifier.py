@@ -258,7 +258,7 @@ def _is_picture(image: np.ndarray) -> bool:
 
 
 def _content(image: np.ndarray) -> np.ndarray:
-    x0, y0, x1, y1 = luma.find_content(luma.to_luma(image))
+    x0, y0, x1, y1 = luma.content_box(luma.to_luma(image))
     return image[y0:y1, x0:x1]
 
 

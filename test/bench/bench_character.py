@@ -23,6 +23,7 @@ from bunny.character import cluster, label, label_score, match, track
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.command import run
+from bunny.core.config import DetectionConfig
 from bunny.table import store
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
@@ -269,14 +270,7 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
         who: np.array(rows["sface"].to_list(), np.float32) for (who,), rows in plain.group_by("who")
     }
     cast = label.ReferenceSet(face=reference, drawn=frozenset(), num_pictured=len(reference))
-    setting = label.LabelSetting(
-        similarity_threshold=0.40,
-        min_margin=0.05,
-        drawn_threshold=0.45,
-        drawn_margin=0.10,
-        calibration="film",
-        is_adapted=True,
-    )
+    setting = DetectionConfig(similarity_threshold=0.40)
     region = store.from_rows("region", [])
     for name in STRANGE_FILMS:
         film = material / "video" / name
@@ -331,9 +325,13 @@ def groups(photos: pl.DataFrame) -> Iterator[dict]:
         vector = np.array(rows["sface"].to_list(), np.float32)
         clarity = track.measure_clarity(rows["size_px"].to_numpy(), rows["sharpness"].to_numpy())
         for method in cluster.METHOD:
-            group, _ = cluster.group_unknown(
-                vector, np.ones(rows.height, int), "sface", 0.75, method=method, clarity=clarity
+            tracks = cluster.UnknownTracks(
+                embedding=vector,
+                num_faces=np.ones(rows.height, int),
+                recogniser="sface",
+                clarity=clarity,
             )
+            group, _ = cluster.group_unknown(tracks, 0.75, method=method)
             named = [None if g == cluster.NOISE else int(g) for g in group]
             yield {"look": look, "method": method} | cluster_score.score_groups(
                 named, rows["who"].to_list()

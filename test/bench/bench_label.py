@@ -142,7 +142,9 @@ def libraries(args) -> dict[str, SimulatedLibrary]:
 
 def group(vector: np.ndarray, threshold: float) -> np.ndarray:
     """Clusters of faces as stage cluster makes them."""
-    return cluster.group_unknown(vector, np.full(len(vector), 3), "sface", threshold)[0]
+    num_faces = np.full(len(vector), 3)
+    tracks = cluster.UnknownTracks(embedding=vector, num_faces=num_faces, recogniser="sface")
+    return cluster.group_unknown(tracks, threshold)[0]
 
 
 def make_up(photo: np.ndarray, who: np.ndarray, num: int, seed: int = 0) -> SimulatedLibrary:

@@ -196,7 +196,7 @@ def main():
     )
     print("|---|---|---|---|---|")
     for key, values in MOVES.items():
-        settings = [opened.settings | {key: v} for v in values]
+        settings = [opened.settings.model_copy(update={key: v}) for v in values]
         alone = [timed(preview.judge, opened.seen, opened.compared, s)[0] for s in settings]
         whole = [timed(update, opened, s)[0] for s in settings for _ in range(3)]
         middle = np.median(whole)

@@ -25,9 +25,9 @@ import numpy as np
 import polars as pl
 
 from bunny import demo
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, probe
 from bunny.video.shot import detector
-from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.score import BoundaryScore, score_boundaries
 
 BESIDE = Path(__file__).resolve().parents[3] / "shared" / "material"
@@ -223,7 +223,7 @@ def _score(film: Film, name: str) -> Row | None:
         found, num_frames = _open_by_path(film.path, name.split()[1])
     else:
         rate = probe.probe(film.path).rate if film.path else film.rate
-        found_by = detector.make_detector(name, ShotSetting(), rate)
+        found_by = detector.make_detector(ExtractionConfig(shot_detector=name), rate)
         start = time.perf_counter()
         found, num_frames = _detect(film, found_by)
     return Row(

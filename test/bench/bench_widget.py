@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 
 from bunny.core.config import FilteringConfig
-from bunny.quality import flag, reason
+from bunny.quality import flag
 from bunny.view.widget import quality
 
 MOVES = {
@@ -98,9 +98,9 @@ def timed(function, *arguments):
     return 1000 * (time.perf_counter() - started), found
 
 
-def move(opened, settings, before, key, value):
+def move(opened, before, key, value):
     """One whole update; gives the page."""
-    found = quality.judge(opened, quality.moved(settings, before, key, value))
+    found = quality.judge(opened, quality.moved(before, key, value))
     return quality.page(opened, found, before)
 
 
@@ -117,15 +117,14 @@ def main():
         f"{measure.height:,} pictures; opened in {time.perf_counter() - started:.1f} s, of which "
         f"{searched_s:.1f} s finding near frames ({opened.near.num_pairs or 0:,} pairs)"
     )
-    settings = FilteringConfig().model_dump()
+    settings = FilteringConfig()
     before = quality.judge(opened, settings)
-    threshold = reason.threshold_from_settings(settings)
-    plain_ms, _ = timed(lambda: flag.flag(measure.lazy(), threshold).collect())
+    plain_ms, _ = timed(lambda: flag.flag(measure.lazy(), settings).collect())
     print(f"plain re-flag of the table, the peer: {plain_ms:.0f} ms a move")
     print(f"{'control':20} first ms  again ms (median)  plain / worst first")
     for key, values in MOVES.items():
-        first = [timed(move, opened, settings, before, key, v)[0] for v in values]
-        again = [timed(move, opened, settings, before, key, v)[0] for v in values]
+        first = [timed(move, opened, before, key, v)[0] for v in values]
+        again = [timed(move, opened, before, key, v)[0] for v in values]
         print(
             f"{key:20} {max(first):8.0f} {np.median(again):9.0f} {plain_ms / max(first):29.1f}",
             flush=True,

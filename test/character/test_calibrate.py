@@ -31,13 +31,6 @@ def _spread(middle, deviation, number):
     return (middle + deviation * np.tile([-1.0, 0, 1], number)[: 3 * number]).tolist()
 
 
-def test_strangers_reach_a_gaussian_tail():
-    """One in five thousand lies 3.54 standard deviations up; one of them is 1.4826 x 0.1."""
-    assert calibrate.false_accept_threshold(np.array([-0.1, 0, 0.1])) == pytest.approx(
-        3.5401 * 0.14826, abs=1e-4
-    )
-
-
 def test_pairs_and_references_are_weighted_by_their_number():
     found = calibrate.estimate(
         _pairs(_spread(0.1, 0.05, 10)), np.array(_spread(0.2, 0.05, 5)).reshape(-1, 1)

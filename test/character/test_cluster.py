@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import cluster
 from bunny.table import store
@@ -13,9 +14,16 @@ def _unit(*rows):
     return rows / np.linalg.norm(rows, axis=1, keepdims=True)
 
 
+def _group(vectors, counts, method="agglomerative", **rest):
+    tracks = cluster.UnknownTracks(
+        embedding=vectors, num_faces=np.array(counts), recogniser="sface", **rest
+    )
+    return cluster.group_unknown(tracks, 0.75, method=method)
+
+
 def test_alike_tracks_are_one_person_most_faces_first():
     vectors = _unit([1, 0, 0], [0, 1, 0.1], [0, 1, -0.1])
-    group, similarity = cluster.group_unknown(vectors, np.array([2, 2, 1]), "sface", 0.75)
+    group, similarity = _group(vectors, np.array([2, 2, 1]))
     assert group.tolist() == [1, 0, 0]
     assert similarity[0] == pytest.approx(1) and similarity[1] == pytest.approx(0.995, abs=1e-3)
 
@@ -23,16 +31,14 @@ def test_alike_tracks_are_one_person_most_faces_first():
 def test_the_cut_is_the_threshold_squared():
     for cosine, num_groups in ((0.57, 1), (0.55, 2)):  # 0.75 squared is 0.5625
         vectors = np.array([[1, 0], [cosine, np.sqrt(1 - cosine**2)]], np.float32)
-        group, _ = cluster.group_unknown(vectors, np.array([2, 2]), "sface", 0.75)
+        group, _ = _group(vectors, np.array([2, 2]))
         assert len(set(group.tolist())) == num_groups
 
 
 def test_a_lone_smear_is_noise_and_a_lone_clear_face_or_track_is_a_person():
-    group, similarity = cluster.group_unknown(
+    group, similarity = _group(
         np.eye(3, dtype=np.float32),
         np.array([1, 2, 1]),
-        "sface",
-        0.75,
         clarity=np.array([0.49, 0.1, 0.5]),
     )
     assert group.tolist() == [cluster.NOISE, 0, 1] and similarity.tolist() == [0, 1, 1]
@@ -43,17 +49,15 @@ def test_two_of_one_frame_are_never_one_person(method):
     """A chain: 0 and 1 are alike, 1 and 2 too, but 0 and 2 were seen together."""
     vectors = _unit([1, 0], [np.cos(0.5), np.sin(0.5)], [np.cos(0.9), np.sin(0.9)], [0, -1])
     counts, apart = np.array([5, 4, 3, 2]), np.array([[0, 2]])
-    joined, _ = cluster.group_unknown(vectors, counts, "sface", 0.75, method=method)
+    joined, _ = _group(vectors, counts, method=method)
     assert joined.tolist() == [0, 0, 0, 1]
-    split, _ = cluster.group_unknown(vectors, counts, "sface", 0.75, method=method, apart=apart)
+    split, _ = _group(vectors, counts, method=method, apart=apart)
     assert split[0] != split[2]
 
 
 def test_a_mirror_does_not_hold_apart():
     vectors = _unit([1, 0], [0.9, 0.3])  # cosine 0.949 in one frame
-    group, _ = cluster.group_unknown(
-        vectors, np.array([2, 2]), "sface", 0.75, apart=np.array([[0, 1]])
-    )
+    group, _ = _group(vectors, [2, 2], apart=np.array([[0, 1]]))
     assert group.tolist() == [0, 0]
 
 
@@ -61,18 +65,14 @@ def test_smears_need_more_likeness():
     """Cosine 0.7 joins when one is clear (cut 0.5625), and does not when neither is (0.8125)."""
     vectors = np.array([[1, 0], [0.7, np.sqrt(0.51)]], np.float32)
     for clarity, num_groups in (([0, 1.0], 1), ([0, 0], 2)):
-        group, _ = cluster.group_unknown(
-            vectors, np.array([2, 2]), "sface", 0.75, clarity=np.array(clarity)
-        )
+        group, _ = _group(vectors, [2, 2], clarity=np.array(clarity))
         assert len(set(group.tolist())) == num_groups
 
 
 def test_what_is_too_much_to_link_joins_the_groups(monkeypatch):
     monkeypatch.setattr(cluster, "MAX_LINKED", 2)
     vectors = _unit([1, 0, 0], [0, 1, 0], [0.9, 0.1, 0], [0.9, 0, 0.1], [0, 0, 1])
-    group, _ = cluster.group_unknown(
-        vectors, np.array([9, 8, 2, 2, 2]), "sface", 0.75, apart=np.array([[0, 3]])
-    )
+    group, _ = _group(vectors, [9, 8, 2, 2, 2], apart=np.array([[0, 3]]))
     assert group.tolist() == [0, 1, 0, 2, 3]  # the fourth was seen beside the first
 
 
@@ -81,34 +81,18 @@ def test_people_far_apart_are_found_as_they_are(method):
     rng = np.random.default_rng(3)
     who = np.arange(40) % 8
     vectors = _unit(*(np.eye(64)[who] + rng.normal(size=(40, 64)) * 0.04))
-    group, _ = cluster.group_unknown(vectors, np.full(40, 3), "sface", 0.75, method=method)
+    group, _ = _group(vectors, np.full(40, 3), method=method)
     assert len(set(zip(who.tolist(), group.tolist(), strict=True))) == 8 == len(set(group.tolist()))
 
 
 def test_a_method_that_is_none_is_refused():
     with pytest.raises(ValueError, match="expected one of agglomerative, hdbscan, got 'kmeans'"):
-        cluster.group_unknown(np.eye(2), np.ones(2), "sface", 0.75, method="kmeans")
+        _group(np.eye(2), np.ones(2), method="kmeans")
 
 
 def _face(face_id, track_id, vector, sharpness=200.0):
-    return {
-        "face_id": face_id,
-        "frame_id": face_id[:2],
-        "shot_index": 0,
-        "track_id": track_id,
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": 112.0,
-        "y1_px": 112.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 112.0,
-        "sharpness": sharpness,
-        "recogniser": "sface",
-        "embedding": np.array(vector, np.float32),
-    }
+    vector = np.array(vector, np.float32)
+    return face_row(face_id, vector, track_id=track_id, sharpness=sharpness)
 
 
 def test_faces_are_grouped_by_their_tracks():
@@ -139,5 +123,5 @@ def test_no_face_is_in_no_group():
 
 
 def test_nobody():
-    group, similarity = cluster.group_unknown(np.empty((0, 3)), np.empty(0), "sface", 0.75)
+    group, similarity = _group(np.empty((0, 3)), np.empty(0))
     assert len(group) == len(similarity) == 0

@@ -3,8 +3,10 @@
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import calibrate, film_calibration, label, track
+from bunny.core.config import DetectionConfig
 from bunny.table import store
 
 PEOPLE = np.eye(8, dtype=np.float32)
@@ -19,25 +21,8 @@ def _film(num_frames=12):
     for i in range(num_frames):
         for number, who in enumerate((i % 6, (i + 1) % 6)):
             vector = np.sqrt(0.8) * PEOPLE[who] + np.sqrt(0.2) * PEOPLE[7]
-            rows.append(
-                {
-                    "face_id": f"f{i:02d}-{number}",
-                    "frame_id": f"f{i:02d}",
-                    "shot_index": i,
-                    "x0_px": 300.0 * number,
-                    "y0_px": 0.0,
-                    "x1_px": 300.0 * number + 112,
-                    "y1_px": 112.0,
-                    "detector": "yunet",
-                    "score": 0.9,
-                    "landmark": np.zeros(10),
-                    "yaw": 0.0,
-                    "size_px": 112.0,
-                    "sharpness": 200.0,
-                    "recogniser": "sface",
-                    "embedding": vector,
-                }
-            )
+            names = {"frame_id": f"f{i:02d}", "shot_index": i}
+            rows.append(face_row(f"f{i:02d}-{number}", vector, x_px=300.0 * number, **names))
     return track.link_tracks(store.from_rows("face", rows), FRAME, "film")
 
 
@@ -92,12 +77,8 @@ def test_labels_follow_the_films_threshold_unless_it_is_fixed():
     region = store.from_rows("region", [])
     named = {}
     for calibration in ("film", "fixed"):
-        setting = label.LabelSetting(
-            similarity_threshold=0.36,
-            min_margin=0.0,
-            drawn_threshold=1,
-            drawn_margin=0,
-            calibration=calibration,
+        setting = DetectionConfig(
+            similarity_threshold=0.36, min_margin=0.0, calibration=calibration, is_adapted=False
         )
         learned = label.calibrate_film(face, tracks, cast, setting)
         rows = label.decide(face, tracks, region, cast, setting, learned)

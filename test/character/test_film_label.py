@@ -29,13 +29,6 @@ def test_faces_count_from_their_thresholds_on_and_the_largest_ones_of_a_frame():
     assert everybody["face_id"].to_list() == ["f0", "f4", "f5"]
 
 
-def test_thresholds_of_labels_are_those_of_the_settings():
-    wanted = DetectionConfig(similarity_threshold=0.4, figure_presence=0.9, calibration="fixed")
-    setting = label.LabelSetting.from_config(wanted)
-    assert (setting.similarity_threshold, setting.figure_presence) == (0.4, 0.9)
-    assert (setting.calibration, setting.is_adapted) == ("fixed", True)
-
-
 def test_a_film_without_frames_has_empty_tables():
     names = ("frame", "extra_frame", "face", "region", "figure")
     empty = {name: store.from_rows(name, []) for name in names}

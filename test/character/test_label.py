@@ -5,15 +5,15 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import label, track
 from bunny.character.drawn import ccip, figure_label
+from bunny.core.config import DetectionConfig
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
-SETTING = label.LabelSetting(
-    similarity_threshold=0.4, min_margin=0.05, drawn_threshold=0.45, drawn_margin=0.10
-)
+SETTING = DetectionConfig(similarity_threshold=0.4, calibration="fixed", is_adapted=False)
 FRAME = pl.DataFrame({"frame_id": ["f0", "f1"], "frame_index": [0, 10]})
 CAST = label.ReferenceSet(
     face={"anna": ANNA[None], "ben": BEN[None]}, drawn=frozenset({"toon"}), num_pictured=3
@@ -26,23 +26,7 @@ def _mixed(cosine):
 
 
 def _face(face_id, vector, x=0.0):
-    return {
-        "face_id": face_id,
-        "frame_id": face_id[:2],
-        "shot_index": 0,
-        "x0_px": x,
-        "y0_px": 0.0,
-        "x1_px": x + 40,
-        "y1_px": 40.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 40.0,
-        "sharpness": 100.0,
-        "recogniser": "sface",
-        "embedding": vector,
-    }
+    return face_row(face_id, vector, x_px=x, side_px=40.0, sharpness=100.0)
 
 
 def _region(frame_id, candidate, support, margin=0.2):
@@ -89,7 +73,7 @@ def test_who_is_no_character_at_the_threshold_that_is_set_is_a_stranger(threshol
         store.from_rows("face", [_face("f0a", _mixed(0.4))]), FRAME, "f"
     )
     cast = dataclasses.replace(CAST, face={"anna": ANNA[None]})
-    setting = dataclasses.replace(SETTING, similarity_threshold=threshold)
+    setting = SETTING.model_copy(update={"similarity_threshold": threshold})
     learned = label.calibrate_film(face, tracks, cast, setting)
     assert learned.estimate.num_different == num_strangers
 
@@ -174,7 +158,7 @@ def test_the_cast_is_read_from_the_references():
 def _label_rows(*regions, faces=(), cast=CAST, **setting):
     face, tracks = track.link_tracks(store.from_rows("face", list(faces)), FRAME, "film")
     table = store.from_rows("region", list(regions))
-    rows = label.decide(face, tracks, table, cast, dataclasses.replace(SETTING, **setting))
+    rows = label.decide(face, tracks, table, cast, SETTING.model_copy(update=setting))
     return {row["subject_id"]: row for row in rows}
 
 
@@ -209,7 +193,7 @@ def test_what_ccip_compared_goes_by_its_own_threshold_and_weight():
     ]
     table = store.from_rows("region", regions)
     assert label.figure_threshold(table, CAST, SETTING) == 0.5
-    setting = dataclasses.replace(SETTING, ccip_threshold=0.6)
+    setting = SETTING.model_copy(update={"ccip_threshold": 0.6})
     assert label.figure_threshold(table, CAST, setting) == 0.6
     rows = _label_rows(*regions, ccip_threshold=0.6)
     assert list(rows) == ["f0-toon"]
@@ -241,7 +225,7 @@ def test_windows_are_voted_on_and_drawn_figures_keep_their_support():
     assert voted["candidate"].to_list() == ["toon", "ben", "anna"]  # figures last
     assert voted["support"].to_list() == pytest.approx([0.45, 0.0, 0.9])
     assert voted.columns == table.columns
-    wide = dataclasses.replace(SETTING, drawn_margin=0.05)
+    wide = SETTING.model_copy(update={"drawn_margin": 0.05})
     assert label.vote(table, num_frames, wide)["support"][1] == pytest.approx(0.45)
 
 

@@ -30,9 +30,15 @@ def _tracks(views, number, quality, reference=None):
     views = np.array(views, np.float32)
     portrait = np.stack([views[np.array(number) == k].mean(axis=0) for k in range(max(number) + 1)])
     reference = reference or {"anna": np.eye(2, dtype=np.float32)[:1]}
-    return match.compare_tracks(
-        portrait, views, np.array(number), np.array(quality), reference, "sface"
-    )[1][:, 0]
+    view = match.TrackViews(
+        portrait=portrait,
+        vector=views,
+        number=np.array(number),
+        quality=np.array(quality),
+        clarity=np.ones(len(portrait)),
+        recogniser="sface",
+    )
+    return match.compare_views(view, reference, None)[1][:, 0]
 
 
 def test_a_track_counts_by_its_portrait_and_the_upper_quartile_of_its_views():

@@ -1,13 +1,11 @@
 """Pairs of faces that a film itself says something about."""
 
 import numpy as np
-import polars as pl
-import pytest
+from face_row import face_row
 from hypothesis import given
 from hypothesis import strategies as st
 
 from bunny.character import calibrate
-from bunny.table import box as table_box
 from bunny.table import store
 
 ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
@@ -15,24 +13,15 @@ ANNA, BEN, CARL = np.eye(3, dtype=np.float32)
 
 def make_face(frame, track, vector, *, x=0.0, sharpness=200.0, number=0):
     """A row of table face with what pairs are picked by."""
-    return {
-        "face_id": f"f{frame:02d}-{number:02d}",
-        "frame_id": f"f{frame:02d}",
-        "shot_index": frame // 10,
-        "track_id": f"t{track:02d}",
-        "x0_px": x,
-        "y0_px": 0.0,
-        "x1_px": x + 112,
-        "y1_px": 112.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 112.0,
-        "sharpness": sharpness,
-        "recogniser": "sface",
-        "embedding": vector,
-    }
+    return face_row(
+        f"f{frame:02d}-{number:02d}",
+        vector,
+        frame_id=f"f{frame:02d}",
+        shot_index=frame // 10,
+        track_id=f"t{track:02d}",
+        x_px=x,
+        sharpness=sharpness,
+    )
 
 
 def _pairs(faces, kind, **options):
@@ -92,12 +81,3 @@ def test_a_limit_is_kept_and_drawing_is_repeatable(most, seed):
 def test_no_face_is_no_pair():
     rows = calibrate.collect_pairs(store.from_rows("face", []))
     assert rows.height == 0 and store.check("pair", rows).height == 0
-
-
-def test_overlap_by_hand():
-    boxes = {
-        f"{c}{s}": [v]
-        for s, box in (("", (0, 0, 2, 2)), ("_other", (1, 1, 3, 3)))
-        for c, v in zip(table_box.BOX, box, strict=True)
-    }
-    assert calibrate.overlap_other(pl.DataFrame(boxes)) == pytest.approx([1 / 7])

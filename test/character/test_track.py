@@ -232,5 +232,5 @@ def test_clarity_is_the_detail_that_the_recogniser_gets():
 
 def test_overlaps_are_of_all_with_all():
     boxes = np.array([[0, 0, 2, 2], [1, 1, 3, 3], [5, 5, 5, 5]])
-    found = track.overlaps(boxes, boxes[:2])
+    found = track.overlap(boxes[:, None], boxes[:2])
     assert found == pytest.approx(np.array([[1, 1 / 7], [1 / 7, 1], [0, 0]]))

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+from face_row import face_row
 
 from bunny.character import calibrate, track, whitening
 from bunny.core import vector as core_vector
@@ -23,24 +24,14 @@ def _film(nuisance, *, num_shots=40, seed=0):
                 moved = people[who] + 0.5 * rng.normal(size=DIMENSION)
                 moved[:4] += nuisance * rng.normal(size=4)
                 rows.append(
-                    {
-                        "face_id": f"f{shot:03d}{view}-{number}",
-                        "frame_id": f"f{shot:03d}{view}",
-                        "shot_index": shot,
-                        "track_id": f"t{shot:03d}{number}",
-                        "x0_px": 300.0 * number,
-                        "y0_px": 0.0,
-                        "x1_px": 300.0 * number + 112,
-                        "y1_px": 112.0,
-                        "detector": "yunet",
-                        "score": 0.9,
-                        "landmark": np.zeros(10),
-                        "yaw": 0.0,
-                        "size_px": 112.0,
-                        "sharpness": 200.0,
-                        "recogniser": "sface",
-                        "embedding": core_vector.l2_normalize(moved),
-                    }
+                    face_row(
+                        f"f{shot:03d}{view}-{number}",
+                        core_vector.l2_normalize(moved),
+                        frame_id=f"f{shot:03d}{view}",
+                        shot_index=shot,
+                        track_id=f"t{shot:03d}{number}",
+                        x_px=300.0 * number,
+                    )
                 )
     face = store.from_rows("face", rows)
     return face, calibrate.collect_pairs(face)

@@ -258,7 +258,7 @@ def test_the_explorer_decides_as_the_stage(drawn_film, changed):
     """Row by row the same table, for a film with a person and a drawn figure."""
     run(drawn_film, Detect, **changed)
     written = store.read(drawn_film.table, "label")
-    settings = Config.model_validate({"detection": changed}).detection.model_dump()
+    settings = Config.model_validate({"detection": changed}).detection
     seen = preview.read_tables(drawn_film.table)
     found = preview.judge(seen, preview.compare(seen, settings), settings).label
     assert store.check("label", found).equals(written)

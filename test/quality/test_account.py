@@ -4,14 +4,14 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+from bunny.core.config import FilteringConfig
 from bunny.quality import reason as quality_reason
-from bunny.quality.reason import QualityThreshold
 
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
 
 def _losses(*rows):
-    found = quality_reason.count_losses(film.measures(*rows), QualityThreshold())
+    found = quality_reason.count_losses(film.measures(*rows), FilteringConfig(min_contrast=0.03))
     return {reason: (failed, alone) for reason, failed, alone in found.iter_rows() if failed}
 
 

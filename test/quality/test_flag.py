@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunny.core.config import FilteringConfig
 from bunny.quality.flag import count_reasons, flag
-from bunny.quality.reason import QualityThreshold, sharpness_expr, threshold_from_settings
+from bunny.quality.reason import sharpness_expr
 from bunny.table import store
 
 GOOD = {"blur_score": 0.5, "brightness": 0.5, "contrast": 0.2}
@@ -22,7 +23,7 @@ def _measure(*rows):
 
 
 def _flag(table, **threshold):
-    return flag(table.lazy(), QualityThreshold(**threshold)).collect()
+    return flag(table.lazy(), FilteringConfig(**threshold)).collect()
 
 
 def _reasons(*rows, **threshold):
@@ -40,16 +41,12 @@ def test_each_reason_in_its_order():
         {"blur_score": None},
     )
     wanted = ["kept", "blurred", "dark", "bright", "flat", "unreadable", "unreadable"]
-    assert _reasons(*rows) == wanted
+    assert _reasons(*rows, min_contrast=0.03) == wanted
 
 
 def test_exactly_at_a_threshold_is_kept():
-    assert (
-        _reasons(
-            {"blur_score": 0.17}, {"brightness": 0.06}, {"brightness": 0.96}, {"contrast": 0.03}
-        )
-        == ["kept"] * 4
-    )
+    rows = ({"blur_score": 0.17}, {"brightness": 0.06}, {"brightness": 0.96}, {"contrast": 0.03})
+    assert _reasons(*rows, min_contrast=0.03) == ["kept"] * 4
 
 
 SIDES = {"content_x0_px": 0, "content_y0_px": 40, "content_x1_px": 400, "content_y1_px": 100}
@@ -143,7 +140,7 @@ def test_counts():
 
 
 def test_it_stays_lazy_and_keeps_other_columns():
-    lazy = flag(_measure({}).lazy().with_columns(extra=pl.lit(1)), QualityThreshold())
+    lazy = flag(_measure({}).lazy().with_columns(extra=pl.lit(1)), FilteringConfig())
     assert isinstance(lazy, pl.LazyFrame)
     assert lazy.select("extra", "is_kept").collect().row(0) == (1, True)
     assert lazy.filter(pl.col("is_kept")).head(1).collect().height == 1
@@ -230,10 +227,3 @@ def test_the_best_good_frame_of_a_group_stays():
 def test_strictness_is_recorded():
     table = _flag(_measure({"blur_score": 0.21}, {"blur_score": None}))
     assert table["strictness"].to_list() == [pytest.approx(2, abs=1e-5), None]
-
-
-def test_settings_that_are_no_thresholds_are_left_aside():
-    found = threshold_from_settings(
-        {"preset": "strict", "blur_threshold": 0.4, "drop_kinds": ["title"]}
-    )
-    assert found == QualityThreshold(blur_threshold=0.4, drop_kinds=("title",))

@@ -47,14 +47,8 @@ def test_frames_without_measures_have_no_kind():
     empty = dict.fromkeys(PICTURE)
     assert _kinds({}, empty) == ["picture", None]
     table = store.from_rows("measure", [{"frame_id": "a", "error": "unreadable"}])
-    assert table.select(reason.kind_expr())["kind"].to_list() == [None]
-
-
-def test_other_thresholds_are_used():
-    strict = reason.KindThreshold(min_credit_lines=2)
-    table = pl.DataFrame([PICTURE | {"text_lines": 3, "background_share": 0.95}])
-    assert table.select(reason.kind_expr(strict)).item() == "credit"
-    assert table.select(reason.kind_expr()).schema["kind"] == pl.Enum(reason.KINDS)
+    kinds = table.select(reason.kind_expr())["kind"]
+    assert kinds.to_list() == [None] and kinds.dtype == pl.Enum(reason.KINDS)
 
 
 def _card(*lines, ground=0, ink=255):

@@ -111,16 +111,16 @@ def test_bars_are_alike_on_both_sides(top, bottom, wanted):
     grey = np.maximum(grey, 60)
     grey[:top] = 0
     grey[180 - bottom :] = 0
-    _, y0, _, y1 = luma.find_content(grey)
+    _, y0, _, y1 = luma.content_box(grey)
     assert (y0, y1) == wanted
 
 
 def test_pillarbox_and_black_pictures():
     grey = np.full((90, 160), 120, np.uint8)
     grey[:, :20] = grey[:, 140:] = 8
-    assert luma.find_content(grey) == (20, 0, 140, 90)
-    assert luma.find_content(np.zeros((90, 160), np.uint8)) == (0, 0, 160, 90)
-    assert luma.find_content(np.zeros((1, 1), np.uint8)) == (0, 0, 1, 1)
+    assert luma.content_box(grey) == (20, 0, 140, 90)
+    assert luma.content_box(np.zeros((90, 160), np.uint8)) == (0, 0, 160, 90)
+    assert luma.content_box(np.zeros((1, 1), np.uint8)) == (0, 0, 1, 1)
 
 
 def test_hash_survives_size_and_compression_and_tells_pictures_apart():

@@ -47,7 +47,7 @@ def test_finds_every_pair_among_hashes_that_crowd(seed, distance, ones):
         else (rng.integers(0, 2**64, 60, dtype=np.uint64))
     )
     parts = perceptual_hash.plan_chunks(100_000, distance)
-    chunks = tuple(perceptual_hash._chunk(phash, *part) for part in parts)
+    chunks = tuple(perceptual_hash.sort_chunk(phash, *part) for part in parts)
     index = perceptual_hash.HammingIndex(phash=phash, max_distance=distance, chunks=chunks)
     q, h, bits = perceptual_hash.near_pairs(index, phash)
     found = sorted(zip(q.tolist(), h.tolist(), bits.tolist(), strict=True))

@@ -15,16 +15,12 @@ from bunny.quality import flag, threshold_search
 film = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("film.py"))))
 
 
-def _settings(**filtering):
-    return FilteringConfig(**filtering).model_dump()
-
-
 def _kept(table, **filtering):
     return set(_judge(table, **filtering)[0].filter("is_kept")["frame_id"])
 
 
 def _judge(table, **filtering):
-    return threshold_search.flag_frames(table, _settings(**filtering))
+    return threshold_search.flag_frames(table, FilteringConfig(**filtering))
 
 
 def _kept_at(table, level, **filtering):
@@ -119,10 +115,9 @@ def test_one_stricter_threshold_never_keeps_more_groups(seed, key, step):
 def test_what_is_recorded_can_be_read_again(tmp_path):
     import json
 
-    chosen = _settings(keep_about=1)
-    found = threshold_search.flag_frames(film.measures({}, {"blur_score": 0.9}), chosen)[1]
+    found = _judge(film.measures({}, {"blur_score": 0.9}), keep_about=1)[1]
     path = tmp_path / "threshold.json"
-    path.write_text(json.dumps(threshold_search.to_json(found, chosen)))
+    path.write_text(json.dumps(threshold_search.to_json(found)))
     assert threshold_search.read_threshold(path) == found.threshold
     assert json.loads(path.read_text())["strictness"] == found.strictness
 

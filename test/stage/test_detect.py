@@ -284,7 +284,7 @@ def test_the_threshold_of_ccip_is_its_own_and_reads_no_picture(plain_film, anime
 def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, threshold):
     stage = _stage(plain_film, **anime_models, ccip_threshold=threshold)
     stage.execute()
-    settings = stage.config.detection.model_dump()
+    settings = stage.config.detection
     seen = preview.read_tables(plain_film / "table")
     verdict = preview.judge(seen, preview.compare(seen, settings), settings)
     found = store.check("label", verdict.label).sort("subject_id")

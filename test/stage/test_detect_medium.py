@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 from figure_embedding import medium_picture
 
-from bunny.character import table_rows
+from bunny.character import detection_row
 from bunny.character.drawn import efficientnet, medium
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
@@ -132,9 +132,9 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
     usual = {"brightness": 0.5, "dynamic_range": 0.8, "background_share": 0.1, "text_lines": 0}
     card = usual | {"background_share": 0.95, "text_lines": 1}
     rows = [{"frame_id": "a", **usual}, {"frame_id": "b", **card}, {"frame_id": "c", **card}]
-    assert table_rows.choose_medium_frames(frame, tmp_path).height == 3
+    assert detection_row.choose_medium_frames(frame, tmp_path).height == 3
     store.write(tmp_path, "measure", store.from_rows("measure", rows))
-    assert table_rows.choose_medium_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
+    assert detection_row.choose_medium_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
 
 
 @pytest.mark.parametrize(
@@ -170,7 +170,7 @@ def _frames(path, wanted=12):
     for image in spread:
         row = pl.DataFrame([vars(measure.measure_frame(image))], schema_overrides=OBJECT)
         if row.select(reason.kind_expr())["kind"][0] == "picture":
-            x0, y0, x1, y1 = luma.find_content(luma.to_luma(image))
+            x0, y0, x1, y1 = luma.content_box(luma.to_luma(image))
             shown.append(image[y0:y1, x0:x1])
     return shown
 

@@ -15,6 +15,7 @@ from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
+from bunny.quality.measure import measure_frame
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter
@@ -193,16 +194,16 @@ class _Mortal(Extract):
     limit = 0
 
     def _writer(self, info):
-        writer, stage = super()._writer(info), self
+        stage = self
 
         class Counting(FrameWriter):
             def write(self, frame, crop=None):
                 if stage.limit == 0:
                     raise _Killed
                 stage.limit -= 1
-                return writer.write(frame, crop)
+                return super().write(frame, crop)
 
-        return Counting(self.output_dir / "frame", info, "jpg", 95, lambda p: None)
+        return Counting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
 
 
 @pytest.mark.parametrize("limits", [[0], [5, 2], [8], [2, 2]])

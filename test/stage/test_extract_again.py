@@ -7,6 +7,7 @@ import pytest
 
 from bunny.core import workspace
 from bunny.core.config import Config
+from bunny.quality.measure import measure_frame
 from bunny.stage.extract import FINISHED, Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter
@@ -74,10 +75,7 @@ class _Watched(Extract):
                 stage.written.append(frame.index)
                 return super().write(frame, crop)
 
-        like = super()._writer(info)
-        return Noting(
-            like._folder, info, "jpg", 95, like._measure, num_workers=0, setting=like._setting
-        )
+        return Noting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
 
 
 CHANGES = [
@@ -157,7 +155,7 @@ class _Mortal(_Watched):
     limit = 0
 
     def _writer(self, info):
-        stage, like = self, super()._writer(info)
+        stage = self
 
         class Counting(FrameWriter):
             def write(self, frame, crop=None):
@@ -166,9 +164,7 @@ class _Mortal(_Watched):
                 stage.limit -= 1
                 return super().write(frame, crop)
 
-        return Counting(
-            like._folder, info, "jpg", 95, like._measure, num_workers=0, setting=like._setting
-        )
+        return Counting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])

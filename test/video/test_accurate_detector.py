@@ -1,28 +1,38 @@
 """Shot detector accurate: what measures and likelihoods decide together."""
 
+import itertools
 from fractions import Fraction
 
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.shot.accurate_detector import AccurateDetector
 from bunny.video.shot.cut import CutScore
-from bunny.video.shot.fast_detector import ShotSetting
 from bunny.video.shot.window import Boundary
 
 
-def _detector(likely, threshold=1.0, count=200):
-    """A detector that knows likelihoods of both heads by frame; all others are 0."""
+def _network(likely):
+    """A network that tells likelihoods of both heads by frame; all others are 0."""
+    by_frame = np.zeros((400, 2), np.float32)
+    for index, value in likely.items():
+        by_frame[index] = value
+    starts = itertools.count(-25, 50)
 
     def network(frames):
-        raise AssertionError("no window is full")
+        """Likelihoods of the window that is asked for next."""
+        start = next(starts)
+        return by_frame[np.clip(np.arange(start, start + 100), 0, 399)]
 
-    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
-    values = np.zeros((count, 2), np.float32)
-    for index, value in likely.items():
-        values[index] = value
-    found_by._stream._kept.extend(values)
-    found_by._stream.known = count
+    return network
+
+
+def _detector(likely, threshold=1.0):
+    """A detector that knows the likelihoods of 150 frames of one grey."""
+    setting = ExtractionConfig(cut_threshold=threshold)
+    found_by = AccurateDetector(setting, Fraction(24), _network(likely))
+    for _ in range(200):
+        found_by.push(np.full((36, 64, 3), 128, np.uint8))
     return found_by
 
 
@@ -44,21 +54,21 @@ def _detector(likely, threshold=1.0, count=200):
 )
 def test_cuts_need_the_network_where_the_measures_doubt(score, veto, likely, is_cut):
     found_by = _detector({99: (likely, 0)})
-    found = found_by._cut(CutScore(index=100, score=score, veto=veto))
+    found = found_by.decide_cut(CutScore(index=100, score=score, veto=veto))
     assert (found is not None) == is_cut
 
 
 def test_the_threshold_scales_the_measures():
     measured = CutScore(index=100, score=1.6, veto="none")
-    assert _detector({}, threshold=1.0)._cut(measured).strength == 1.6
-    assert _detector({}, threshold=2.0)._cut(measured) is None  # 0.8, and nothing is added
-    assert _detector({99: (0.3, 0)}, threshold=2.0)._cut(measured).strength == 0.8
+    assert _detector({}, threshold=1.0).decide_cut(measured).strength == 1.6
+    assert _detector({}, threshold=2.0).decide_cut(measured) is None  # 0.8, and nothing is added
+    assert _detector({99: (0.3, 0)}, threshold=2.0).decide_cut(measured).strength == 0.8
 
 
 def test_the_network_counts_two_frames_around_a_cut():
     measured = CutScore(index=100, score=0.9, veto="none")
     for index, is_cut in ((97, False), (98, True), (101, True), (102, False)):
-        assert (_detector({index: (0.5, 0)})._cut(measured) is not None) == is_cut
+        assert (_detector({index: (0.5, 0)}).decide_cut(measured) is not None) == is_cut
 
 
 @pytest.mark.parametrize(
@@ -73,32 +83,21 @@ def test_the_network_counts_two_frames_around_a_cut():
 def test_a_weak_dissolve_needs_either_head(weight, likely, stays):
     dissolve = Boundary(index=100, kind="dissolve", strength=weight, span=(90, 110))
     found_by = _detector({110: likely})
-    assert (found_by._dissolve(dissolve) is not None) == stays
+    assert (found_by.decide_dissolve(dissolve) is not None) == stays
 
 
 def _run(pictures, likely, threshold=1.0):
     """Boundaries that the network alone tells in a film of runs (frames, grey picture)."""
-    by_frame = np.zeros((400, 2), np.float32)
-    for index, value in likely.items():
-        by_frame[index] = value
+    told = []
 
-    def network(frames):
-        """Likelihoods of the window that is asked for next."""
-        nonlocal start
-        here = np.clip(np.arange(start, start + 100), 0, 399)
-        start += 50
-        return by_frame[here]
+    class Noting(AccurateDetector):
+        def network_boundaries(self):
+            for boundary in super().network_boundaries():
+                told.append((boundary.index, boundary.kind))
+                yield boundary
 
-    start = -25
-    found_by = AccurateDetector(ShotSetting(cut_threshold=threshold), Fraction(24), network)
-    told, measured = [], found_by._network_boundaries
-
-    def note():
-        for boundary in measured():
-            told.append((boundary.index, boundary.kind))
-            yield boundary
-
-    found_by._network_boundaries = note
+    setting = ExtractionConfig(cut_threshold=threshold)
+    found_by = Noting(setting, Fraction(24), _network(likely))
     for count, picture in pictures:
         for _ in range(count):
             found_by.push(picture)
@@ -144,5 +143,5 @@ def test_it_tells_none_within_one_picture_nor_over_a_long_run():
 @pytest.mark.parametrize(("rate", "lag", "warmup"), [(24, 149, 275), (50, 233, 359)])
 def test_it_looks_further_than_fast_does(rate, lag, warmup):
     """75 frames of a window, half a run of 60, 7; and 36 steps. Back 135 more than `fast`."""
-    found_by = AccurateDetector(ShotSetting(), Fraction(rate), None)
+    found_by = AccurateDetector(ExtractionConfig(), Fraction(rate), None)
     assert (found_by.lag, found_by.warmup) == (lag, warmup)

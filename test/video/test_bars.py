@@ -38,7 +38,7 @@ TALL = (109, 0, 211, HEIGHT)  # 9:16 inside 16:9
 @pytest.mark.parametrize("box", [LETTERBOX, PILLARBOX, FOUR, TALL, (0, 0, WIDTH, HEIGHT)])
 @pytest.mark.parametrize(("level", "noise"), [(0, 0), (16, 0), (16, 1.5), (30, 1)])
 def test_bars_are_found_to_the_pixel(box, level, noise):
-    assert letterbox.merge_boxes([letterbox.find_content(_barred(box, level, noise))]) == box
+    assert letterbox.merge_boxes([letterbox.content_vote(_barred(box, level, noise))]) == box
 
 
 @pytest.mark.parametrize("width", [1, 2])
@@ -48,28 +48,28 @@ def test_a_soft_edge_goes_with_the_bar(width):
         share = (k + 1) / (width + 1)
         for line in (23 + k, 156 - k):
             luma[line] = 16 + share * (luma[line] - 16)
-    found = letterbox.find_content(luma.round().astype(np.uint8))
+    found = letterbox.content_vote(luma.round().astype(np.uint8))
     assert found == (0, 23 + width, WIDTH, 157 - width)
 
 
 def test_uneven_bars_of_a_few_lines_are_each_taken():
-    assert letterbox.find_content(_barred((0, 22, WIDTH, 157))) == (0, 22, WIDTH, 157)
+    assert letterbox.content_vote(_barred((0, 22, WIDTH, 157))) == (0, 22, WIDTH, 157)
 
 
 def test_a_dark_ground_that_goes_on_from_a_bar_is_not_cut_off():
     luma = _barred(LETTERBOX)
     luma[120:] = 16
-    assert letterbox.find_content(luma) == LETTERBOX
+    assert letterbox.content_vote(luma) == LETTERBOX
 
 
 def test_one_dark_side_is_no_bar():
     luma = _scene()
     luma[150:] = 16
-    assert letterbox.find_content(luma) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.content_vote(luma) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_grey_borders_are_no_bars():
-    assert letterbox.find_content(_barred(LETTERBOX, level=60, low=100)) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.content_vote(_barred(LETTERBOX, level=60, low=100)) == (0, 0, WIDTH, HEIGHT)
 
 
 def _night():
@@ -126,7 +126,7 @@ def _octagon():
     ids=["black", "night", "title", "vignette", "outline", "octagon"],
 )
 def test_a_frame_that_cannot_tell_has_no_vote(luma):
-    assert letterbox.find_content(luma) is None
+    assert letterbox.content_vote(luma) is None
 
 
 def test_a_curved_edge_is_none_of_a_bar():
@@ -134,19 +134,19 @@ def test_a_curved_edge_is_none_of_a_bar():
     xs = np.linspace(-1, 1, WIDTH)
     reach = 70 * (1 - 0.7 * xs**2)
     luma = np.where(np.abs(np.arange(HEIGHT) - 89.5)[:, None] < reach, _scene(), 16)
-    found = letterbox.find_content(luma.astype(np.uint8))
+    found = letterbox.content_vote(luma.astype(np.uint8))
     assert letterbox.merge_boxes([found]) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_a_night_with_noise_over_all_of_it_has_no_bars():
     luma = (18 + 40 * np.random.default_rng(0).random((HEIGHT, WIDTH))).astype(np.uint8)
-    assert letterbox.find_content(luma) == (0, 0, WIDTH, HEIGHT)
+    assert letterbox.content_vote(luma) == (0, 0, WIDTH, HEIGHT)
 
 
 def test_a_person_in_the_light_amid_dark_leaves_an_axis_to_others():
     luma = np.full((HEIGHT, WIDTH), 16, np.uint8)
     luma[23:157, 100:180] = _scene(80, 134)
-    found = letterbox.find_content(luma)
+    found = letterbox.content_vote(luma)
     assert found is None
     assert letterbox.merge_boxes([found, LETTERBOX]) == LETTERBOX
 
@@ -164,7 +164,7 @@ def test_a_shot_has_the_union_of_its_frames():
 @pytest.mark.parametrize("size", [(1, 1), (2, 3), (8, 8), (63, 4)])
 def test_tiny_pictures_do_not_fail(size):
     for level in (0, 200):
-        found = letterbox.merge_boxes([letterbox.find_content(np.full(size, level, np.uint8))])
+        found = letterbox.merge_boxes([letterbox.content_vote(np.full(size, level, np.uint8))])
         assert found in (None, (0, 0, size[1], size[0]))
 
 

@@ -7,12 +7,12 @@ import mixed_film
 import polars as pl
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.table import store
 from bunny.video import change_table, probe
 from bunny.video.decode import Tally
 from bunny.video.frame_selection import select_frames
-from bunny.video.selection_event import SelectionSetting, ShotEnd
-from bunny.video.shot.fast_detector import ShotSetting
+from bunny.video.selection_event import ShotEnd
 
 THRESHOLDS = (0.5, 0.75, 1.0, 2.0, 2.5, 3.0, 6.0)
 
@@ -23,7 +23,7 @@ def info(tmp_path_factory):
 
 
 def _extract(info, **setting):
-    setting = SelectionSetting(shot=ShotSetting(**setting))
+    setting = ExtractionConfig(**setting)
     events = [e for e in select_frames(info, setting, Tally()) if isinstance(e, ShotEnd)]
     return [e.found for e in events], pl.concat([e.change for e in events])
 
@@ -52,35 +52,36 @@ def test_a_row_a_frame(info, change):
 def test_decided_shots_are_those_of_a_new_decode(info, change, threshold, least):
     setting = {"cut_threshold": threshold, "min_shot_frames": least}
     found, again = _extract(info, **setting)
-    assert change_table.decide_shots(change, ShotSetting(**setting), info.rate) == found
+    assert change_table.decide_shots(change, ExtractionConfig(**setting), info.rate) == found
     assert again.equals(change)
 
 
 def test_thresholds_matter(info, change):
     def num_shots(**setting):
-        return len(change_table.decide_shots(change, ShotSetting(**setting), info.rate))
+        return len(change_table.decide_shots(change, ExtractionConfig(**setting), info.rate))
 
     counts = [num_shots(cut_threshold=t) for t in THRESHOLDS]
     assert counts == sorted(counts, reverse=True) and len(set(counts)) > 3
-    kinds = change_table.decide_shots(change, ShotSetting(), info.rate)
+    kinds = change_table.decide_shots(change, ExtractionConfig(), info.rate)
     assert {shot.transition_in for shot in kinds} == {"start", "cut", "fade", "dissolve"}
     assert num_shots(min_shot_frames=45) < num_shots()
 
 
 def test_below_what_was_measured_is_refused(info, change):
     with pytest.raises(ValueError, match=r"at least 0\.5, .*, got 0\.49;"):
-        change_table.decide_shots(change, ShotSetting(cut_threshold=0.49), info.rate)
+        change_table.decide_shots(change, ExtractionConfig(cut_threshold=0.49), info.rate)
 
 
 def test_a_film_extracted_below_it_is_measured_as_far(info):
     found, change = _extract(info, cut_threshold=0.2)
-    assert len(found) >= len(change_table.decide_shots(change, ShotSetting(), info.rate))
+    assert len(found) >= len(change_table.decide_shots(change, ExtractionConfig(), info.rate))
     assert change.filter(pl.col("cut_score") >= 0.2)["cut_veto"].ne("unmeasured").all()
 
 
 def test_no_frames_no_shots():
     assert (
-        change_table.decide_shots(store.from_rows("change", []), ShotSetting(), Fraction(24)) == []
+        change_table.decide_shots(store.from_rows("change", []), ExtractionConfig(), Fraction(24))
+        == []
     )
 
 
@@ -98,7 +99,7 @@ def test_a_film_of_one_frame():
         "cut_veto": "unmeasured",
     }
     (shot,) = change_table.decide_shots(
-        store.from_rows("change", [row]), ShotSetting(), Fraction(0)
+        store.from_rows("change", [row]), ExtractionConfig(), Fraction(0)
     )
     assert (shot.first_frame_index, shot.end_frame_index, shot.motion) == (0, 1, 0.0)
     assert math.isclose(shot.motion, 0)

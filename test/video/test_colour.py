@@ -6,9 +6,9 @@ import av
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, probe, tone_mapping
 from bunny.video import frame as video_frame
-from bunny.video.frame import PictureSetting
 
 WHITE = 65280
 
@@ -126,7 +126,7 @@ def _write(path, codes, bits, codec, trc, primaries, matrix, options=None):
 def _shown(path, **setting):
     info = probe.probe(path)
     frame = next(decode.iterate_frames(info))
-    bgr = video_frame.to_bgr(frame, info, PictureSetting(**setting))
+    bgr = video_frame.to_bgr(frame, info, ExtractionConfig(**setting))
     return info, bgr[32, 8::16].astype(int)
 
 

@@ -191,7 +191,7 @@ def test_pictures_of_other_sizes_are_whole_frames(tmp_path):
     for frame, shape in zip(frames, shapes.values(), strict=True):
         assert video_frame.thumb(frame, info).shape == (36, 64, 3)
         assert video_frame.luma(frame).shape == shape[:2]
-        assert letterbox.find_content(video_frame.luma(frame)) == (0, 0, shape[1], shape[0])
+        assert letterbox.content_vote(video_frame.luma(frame)) == (0, 0, shape[1], shape[0])
         cropped = video_frame.to_bgr(frame, info, crop=(10, 0, 70, 60))
         assert cropped.shape == ((60, 60, 3) if shape == (60, 80, 3) else shape)
 

@@ -5,11 +5,12 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.frame import DecodedFrame
-from bunny.video.keyframe import KeyframeCandidates, KeyframeSetting, select_keyframes, shot_kind
+from bunny.video.keyframe import KeyframeCandidates, select_keyframes, shot_kind
 from bunny.video.shot.fast_detector import FoundShot
 
-SETTING = KeyframeSetting(static_range=0.01, frames_per_dynamic_shot=3)
+SETTING = ExtractionConfig(static_range=0.01, frames_per_dynamic_shot=3)
 
 
 def _shot(first, end, luma_range=0.5, into="cut", out="cut"):
@@ -59,7 +60,7 @@ def test_gradual_transitions_are_kept_clear_of():
 
 @pytest.mark.parametrize(("count", "wanted"), [(1, [50]), (2, [8, 92]), (5, [8, 29, 50, 71, 92])])
 def test_more_or_fewer_are_spread_evenly(count, wanted):
-    setting = KeyframeSetting(static_range=0.01, frames_per_dynamic_shot=count)
+    setting = ExtractionConfig(static_range=0.01, frames_per_dynamic_shot=count)
     assert [i for i, _ in _select(_shot(0, 101), setting)] == wanted
 
 

@@ -4,7 +4,8 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video.shot.fast_detector import FastDetector, ShotSetting
+from bunny.core.config import ExtractionConfig
+from bunny.video.shot.fast_detector import FastDetector
 from bunny.video.shot.luma_range import (
     CELLS,
     NUM_CELLS,
@@ -75,7 +76,7 @@ def test_frames_of_a_fade_or_dissolve_do_not_count():
 
 
 def _kinds_of(frames):
-    found_by, shots = FastDetector(ShotSetting()), []
+    found_by, shots = FastDetector(ExtractionConfig()), []
     for frame in frames:
         shots += found_by.push(frame)
     shots += found_by.finish()

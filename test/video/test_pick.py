@@ -6,10 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import probe
 from bunny.video.decode import Tally
 from bunny.video.frame_selection import select_frames
-from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import SelectedFrame, ShotEnd
 
 
 def _film(tmp_path, film_tools, lengths=(30, 50, 26), **options):
@@ -25,7 +26,7 @@ def _pick(path, **setting):
     seen = []
     events = list(
         select_frames(
-            info, SelectionSetting(**setting), tally, note_frame=lambda f: seen.append(f.index)
+            info, ExtractionConfig(**setting), tally, note_frame=lambda f: seen.append(f.index)
         )
     )
     picks = [e for e in events if isinstance(e, SelectedFrame)]
@@ -57,9 +58,7 @@ def test_shots_carry_exact_times_and_their_median_frame(tmp_path, film_tools):
 
 
 def test_interval_takes_the_first_frame_at_or_after_each_time(tmp_path, film_tools):
-    picks, shots, _, _ = _pick(
-        _film(tmp_path, film_tools), method="interval", interval_s=Fraction(1)
-    )
+    picks, shots, _, _ = _pick(_film(tmp_path, film_tools), method="interval", interval_seconds=1)
     assert [p.frame.index for p in picks] == [0, 24, 48, 72, 96]
     assert {p.reason for p in picks} == {"interval"}
     assert len(shots) == 3
@@ -69,7 +68,7 @@ def test_interval_over_a_gap_takes_one_frame(tmp_path, film_tools):
     pictures = [film_tools.numbered(i) for i in range(6)]
     pts = [0, 400, 1100, 5300, 5400, 6000]
     path = film_tools.write(tmp_path / "gap.mkv", pictures, pts, time_base=Fraction(1, 1000))
-    picks, _, _, _ = _pick(path, method="interval", interval_s=Fraction(1))
+    picks, _, _, _ = _pick(path, method="interval", interval_seconds=1)
     assert [p.frame.pts for p in picks] == [0, 1100, 5300, 6000]
 
 
@@ -88,7 +87,7 @@ def test_keyframes_tell_shots_apart_and_the_last_one_reaches_the_end(tmp_path, f
 
 
 def test_extra_frames_lie_between_the_shots_own(tmp_path, film_tools):
-    picks, _, _, _ = _pick(_film(tmp_path, film_tools), extra_interval_s=Fraction(1, 2))
+    picks, _, _, _ = _pick(_film(tmp_path, film_tools), extra_interval_seconds=0.5)
     own = [p.frame.index for p in picks if p.reason == "shot-median"]
     extra = [p.frame.index for p in picks if p.reason == "interval"]
     # Every 12th frame, but those nearer than 6 frames to one that stands for its shot.

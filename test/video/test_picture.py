@@ -8,9 +8,10 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, probe
 from bunny.video import frame as video_frame
-from bunny.video.frame import DecodedFrame, PictureSetting
+from bunny.video.frame import DecodedFrame
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 
@@ -191,7 +192,7 @@ def test_the_comb_goes_where_the_film_or_the_setting_says(
     path = film_tools.write(tmp_path / "a.mkv", [woven], codec="ffv1", pix_fmt="yuv444p")
     frame, info = _first(path)
     info = replace(info, is_interlaced=is_interlaced)
-    shown = video_frame.to_bgr(frame, info, PictureSetting(deinterlace=mode))
+    shown = video_frame.to_bgr(frame, info, ExtractionConfig(deinterlace=mode))
     target = first if is_rebuilt else woven
     assert np.abs(shown.astype(int) - target).mean() < (5 if is_rebuilt else 1.5)
     assert video_frame.has_comb(shown) is not is_rebuilt

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from bunny.core.config import ExtractionConfig
 from bunny.core.error import UserError
 from bunny.video import decode, extra_frame, picture_folder, probe
 from bunny.video.decode import Tally
 from bunny.video.frame_selection import select_frames
-from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import SelectedFrame, ShotEnd
 
 
 def _texture(seed, width=160, height=96):
@@ -164,7 +165,7 @@ def test_capture_time_is_that_of_the_exif(tmp_path, tags, time):
 
 
 def _select(info, tally, restart=None):
-    events = list(select_frames(info, SelectionSetting(), tally, restart=restart))
+    events = list(select_frames(info, ExtractionConfig(), tally, restart=restart))
     taken = [event for event in events if isinstance(event, SelectedFrame)]
     return taken, [event for event in events if isinstance(event, ShotEnd)]
 
@@ -212,7 +213,9 @@ def test_pictures_are_read_again_by_their_place(tmp_path):
     paths = _photographs(tmp_path / "photos", 5, name="{}.png")
     paths[1].write_bytes(b"damaged")
     info = probe.probe(tmp_path / "photos")
-    found = list(extra_frame.read_pictures(info, {1: None, 3: (10, 20, 50, 60)}))
+    found = list(
+        extra_frame.read_pictures(info, {1: None, 3: (10, 20, 50, 60)}, ExtractionConfig())
+    )
     assert [one.frame.index for one in found] == [1, 3]
     assert found[0].picture is None and "2.png" in found[0].error
     assert np.array_equal(found[1].picture, _texture(3)[20:60, 10:50])

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 
 from bunny.contract.shard import Shards
+from bunny.core.config import ExtractionConfig
 from bunny.quality.measure import measure_frame
 from bunny.video import probe
 from bunny.video.decode import Tally
@@ -24,10 +25,10 @@ from bunny.video.range_extraction import (
     plan_ranges,
     select_range,
 )
-from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import SelectedFrame, ShotEnd
 
 SIZE = (96, 54)  # pixels
-SETTING = SelectionSetting(extra_interval_s=Fraction(1, 2))
+SETTING = ExtractionConfig(extra_interval_seconds=0.5, output_format="png")
 OVERLAP = (84 + 48 + 8) + (80 + 36 + 1)  # frames: warmup and lag of detector `fast`, by hand
 # Frames of each shot; between the second and third a dissolve, after the fourth a fade.
 SHOTS = (60, 90, 75, 80, 50, 400, 33, 41, 64, 120, 58, 77, 47)
@@ -141,14 +142,14 @@ def test_ranges_are_even_and_begin_far_enough_before(film):
         )
     assert len(plan_ranges(film, SETTING, 100)) == len(packets) // OVERLAP
     assert plan_ranges(film, SETTING, 1) == []
-    by_others = SelectionSetting(shot_detector="scenedetect-content")
+    by_others = ExtractionConfig(shot_detector="scenedetect-content")
     assert plan_ranges(film, by_others, 4) == []  # it has to see a film from its start
-    assert plan_ranges(film, SelectionSetting(method="keyframe"), 4) == []  # that is cheap
+    assert plan_ranges(film, ExtractionConfig(method="keyframe"), 4) == []  # that is cheap
 
 
 def _extraction(film, folder) -> RangeExtraction:
     def writer():
-        return FrameWriter(folder / "frame", film, "png", 95, measure_frame, num_workers=0)
+        return FrameWriter(folder / "frame", film, SETTING, measure_frame, num_workers=0)
 
     shards = Shards(folder / "shard", "key", num_parts=2)
     return RangeExtraction(shards, "film", film, SETTING, writer, 1)
@@ -156,7 +157,7 @@ def _extraction(film, folder) -> RangeExtraction:
 
 def _one_pass(film, folder) -> tuple[dict[str, pl.DataFrame], Tally]:
     tally, batch, number = Tally(), ShotBatch("film", film), 0
-    with FrameWriter(folder / "frame", film, "png", 95, measure_frame, num_workers=0) as writer:
+    with FrameWriter(folder / "frame", film, SETTING, measure_frame, num_workers=0) as writer:
         for event in select_frames(film, SETTING, tally, num_threads=1):
             if isinstance(event, SelectedFrame):
                 batch.add(event, writer)

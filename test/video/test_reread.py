@@ -6,6 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, extra_frame, probe
 from bunny.video.frame import to_bgr
 
@@ -20,7 +21,7 @@ def test_pictures_equal_those_of_the_whole_decode(tmp_path, film_tools, wanted):
     info = _film(tmp_path, film_tools, options={"g": "12", "bf": "2"})
     whole = {f.index: f for f in decode.iterate_frames(info)}
     box = (8, 4, 40, 28)
-    found = list(extra_frame.read_pictures(info, dict.fromkeys(wanted, box)))
+    found = list(extra_frame.read_pictures(info, dict.fromkeys(wanted, box), ExtractionConfig()))
     assert [r.frame.index for r in found] == wanted
     for one in found:
         frame = whole[one.frame.index]
@@ -30,9 +31,9 @@ def test_pictures_equal_those_of_the_whole_decode(tmp_path, film_tools, wanted):
 
 def test_frames_that_the_film_lacks_are_left_out(tmp_path, film_tools):
     info = _film(tmp_path, film_tools, options={"g": "12"})
-    found = extra_frame.read_pictures(info, {58: None, 60: None, 999: None})
+    found = extra_frame.read_pictures(info, {58: None, 60: None, 999: None}, ExtractionConfig())
     assert [r.frame.index for r in found] == [58]
-    assert list(extra_frame.read_pictures(info, {})) == []
+    assert list(extra_frame.read_pictures(info, {}, ExtractionConfig())) == []
 
 
 def _shot(index, first, end, transition="cut", rate=Fraction(10)):

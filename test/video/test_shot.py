@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, probe
 from bunny.video import frame as video_frame
 from bunny.video.shot.cut import cut_strength
-from bunny.video.shot.fast_detector import FastDetector, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector
 from bunny.video.shot.score import score_boundaries
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -64,7 +65,7 @@ BLACK, WHITE = (0, 128, 128), (255, 128, 128)
 
 
 def _detect(frames, rate=24, **setting):
-    detector = FastDetector(ShotSetting(**setting), Fraction(rate))
+    detector = FastDetector(ExtractionConfig(**setting), Fraction(rate))
     shots = []
     for count, frame in enumerate(frames, 1):
         new = detector.push(frame)
@@ -96,7 +97,7 @@ def test_the_shortest_films_are_one_shot(num):
 
 
 def test_no_frame_is_no_shot():
-    assert FastDetector(ShotSetting()).finish() == []
+    assert FastDetector(ExtractionConfig()).finish() == []
 
 
 def test_a_threshold_below_what_is_measured_anyway_measures_more():
@@ -421,7 +422,7 @@ def test_cut_strength_by_hand():
 
 def _boundaries(path):
     info = probe.probe(path)
-    detector, shots = FastDetector(ShotSetting(), info.rate), []
+    detector, shots = FastDetector(ExtractionConfig(), info.rate), []
     for frame in decode.iterate_frames(info):
         shots += detector.push(video_frame.thumb(frame, info))
     return [s.first_frame_index for s in (shots + detector.finish())[1:]]

@@ -7,7 +7,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from bunny.video.shot.fast_detector import FastDetector, ShotSetting
+from bunny.core.config import ExtractionConfig
+from bunny.video.shot.fast_detector import FastDetector
+from bunny.video.shot.meter import Measured
 from bunny.video.shot.window import Boundary
 
 two_tone = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("two_tone.py"))))
@@ -27,7 +29,7 @@ def _fade(index, span, flank):
 
 
 def _beats(one, two, rate=24, least=4):
-    return FastDetector(ShotSetting(min_shot_frames=least), Fraction(rate))._beats(one, two)
+    return FastDetector(ExtractionConfig(min_shot_frames=least), Fraction(rate)).beats(one, two)
 
 
 @pytest.mark.parametrize("least", [4, 9])
@@ -104,7 +106,7 @@ def test_a_cut_into_black_or_out_of_it_takes_the_place_of_the_fade():
 )
 def test_a_detector_looks_so_far_ahead_and_back(rate, lag, warmup):
     """(80 + 36) steps and a frame ahead; back 84 steps, a flat span of 48 frames and 8 frames."""
-    found_by = FastDetector(ShotSetting(), Fraction(rate))
+    found_by = FastDetector(ExtractionConfig(), Fraction(rate))
     assert (found_by.lag, found_by.warmup) == (lag, warmup)
 
 
@@ -112,7 +114,7 @@ def test_a_detector_looks_so_far_ahead_and_back(rate, lag, warmup):
 def test_a_shot_comes_out_when_no_boundary_can_move_its_end(rate, wait):
     """All before the newest frame's 80 steps are known, and 36 steps further none is a rival."""
     pictures = two_tone.picture(60), two_tone.picture(60, two_tone.turned(18))
-    found_by = FastDetector(ShotSetting(), Fraction(rate))
+    found_by = FastDetector(ExtractionConfig(), Fraction(rate))
     told = [len(found_by.push(pictures[index >= 60])) for index in range(60 + wait + 5)]
     assert told.index(1) == 60 + wait and sum(told) == 1
 
@@ -123,15 +125,16 @@ def test_a_boundary_that_was_left_out_is_no_rival_of_the_next():
     So many rows are turned round at each: 36, 24 and 18; each is weaker than the one before.
     """
     rows = [0] * 60 + [36] * 8 + [12] * 5 + [30] * 60
-    found_by = FastDetector(ShotSetting(min_shot_frames=12))
+    found_by = FastDetector(ExtractionConfig(min_shot_frames=12))
     shots = [s for n in rows for s in found_by.push(two_tone.picture(60, two_tone.turned(n)))]
     shots += found_by.finish()
     assert [shot.first_frame_index for shot in shots] == [0, 60, 73]
 
 
 def test_the_boundary_of_the_running_shot_is_a_rival_of_what_follows():
-    found_by = FastDetector(ShotSetting())
+    found_by = FastDetector(ExtractionConfig())
     for _ in range(150):
         found_by.push(two_tone.picture(60))
-    found_by._found += [_dissolve(60, 10, 1.5), _dissolve(79, 10, 1.2), _dissolve(100, 10, 1.1)]
-    assert [shot.first_frame_index for shot in found_by.finish()] == [0, 60, 100]
+    found = (_dissolve(60, 10, 1.5), _dissolve(79, 10, 1.2), _dissolve(100, 10, 1.1))
+    shots = found_by.decide_end(Measured(fades=found))  # whose boundaries count as they are
+    assert [shot.first_frame_index for shot in shots] == [0, 60, 100]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.video.shot.fast_detector import ShotSetting
+from bunny.core.config import ExtractionConfig
 from bunny.video.shot.transnet import TransNetDetector
 
 COUNT = 180
@@ -22,7 +22,7 @@ def boundaries(likely: dict[int, float], **setting) -> list[int]:
         value = frames.mean(axis=(1, 2, 3)) / 255
         return np.stack([value, value], axis=1)
 
-    found_by = TransNetDetector(ShotSetting(**setting), Fraction(24), network)
+    found_by = TransNetDetector(ExtractionConfig(**setting), Fraction(24), network)
     shots = []
     for index in range(COUNT):
         grey = np.full((36, 64, 3), round(255 * likely.get(index, 0.0)), np.uint8)

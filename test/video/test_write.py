@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import probe
 from bunny.video.frame import DecodedFrame
 from bunny.video.image_writer import FrameWriter
@@ -25,8 +26,8 @@ def _frame(index, picture):
 @pytest.mark.parametrize("num_workers", [0, 2])
 @pytest.mark.parametrize("suffix", ["jpg", "png", "webp"])
 def test_writes_and_measures(tmp_path, info, film_tools, suffix, num_workers):
-    folder = tmp_path / "frame"
-    with FrameWriter(folder, info, suffix, 90, lambda p: p.shape, num_workers) as writer:
+    folder, setting = tmp_path / "frame", ExtractionConfig(output_format=suffix)
+    with FrameWriter(folder, info, setting, lambda p: p.shape, num_workers) as writer:
         futures = [writer.write(_frame(i, film_tools.numbered(i))) for i in range(20)]
         results = [f.result() for f in futures]
     assert [r.file for r in results] == [f"{i:08d}.{suffix}" for i in range(20)]
@@ -43,14 +44,17 @@ def test_lower_quality_is_smaller(tmp_path, info):
     noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
     sizes = []
     for quality in (30, 95):
-        with FrameWriter(tmp_path / "frame", info, "jpg", quality, lambda p: None) as writer:
+        setting = ExtractionConfig(quality=quality)
+        with FrameWriter(tmp_path / "frame", info, setting, lambda p: None) as writer:
             name = writer.write(_frame(0, noise)).result().file
         sizes.append((tmp_path / "frame" / name).stat().st_size)
     assert sizes[0] < sizes[1] / 2
 
 
 def test_a_picture_too_large_for_its_format_is_a_row_with_an_error(tmp_path, info):
-    with FrameWriter(tmp_path / "frame", info, "webp", 90, lambda p: None) as writer:
+    with FrameWriter(
+        tmp_path / "frame", info, ExtractionConfig(output_format="webp"), lambda p: None
+    ) as writer:
         result = writer.write(_frame(7, np.zeros((2, 20000, 3), np.uint8))).result()
     assert result.file is None and result.measure is None
     assert result.error.startswith("frame 7: ")
@@ -60,7 +64,7 @@ def test_a_picture_too_large_for_its_format_is_a_row_with_an_error(tmp_path, inf
 def test_a_folder_that_cannot_be_written_raises(tmp_path, info):
     (tmp_path / "frame").write_text("a file where the folder should be")
     with pytest.raises(OSError, match="exists"):
-        FrameWriter(tmp_path / "frame", info, "jpg", 90, lambda p: None)
+        FrameWriter(tmp_path / "frame", info, ExtractionConfig(), lambda p: None)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs limits of a process")
@@ -68,7 +72,9 @@ def test_a_full_disk_leaves_the_picture_that_was_there(tmp_path, info):
     import full_disk
 
     noise = np.random.default_rng(0).integers(0, 255, (64, 96, 3), np.uint8)
-    with FrameWriter(tmp_path / "frame", info, "png", 90, lambda p: None) as writer:
+    with FrameWriter(
+        tmp_path / "frame", info, ExtractionConfig(output_format="png"), lambda p: None
+    ) as writer:
         name = writer.write(_frame(0, noise)).result().file
         before = (tmp_path / "frame" / name).read_bytes()
         with full_disk.full_after(len(before) // 2), pytest.raises(OSError, match="too large"):

@@ -2,12 +2,12 @@
 
 import polars as pl
 
-from bunny.quality.reason import QualityThreshold
+from bunny.core.config import FilteringConfig
 from bunny.table import store
 from bunny.view import style
 from bunny.view.plot import film as plot_quality
 
-STRICT = QualityThreshold(blur_threshold=0.6)
+STRICT = FilteringConfig(blur_threshold=0.6, min_contrast=0.03)
 
 
 def is_words_only(figure) -> bool:

@@ -13,7 +13,7 @@ from bunny.view.widget import caption, dataset, generation, preview, scene, shot
 
 @pytest.mark.parametrize("threshold", [0.3, 0.5])
 def test_a_threshold_that_is_set_is_not_a_measured_one(tmp_path, threshold):
-    settings = Config(detection={"similarity_threshold": threshold}).detection.model_dump()
+    settings = Config(detection={"similarity_threshold": threshold}).detection
     seen = preview.read_tables(tmp_path)
     verdict = preview.judge(seen, preview.compare(seen, settings), settings)
     assert verdict.threshold["face"] == threshold and not verdict.is_measured
@@ -56,7 +56,7 @@ def test_the_report_draws_the_thresholds_that_are_set(labelled, key):
 def test_figures_are_as_clear_as_the_margin_that_is_set_asks(shared_space):
     """All are ahead by 0.2, which is 0.05 more than is asked, and far above the threshold."""
     settings = Config(detection={"drawn_threshold": 0.0, "drawn_margin": 0.15})
-    wanted = settings.detection.model_dump()
+    wanted = settings.detection
     seen = preview.read_tables(shared_space.table)
     found = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
     figures = found.filter(found["subject_id"].str.ends_with("-r0"))
@@ -68,7 +68,7 @@ def test_drawn_figures_are_as_clear_as_the_score_that_is_set_asks(space):
     region = store.read(space.table, "region")
     found = region.with_columns(support=1.0, model=pl.lit(figure_label.MODEL))
     store.write(space.table, "region", store.from_rows("region", found.to_dicts()))
-    wanted = Config(detection={"figure_score": 0.7}).detection.model_dump()
+    wanted = Config(detection={"figure_score": 0.7}).detection
     seen = preview.read_tables(space.table)
     subject = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
     figures = subject.filter(subject["subject_id"].str.ends_with("-r0"))
@@ -106,7 +106,7 @@ def test_the_report_says_which_class_word_was_overwritten(space):
 
 def test_faces_are_as_clear_as_the_margin_that_is_set_asks(shared_space):
     """What a face lacks or has beyond a margin that no face reaches is its margin less that."""
-    wanted = Config(detection={"min_margin": 0.9}).detection.model_dump()
+    wanted = Config(detection={"min_margin": 0.9}).detection
     seen = preview.read_tables(shared_space.table)
     found = preview.judge(seen, preview.compare(seen, wanted), wanted).subject
     faces = found.filter(~found["subject_id"].str.ends_with("-r0")).drop_nulls("margin")

@@ -15,7 +15,7 @@ from bunny.table import store
 from bunny.view import thumbnail
 from bunny.view.widget import character, preview, track_table
 
-SETTINGS = Config().detection.model_dump()
+SETTINGS = Config().detection
 ALL = character.TrackPage()
 LEARNED = {  # row of table calibration
     "route": "face",
@@ -140,7 +140,7 @@ def test_what_the_film_teaches_follows_the_threshold(space, settings):
     for threshold in (0.1, 0.4, 0.7):
         values = {"similarity_threshold": threshold, "calibration": "film"}
         found = character.decide(opened, values).verdict
-        setting = preview.label_setting(SETTINGS | values)
+        setting = SETTINGS.model_copy(update=values)
         learned = naming.calibrate_film(seen.face, seen.tracks, seen.cast, setting)
         assert found.threshold["face"] == pytest.approx(naming.face_threshold(setting, learned))
         assert found.is_measured and found.threshold["face"] != threshold

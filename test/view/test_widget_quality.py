@@ -15,7 +15,7 @@ START = {key: getattr(Config().filtering, key) for key in quality.RANGE}
 
 
 def _draw(space, settings):
-    return quality._draw(quality.open_quality(space), settings.filtering.model_dump())
+    return quality._draw(quality.open_quality(space), settings.filtering)
 
 
 def move(box, number: int, value: float) -> str:
@@ -45,7 +45,7 @@ def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkey
 
 def test_the_page_is_what_the_stage_decides(space, settings, table):
     page = _draw(space, settings)(START)
-    flagged = threshold_search.flag_frames(table("measure"), settings.filtering.model_dump())[0]
+    flagged = threshold_search.flag_frames(table("measure"), settings.filtering)[0]
     assert f"kept {flagged['is_kept'].sum()}" in page
 
 
@@ -87,10 +87,11 @@ def kept(space, config):
 def test_a_move_says_what_it_newly_keeps_and_drops(space, settings):
     sliders, _, _, page = controls(quality.explore_quality(space, settings))
     assert "<b>0</b> newly kept, <b>0</b> newly dropped" in page.value
-    start = settings.filtering.model_dump()
+    start = settings.filtering
     for threshold in (0.5, 0.05):
         sliders["blur_threshold"].value = threshold
-        now, before = kept(space, start | {"blur_threshold": threshold}), kept(space, start)
+        moved = start.model_copy(update={"blur_threshold": threshold})
+        now, before = kept(space, moved), kept(space, start)
         words = f"<b>{len(now - before)}</b> newly kept, <b>{len(before - now)}</b> newly dropped"
         assert words in page.value
         assert f"Newly kept: {len(now - before)}," in page.value
@@ -121,10 +122,7 @@ def test_preset_buttons_move_the_sliders(space, settings, tmp_path):
     sliders, choice, _, page = controls(box)
     choice.value = "strict"
     assert sliders["blur_threshold"].value == 0.21
-    assert (
-        f"<b>kept {len(kept(space, FilteringConfig(preset='strict').model_dump()))}</b>"
-        in page.value
-    )
+    assert f"<b>kept {len(kept(space, FilteringConfig(preset='strict')))}</b>" in page.value
     box.children[-2].children[0].click()
     saved = config.load(tmp_path, film_id=space.film_id, environment={}).filtering
     assert saved == FilteringConfig(preset="strict")

@@ -81,7 +81,7 @@ def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> Threshol
         groups.append(stranger[is_known])
         numbers.append(int(is_known.any(axis=1).sum()))
     found = [
-        (false_accept_threshold(g), n) for g, n in zip(groups, numbers, strict=True) if n >= LEAST
+        (_false_accept_threshold(g), n) for g, n in zip(groups, numbers, strict=True) if n >= LEAST
     ]
     weight = sum(n for _, n in found)
     return ThresholdEstimate(
@@ -90,19 +90,6 @@ def estimate(pair: pl.DataFrame, stranger: np.ndarray | None = None) -> Threshol
         num_different=sum(numbers),
         num_twins=int(is_twin.sum()),
     )
-
-
-def false_accept_threshold(similarity: np.ndarray) -> float:
-    """Similarity that a share of `FALSE_ACCEPT` of such strangers passes, by a Gaussian tail.
-
-    Examples
-    --------
-    >>> round(false_accept_threshold(np.array([-0.1, 0.0, 0.1])), 3)
-    0.525
-    """
-    middle = float(np.median(similarity))
-    deviation = TO_DEVIATION * float(np.median(np.abs(similarity - middle)))
-    return middle + TAIL * deviation
 
 
 def threshold(found: ThresholdEstimate, configured: float) -> float:
@@ -192,6 +179,19 @@ def select_clear(face: pl.DataFrame) -> pl.DataFrame:
     )
 
 
+def _false_accept_threshold(similarity: np.ndarray) -> float:
+    """Similarity that a share of `FALSE_ACCEPT` of such strangers passes, by a Gaussian tail.
+
+    Examples
+    --------
+    >>> round(_false_accept_threshold(np.array([-0.1, 0.0, 0.1])), 3)
+    0.525
+    """
+    middle = float(np.median(similarity))
+    deviation = TO_DEVIATION * float(np.median(np.abs(similarity - middle)))
+    return middle + TAIL * deviation
+
+
 def _same_track(clear: pl.DataFrame) -> np.ndarray:
     """Rows of the first, middle and last clear view of each track, two and two; (n, 2)."""
     ends = (
@@ -219,7 +219,8 @@ def _same_frame(clear: pl.DataFrame) -> np.ndarray:
     both = seen.join(seen, on="frame_id", suffix="_other").filter(
         pl.col("track_id") < pl.col("track_id_other")
     )
-    shared = overlap_other(both)
+    one, other = (both.select(f"{c}{suffix}" for c in BOX).to_numpy() for suffix in ("", "_other"))
+    shared = track.overlap(one, other)
     best = (
         both.filter(pl.Series(shared <= MAX_IOU))
         .with_columns(worse=pl.min_horizontal("clarity", "clarity_other"))
@@ -228,14 +229,3 @@ def _same_frame(clear: pl.DataFrame) -> np.ndarray:
     )
     rows = np.sort(best.select("row", "row_other").to_numpy().astype(np.int64), axis=1)
     return rows[np.lexsort(rows.T[::-1])]
-
-
-def overlap_other(both: pl.DataFrame) -> np.ndarray:
-    """Intersection over union of a row's box and its `_other` box, shape (n,)."""
-    columns = ([f"{c}{suffix}" for c in BOX] for suffix in ("", "_other"))
-    one, other = (both.select(names).to_numpy().astype(np.float64) for names in columns)
-    size = np.minimum(one[:, 2:], other[:, 2:]) - np.maximum(one[:, :2], other[:, :2])
-    common = np.prod(np.maximum(size, 0), axis=1)
-    area = [np.prod(b[:, 2:] - b[:, :2], axis=1) for b in (one, other)]
-    union = area[0] + area[1] - common
-    return np.divide(common, union, out=np.zeros_like(common), where=union > 0)

@@ -5,6 +5,7 @@ groups are split in doubt: two faces of one frame are never one person, smears n
 than clear faces, and a group holds together on average, not by a chain.
 """
 
+from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
@@ -18,7 +19,39 @@ NOISE = -1
 CLEAR = 0.5  # clarity from which a face seen once is still a person
 SMEAR_STEP = 0.25  # more likeness is asked of two smears: strangers out of focus reach 0.63
 FAR = 1e6  # distance of two that may not be joined; any mean with it is too large
+NOBODY = np.empty(0, np.int64)
+NO_GROUPS = (NOBODY, np.empty(0, np.float32))  # as `group_unknown` gives them for no track
 MAX_LINKED = 4000  # tracks that are linked with all others; the rest join a group or stay alone
+
+
+@dataclass(frozen=True, kw_only=True)
+class UnknownTracks:
+    """Tracks of unknown faces or figures.
+
+    Parameters
+    ----------
+    embedding : np.ndarray, shape (n, d)
+        One unit vector a track.
+    num_faces : np.ndarray, shape (n,)
+        Faces of each track.
+    recogniser : str
+        Its name, for the scale.
+    clarity : np.ndarray, shape (n,), optional
+        From `track.measure_clarity`, of each track's clearest face. Where it is not known, no
+        likeness more is asked, and a face seen once is noise.
+    apart : np.ndarray, shape (p, 2), int, optional
+        Tracks that are two people. More alike than a `twin` they may be one in a mirror.
+    is_enough : np.ndarray, shape (n,), bool, optional
+        Tracks that are a group even alone. By default those of two faces and more or of a clear
+        one.
+    """
+
+    embedding: np.ndarray
+    num_faces: np.ndarray
+    recogniser: str
+    clarity: np.ndarray | None = None
+    apart: np.ndarray | None = None
+    is_enough: np.ndarray | None = None
 
 
 def group_faces(
@@ -41,10 +74,7 @@ def group_faces(
     """
     face = face.sort("track_id", "face_id")
     if not face.height:
-        columns = {"group": pl.Int64, "similarity": pl.Float32}
-        return face.select("face_id", "shot_index").with_columns(
-            pl.lit(None, dtype).alias(name) for name, dtype in columns.items()
-        )
+        return join_groups(face, "face_id", NOBODY, *NO_GROUPS)
     number = face["track_id"].rle_id().to_numpy().astype(np.int64)
     counts = np.bincount(number)
     vector, starts = track.embedding_array(face), np.r_[0, np.cumsum(counts)]
@@ -52,21 +82,43 @@ def group_faces(
     quality = track.view_quality(face["score"].to_numpy(), face["yaw"].to_numpy(), size, sharpness)
     clarity = np.zeros(len(counts))
     np.maximum.at(clarity, number, track.measure_clarity(size, sharpness))
-    group, similarity = group_unknown(
-        track_vectors(vector, quality, starts),
-        counts,
-        face["recogniser"][0],
-        threshold,
-        method=method,
+    tracks = UnknownTracks(
+        embedding=track_vectors(vector, quality, starts),
+        num_faces=counts,
+        recogniser=face["recogniser"][0],
         clarity=clarity,
         apart=cannot_link(face["frame_id"], number),
     )
-    return face.select(
-        "face_id",
-        "shot_index",
-        group=pl.Series(group[number]),
-        similarity=pl.when(pl.Series(group[number] != NOISE)).then(pl.Series(similarity[number])),
-    )
+    return join_groups(face, "face_id", number, *group_unknown(tracks, threshold, method=method))
+
+
+def join_groups(
+    view: pl.DataFrame,
+    id_column: str,
+    number: np.ndarray,
+    group: np.ndarray,
+    similarity: np.ndarray,
+) -> pl.DataFrame:
+    """Give each face or figure the group of its track.
+
+    Parameters
+    ----------
+    view : pl.DataFrame
+        With `shot_index` and the id.
+    id_column : str
+    number : np.ndarray, shape (rows,), int
+        Which track each is of.
+    group, similarity : np.ndarray, shape (n,)
+        From `group_unknown`.
+
+    Returns
+    -------
+    pl.DataFrame
+        The id, `shot_index`, `group`, `similarity` (null for noise).
+    """
+    own = pl.Series(group[number])
+    similar = pl.when(own != NOISE).then(pl.Series(similarity[number]))
+    return view.select(id_column, "shot_index", group=own, similarity=similar)
 
 
 def track_vectors(vector: np.ndarray, quality: np.ndarray, starts: np.ndarray) -> np.ndarray:
@@ -94,40 +146,22 @@ def cannot_link(frame_id: pl.Series, number: np.ndarray) -> np.ndarray:
 
 
 def group_unknown(
-    embedding: np.ndarray,
-    num_faces: np.ndarray,
-    recogniser: str,
+    tracks: UnknownTracks,
     threshold: float,
     *,
     method: str = "agglomerative",
-    clarity: np.ndarray | None = None,
-    apart: np.ndarray | None = None,
     twin: float = calibrate.TWIN,
-    is_enough: np.ndarray | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Group tracks of unknown faces or figures.
 
     Parameters
     ----------
-    embedding : np.ndarray, shape (n, d)
-        One unit vector a track.
-    num_faces : np.ndarray, shape (n,)
-        Faces of each track.
-    recogniser : str
-        Its name, for the scale.
+    tracks : UnknownTracks
     threshold : float
         Cosine to the group's centroid that its members have on average, in [0, 1].
     method : {"agglomerative", "hdbscan"}
-    clarity : np.ndarray, shape (n,), optional
-        From `track.measure_clarity`, of each track's clearest face. Where it is not known, no
-        likeness more is asked, and a face seen once is noise.
-    apart : np.ndarray, shape (p, 2), int, optional
-        Tracks that are two people. More alike than `twin` they may be one in a mirror.
     twin : float
         Similarity; above 1 there are no mirrors.
-    is_enough : np.ndarray, shape (n,), bool, optional
-        Tracks that are a group even alone. By default those of two faces and more or of a clear
-        one.
 
     Returns
     -------
@@ -151,17 +185,18 @@ def group_unknown(
     """
     if method not in METHOD:
         raise ValueError(f"expected one of {', '.join(METHOD)}, got {method!r}")
-    count = len(embedding)
+    count, clarity, recogniser = len(tracks.embedding), tracks.clarity, tracks.recogniser
     if not count:
-        return np.empty(0, np.int64), np.empty(0, np.float32)
-    embedding, num_faces = np.asarray(embedding, np.float32), np.asarray(num_faces)
+        return NO_GROUPS
+    embedding, num_faces = np.asarray(tracks.embedding, np.float32), np.asarray(tracks.num_faces)
     sight = np.ones(count) if clarity is None else np.asarray(clarity)
-    apart = np.empty((0, 2), np.int64) if apart is None else np.asarray(apart, np.int64)
+    apart = np.asarray(np.empty((0, 2)) if tracks.apart is None else tracks.apart, np.int64)
     linked = np.sort(np.argsort(-num_faces, kind="stable")[:MAX_LINKED])
     raw = np.full(count, NOISE, dtype=np.int64)
     distance = _distances(embedding, sight, apart, linked, recogniser, twin)
     raw[linked] = METHOD[method](distance, 1 - threshold**2)
     _join_rest(raw, embedding, apart, recogniser, threshold)
+    is_enough = tracks.is_enough
     if is_enough is None:
         is_enough = (num_faces > 1) | ((sight >= CLEAR) & (clarity is not None))
     return _order(raw, embedding, num_faces, is_enough, recogniser)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from bunny.character import label, table_rows, track
+from bunny.character import detection_row, label, track
 from bunny.character.drawn import figure_label
 from bunny.character.face import detect
 from bunny.core.config import DetectionConfig
@@ -48,26 +48,26 @@ def label_film(
     mapping of str to pl.DataFrame
         Tables label, face, track, region, figure, pair and calibration.
     """
-    frame, setting = found.frame, label.LabelSetting.from_config(wanted)
+    frame = found.frame
     film_id = frame["film_id"][0] if frame.height else ""
     more = found.extra_frame
     seen = pl.concat([frame, more]) if more.height else frame
     broken = found.face.filter(pl.col("error").is_not_null())
-    face = select_faces(table_rows.stack("face", found.face, found.extra_face), wanted)
+    face = select_faces(detection_row.stack("face", found.face, found.extra_face), wanted)
     face, tracks = track.link_tracks(face, seen, film_id)
-    learned = label.calibrate_film(face, tracks, cast, setting, seed)
+    learned = label.calibrate_film(face, tracks, cast, wanted, seed)
     looked_at = frame.filter(~pl.col("frame_id").is_in(broken["frame_id"].to_list()))
     counts = looked_at.group_by("shot_index").agg(pl.len().alias("num_frames"))
     region = figure_label.link_regions(found.region, frame, film_id)
-    region = label.vote(region, counts, setting)
+    region = label.vote(region, counts, wanted)
     figures = figure_label.vote(figure_label.link_figures(found.figure, seen, film_id))
     of_figures = store.from_rows("region", figure_label.to_regions(figures).to_dicts())
     region = pl.concat([region.select(of_figures.columns), of_figures])
-    labels = label.decide(face, tracks, region, cast, setting, learned)
-    calibration = [label.calibration_row(setting, learned)] if frame.height else []
+    labels = label.decide(face, tracks, region, cast, wanted, learned)
+    calibration = [label.calibration_row(wanted, learned)] if frame.height else []
     return {
         "label": store.from_rows("label", labels),
-        "face": table_rows.stack("face", face, broken),
+        "face": detection_row.stack("face", face, broken),
         "track": store.from_rows("track", tracks),
         "region": store.check("region", region),
         "figure": store.check("figure", figures),

@@ -6,8 +6,7 @@ leans the same way. Alone, the look of a person's surroundings proves nothing.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from typing import Self
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -17,29 +16,8 @@ from bunny.character.drawn import ccip, figure_label, window_search
 from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
-FIGURE = figure_label.FigureSetting()
 WITNESS_SIMILARITY = 0.3  # of a face that may be named with the help of a region; strangers: 0.33
 WITNESS_MARGIN = 0.1  # to its second best candidate
-
-
-@dataclass(frozen=True, kw_only=True)
-class LabelSetting:
-    """Thresholds on the scale of `recogniser.to_similarity`, on centred cosines and on CCIP's."""
-
-    similarity_threshold: float
-    min_margin: float
-    drawn_threshold: float
-    drawn_margin: float
-    ccip_threshold: float = ccip.SAME  # takes the place of `drawn_threshold` where CCIP compared
-    figure_score: float = FIGURE.threshold  # of drawn figures, see `figure_label`
-    figure_presence: float = FIGURE.presence
-    calibration: str = "fixed"  # or "film": the threshold of faces follows the film
-    is_adapted: bool = False  # whether vectors may be adapted to the film, see `adapt`
-
-    @classmethod
-    def from_config(cls, wanted: DetectionConfig) -> Self:
-        """Take the thresholds, named alike, from the section of detection."""
-        return cls(**{one.name: getattr(wanted, one.name) for one in fields(cls)})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,31 +66,35 @@ def _count_drawn(usable: pl.DataFrame) -> int:
 
 
 def calibrate_film(
-    face: pl.DataFrame, tracks: list[dict], cast: ReferenceSet, setting: LabelSetting, seed: int = 0
+    face: pl.DataFrame,
+    tracks: list[dict],
+    cast: ReferenceSet,
+    wanted: DetectionConfig,
+    seed: int = 0,
 ) -> film_calibration.FilmCalibration:
     """Learn from a film's own faces what its strangers are like, see `film_calibration.fit`."""
     return film_calibration.fit(
         face,
         tracks,
         cast.face,
-        threshold=setting.similarity_threshold,
-        is_adapted=setting.is_adapted,
+        threshold=wanted.similarity_threshold,
+        is_adapted=wanted.is_adapted,
         seed=seed,
     )
 
 
 def face_threshold(
-    setting: LabelSetting, learned: film_calibration.FilmCalibration | None
+    wanted: DetectionConfig, learned: film_calibration.FilmCalibration | None
 ) -> float:
     """Threshold that holds for faces: configured, or mixed with what the film taught."""
-    is_fixed = setting.calibration == "fixed"
-    return film_calibration.threshold(learned, setting.similarity_threshold, is_fixed=is_fixed)
+    is_fixed = wanted.calibration == "fixed"
+    return film_calibration.threshold(learned, wanted.similarity_threshold, is_fixed=is_fixed)
 
 
-def calibration_row(setting: LabelSetting, learned: film_calibration.FilmCalibration) -> dict:
+def calibration_row(wanted: DetectionConfig, learned: film_calibration.FilmCalibration) -> dict:
     """Row of table `calibration` for faces."""
-    is_fixed = setting.calibration == "fixed"
-    return film_calibration.to_row(learned, setting.similarity_threshold, is_fixed=is_fixed)
+    is_fixed = wanted.calibration == "fixed"
+    return film_calibration.to_row(learned, wanted.similarity_threshold, is_fixed=is_fixed)
 
 
 def compare(
@@ -152,7 +134,7 @@ def decide(
     tracks: list[dict],
     region: pl.DataFrame,
     cast: ReferenceSet,
-    setting: LabelSetting,
+    wanted: DetectionConfig,
     learned: film_calibration.FilmCalibration | None = None,
 ) -> list[dict]:
     """Name every face and every accepted region; see `decide_compared`.
@@ -164,7 +146,7 @@ def decide(
     tracks : list of dict
         From `link_tracks`.
     cast : ReferenceSet
-    setting : LabelSetting
+    wanted : DetectionConfig
     learned : film_calibration.FilmCalibration, optional
         From `calibrate_film`; without it the configured threshold holds and nothing is adapted.
 
@@ -175,14 +157,14 @@ def decide(
         accepted. Faces named because they look like others of the film have source `cluster`.
     """
     compared = compare(face, tracks, cast, learned)
-    return decide_compared(compared, region, cast, setting, learned).to_dicts()
+    return decide_compared(compared, region, cast, wanted, learned).to_dicts()
 
 
 def decide_compared(
     compared: TrackSimilarity,
     region: pl.DataFrame,
     cast: ReferenceSet,
-    setting: LabelSetting,
+    wanted: DetectionConfig,
     learned: film_calibration.FilmCalibration | None = None,
 ) -> pl.DataFrame:
     """Apply thresholds to what was compared; gives the rows of `decide` as columns.
@@ -192,17 +174,17 @@ def decide_compared(
     compared : TrackSimilarity
         From `compare`, with the same `cast` and adaptation.
     """
-    mine = _select(region, sorted(cast.drawn), cast, setting)
+    mine = _select(region, sorted(cast.drawn), cast, wanted)
     regions = _region_labels(mine, cast)
     view = compared.view
     if view is None:
         return regions
     others = sorted(set(cast.face) - cast.drawn)
-    witness = _select(region, others, cast, setting)
-    return pl.concat([_face_labels(compared, view, cast, setting, witness, learned), regions])
+    witness = _select(region, others, cast, wanted)
+    return pl.concat([_face_labels(compared, view, cast, wanted, witness, learned), regions])
 
 
-def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) -> pl.DataFrame:
+def vote(region: pl.DataFrame, num_frames: pl.DataFrame, wanted: DetectionConfig) -> pl.DataFrame:
     """Let the frames of a shot, or of a figure's track, vote on each region.
 
     Parameters
@@ -211,7 +193,7 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
         Rows of table `region`, `track_id` by `figure_label.link_regions`.
     num_frames : pl.DataFrame
         Columns `shot_index`, `num_frames`: how many frames of the shot were looked at.
-    setting : LabelSetting
+    wanted : DetectionConfig
 
     Returns
     -------
@@ -221,68 +203,62 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, setting: LabelSetting) 
     """
     figures = region.filter(figure_label.is_figure())
     if figures.height:
-        windows = vote(region.filter(~figure_label.is_figure()), num_frames, setting)
+        windows = vote(region.filter(~figure_label.is_figure()), num_frames, wanted)
         return pl.concat([windows.select(figures.columns), figures])
     if ccip.is_compared(region):
         return ccip.vote(region.lazy()).collect()
-    margin = setting.drawn_margin
+    margin = wanted.drawn_margin
     return window_search.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
 
 
-def figure_threshold(region: pl.DataFrame, cast: ReferenceSet, setting: LabelSetting) -> float:
+def figure_threshold(region: pl.DataFrame, cast: ReferenceSet, wanted: DetectionConfig) -> float:
     """Support from which a region is its candidate."""
     if ccip.is_compared(region):
-        return setting.ccip_threshold
-    return setting.drawn_threshold + (
-        window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0
-    )
+        return wanted.ccip_threshold
+    return wanted.drawn_threshold + (window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
 
 
 def _select(
-    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, setting: LabelSetting
+    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, wanted: DetectionConfig
 ) -> pl.DataFrame:
     """Regions of some characters that are their candidate, each by the rule of its model."""
     mine = region.filter(pl.col("candidate").is_in(characters))
     is_alone = cast.num_figures == 1
     figures = figure_label.select(
-        mine.filter(figure_label.is_figure()).lazy(),
-        figure_label.FigureSetting(
-            threshold=setting.figure_score, presence=setting.figure_presence
-        ),
-        is_alone=is_alone,
+        mine.filter(figure_label.is_figure()).lazy(), wanted, is_alone=is_alone
     )
     region = region.filter(~figure_label.is_figure())
-    return pl.concat([_select_windows(region, characters, cast, setting), figures.collect()])
+    return pl.concat([_select_windows(region, characters, cast, wanted), figures.collect()])
 
 
 def _select_windows(
-    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, setting: LabelSetting
+    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, wanted: DetectionConfig
 ) -> pl.DataFrame:
     """The same of regions that are not from the search of drawn figures."""
-    margin = setting.drawn_margin
+    margin = wanted.drawn_margin
     if ccip.is_compared(region):
-        threshold = setting.ccip_threshold
+        threshold = wanted.ccip_threshold
         return ccip.select_regions(
             region.lazy(), characters, threshold=threshold, min_margin=margin
         ).collect()
     return window_search.select_regions(
         region.lazy(),
         characters,
-        threshold=setting.drawn_threshold,
+        threshold=wanted.drawn_threshold,
         min_margin=margin,
         num_candidates=cast.num_pictured,
     ).collect()
 
 
 def _face_labels(
-    compared: TrackSimilarity, view: match.TrackViews, cast, setting, witness, learned
+    compared: TrackSimilarity, view: match.TrackViews, cast, wanted, witness, learned
 ) -> pl.DataFrame:
     named = match.name_tracks(
         view,
         compared.seen,
         cast.face,
-        threshold=face_threshold(setting, learned),
-        min_margin=setting.min_margin,
+        threshold=face_threshold(wanted, learned),
+        min_margin=wanted.min_margin,
         adaptation=learned.trial.adaptation if learned is not None else None,
         compared=(compared.names, compared.similarity),
     )

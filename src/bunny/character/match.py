@@ -106,49 +106,6 @@ def nearest_rejected(vector: np.ndarray, rejected: np.ndarray, scale: str) -> np
     return face_recogniser.to_similarity(nearest, scale).astype(np.float32)
 
 
-def compare_tracks(
-    portrait: np.ndarray,
-    view: np.ndarray,
-    number: np.ndarray,
-    quality: np.ndarray,
-    reference: Mapping[str, np.ndarray],
-    recogniser: str,
-) -> tuple[list[str], np.ndarray]:
-    """Similarity of tracks to characters, from all their good views.
-
-    Parameters
-    ----------
-    portrait : np.ndarray, shape (n, d)
-        Embedding of each track.
-    view : np.ndarray, shape (m, d)
-        Embeddings of their faces.
-    number : np.ndarray, shape (m,), int
-        Which track each view is of; every track has one at least.
-    quality : np.ndarray, shape (m,)
-        From `track.view_quality`; of a track count views at least half as good as its best.
-    reference, recogniser
-        As for `compare_views`.
-
-    Returns
-    -------
-    names : list of str
-    similarity : np.ndarray, shape (n, len(names)), float32
-        Halfway between that of the portrait and the upper quartile of the views': a wrong view
-        alone cannot name a track, and views turned away do not speak against a clear one.
-    """
-    names, whole = compare(portrait, reference, recogniser)
-    if not names or not len(view):
-        return names, whole
-    best = np.zeros(len(portrait))
-    np.maximum.at(best, number, quality)
-    is_good = quality >= GOOD_SHARE * best[number]
-    number, each = number[is_good], compare(view[is_good], reference, recogniser)[1]
-    count = np.bincount(number, minlength=len(portrait))
-    at = np.cumsum(count) - count + np.ceil(UPPER_SHARE * (count - 1)).astype(np.int64)
-    upper = [column[np.lexsort((column, number))][at] for column in each.T]
-    return names, (whole + np.stack(upper, axis=1)) / 2
-
-
 def decide(
     names: Sequence[str],
     similarity: np.ndarray,
@@ -279,12 +236,39 @@ def read_views(face: pl.DataFrame, tracks: Sequence[Mapping]) -> TrackViews:
 def compare_views(
     view: TrackViews, reference: Mapping[str, np.ndarray], adaptation: whitening.Adaptation | None
 ) -> tuple[list[str], np.ndarray]:
-    """Similarity of tracks to characters (n, k), adapted where there is an adaptation."""
-    portrait, vector = view.portrait, view.vector
+    """Similarity of tracks to characters, from all their good views.
+
+    Parameters
+    ----------
+    view : TrackViews
+        Of a track count views at least half as good as its best; every track has one at least.
+    reference : mapping of str to np.ndarray, shape (m, d)
+        Vectors by character.
+    adaptation : whitening.Adaptation or None
+        Where there is one, all vectors are adapted.
+
+    Returns
+    -------
+    names : list of str
+    similarity : np.ndarray, shape (n, len(names)), float32
+        Halfway between that of the portrait and the upper quartile of the views': a wrong view
+        alone cannot name a track, and views turned away do not speak against a clear one.
+    """
+    portrait, vector, number = view.portrait, view.vector, view.number
     if adaptation is not None:
         portrait, vector = adaptation.apply(portrait), adaptation.apply(vector)
         reference = {name: adaptation.apply(rows) for name, rows in reference.items()}
-    return compare_tracks(portrait, vector, view.number, view.quality, reference, view.recogniser)
+    names, whole = compare(portrait, reference, view.recogniser)
+    if not names or not len(vector):
+        return names, whole
+    best = np.zeros(len(portrait))
+    np.maximum.at(best, number, view.quality)
+    is_good = view.quality >= GOOD_SHARE * best[number]
+    number, each = number[is_good], compare(vector[is_good], reference, view.recogniser)[1]
+    count = np.bincount(number, minlength=len(portrait))
+    at = np.cumsum(count) - count + np.ceil(UPPER_SHARE * (count - 1)).astype(np.int64)
+    upper = [column[np.lexsort((column, number))][at] for column in each.T]
+    return names, (whole + np.stack(upper, axis=1)) / 2
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
@@ -70,7 +69,7 @@ class DetectionModels:
             self._wanted.recogniser, self._wanted.face_detection_model
         )
 
-    def names(self) -> dict[str, Any]:
+    def names(self) -> dict[str, str | bool]:
         """Settings that faces and their embeddings depend on, as JSON values."""
         return {
             "detector": self._wanted.face_detection_model,

@@ -170,7 +170,7 @@ def impostor_share(
         Views of all pictures of other characters.
     bank : np.ndarray, shape (n, d)
     level : float
-        `FigureSetting.threshold`.
+        `detection.figure_score`.
     impostor : np.ndarray, shape (i, d), optional
         The strangers; without them the bank's figures are, each less itself as a rival.
 

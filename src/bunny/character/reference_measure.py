@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, reference_check, table_rows
+from bunny.character import detection_row, reference, reference_check
 from bunny.character.drawn import figure_embedding, medium
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
@@ -54,7 +54,7 @@ def judge_files(
         min_score=wanted.min_face_score,
         judge=drawn_probability(wanted, models, shots),
     )
-    rows = [table_rows.reference_row(one, models, is_drawn_enabled=False) for one in measured]
+    rows = [detection_row.reference_row(one, models, is_drawn_enabled=False) for one in measured]
     known = store.from_rows("reference", rows)
     used = drawn_references(known)
     name = models.recogniser_name

@@ -7,7 +7,6 @@ because it is turned away or smeared.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -23,21 +22,16 @@ GOOD_SHARPNESS = 100.0  # variance of the Laplacian; sharper is not better
 # photos of 5 people made smaller and softer keep their similarity to 30 (0.97 of it), have 0.7 of
 # it at 10 and 0.5 at 4; two strangers out of focus reach 0.63 below 3 and 0.40 above 10.
 NO_DETAIL, FULL_DETAIL = 2.0, 30.0
+# When a face joins a track; similarities are on the common scale of `recogniser.to_similarity`.
+ALIKE = 0.45  # joins wherever it is
+NOT_UNLIKE = 0.15  # joins when it also sits in the track's place
+MIN_IOU = 0.2  # of a face in the track's place
+MAX_SHIFT = 0.8  # of its centre, in face heights, as the other sign of the same place
+MAX_SCALE = 2.0  # ratio of heights in the same place
+NEAR_FRAMES = 12  # so far a track's motion is carried on: half a second
+NEAR_IOU = 0.5  # where it was expected, so soon: the place is proof enough
+POOR_CLARITY = 0.5  # for a face less clear than this, whose look proves nothing
 NEVER = -1e3  # a score of what may not be joined; any sum with it loses
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackSetting:
-    """Similarities are on the common scale of `recogniser.to_similarity`."""
-
-    alike: float = 0.45  # joins wherever it is
-    not_unlike: float = 0.15  # joins when it also sits in the track's place
-    min_iou: float = 0.2  # of a face in the track's place
-    max_shift: float = 0.8  # of its centre, in face heights, as the other sign of the same place
-    max_scale: float = 2.0  # ratio of heights in the same place
-    near_frames: int = 12  # so far a track's motion is carried on: half a second
-    near_iou: float = 0.5  # where it was expected, so soon: the place is proof enough
-    poor_clarity: float = 0.5  # for a face less clear than this, whose look proves nothing
 
 
 def link_faces(
@@ -45,7 +39,6 @@ def link_faces(
     box: np.ndarray,
     embedding: np.ndarray,
     recogniser: str,
-    setting: TrackSetting | None = None,
     clarity: np.ndarray | None = None,
 ) -> np.ndarray:
     """Link the faces of one shot into tracks.
@@ -76,10 +69,9 @@ def link_faces(
     """
     from scipy.optimize import linear_sum_assignment  # slow to import, and status needs none
 
-    setting = setting or TrackSetting()
     frame_index, box = np.asarray(frame_index, dtype=np.int64), np.asarray(box, dtype=np.float64)
     embedding = np.asarray(embedding, dtype=np.float32)
-    poor = np.zeros(len(box), bool) if clarity is None else clarity < setting.poor_clarity
+    poor = np.zeros(len(box), bool) if clarity is None else clarity < POOR_CLARITY
     track = np.full(len(frame_index), -1, dtype=np.int64)
     total = np.zeros_like(embedding)  # sum of a track's embeddings
     last = np.zeros(len(box), np.int64)  # its latest face
@@ -91,14 +83,14 @@ def link_faces(
             latest = last[:count]
             gap = frame_index[here[0]] - frame_index[latest]
             looks = _looks(embedding[here], total[:count], embedding[latest], recogniser)
-            ahead = box[latest] + step[:count] * np.minimum(gap, setting.near_frames)[:, None]
+            ahead = box[latest] + step[:count] * np.minimum(gap, NEAR_FRAMES)[:, None]
             is_blind = poor[here][:, None] | poor[latest][None]
-            score = _score(looks, box[here], box[latest], ahead, gap, is_blind, setting)
+            score = _score(looks, box[here], box[latest], ahead, gap, is_blind)
             for face, number in zip(*linear_sum_assignment(-score), strict=True):
                 if score[face, number] > NEVER:
                     one = here[face]
                     track[one] = number
-                    step[number] = _motion(box, frame_index, int(last[number]), int(one), setting)
+                    step[number] = _motion(box, frame_index, int(last[number]), int(one))
         for one in here[track[here] < 0]:
             track[one] = count
             count += 1
@@ -163,19 +155,20 @@ def mean_of_best(embedding: np.ndarray, quality: np.ndarray) -> np.ndarray:
     return l2_normalize((views * weight[:, None]).sum(axis=0))
 
 
-def overlap(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection over union of two boxes x0 y0 x1 y1; 0 when both are empty."""
-    return float(overlaps(np.asarray(one)[None], np.asarray(other)[None])[0, 0])
+def overlap(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Intersection over union of boxes (..., 4), one broadcast against the other; 0 when empty.
 
-
-def overlaps(one: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Intersection over union of boxes (n, 4) with boxes (k, 4), shape (n, k); 0 when empty."""
+    Examples
+    --------
+    >>> float(overlap([0, 0, 2, 2], [1, 0, 3, 2])), overlap([[[0, 0, 1, 1]]], [[2, 2, 3, 3]]).shape
+    (0.3333333333333333, (1, 1))
+    """
     one, other = np.asarray(one, np.float64), np.asarray(other, np.float64)
-    low = np.maximum(one[:, None, :2], other[None, :, :2])
-    high = np.minimum(one[:, None, 2:], other[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2)
-    area = [np.prod(boxes[:, 2:] - boxes[:, :2], axis=1) for boxes in (one, other)]
-    union = area[0][:, None] + area[1][None] - common
+    low = np.maximum(one[..., :2], other[..., :2])
+    high = np.minimum(one[..., 2:], other[..., 2:])
+    common = np.prod(np.maximum(high - low, 0), axis=-1)
+    area = [np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1) for boxes in (one, other)]
+    union = area[0] + area[1] - common
     return np.divide(common, union, out=np.zeros_like(common), where=union > 0)
 
 
@@ -185,31 +178,31 @@ def _looks(face: np.ndarray, total: np.ndarray, latest: np.ndarray, recogniser: 
     return face_recogniser.to_similarity(np.maximum(face @ mean.T, face @ latest.T), recogniser)
 
 
-def _score(looks, box, latest, ahead, gap, is_blind, setting) -> np.ndarray:
+def _score(looks, box, latest, ahead, gap, is_blind) -> np.ndarray:
     """How well each face continues each track (n, k); `NEVER` where it does not."""
-    place = overlaps(box, latest)
-    near = np.where(gap <= setting.near_frames, np.maximum(place, overlaps(box, ahead)), place)
-    in_place = _is_same_place(box, latest, near, setting)
-    sure_place = (gap <= setting.near_frames)[None] & (near >= setting.near_iou) & is_blind
-    joins = (looks >= setting.alike) | (in_place & (looks >= setting.not_unlike))
+    place = overlap(box[:, None], latest)
+    near = np.where(gap <= NEAR_FRAMES, np.maximum(place, overlap(box[:, None], ahead)), place)
+    in_place = _is_same_place(box, latest, near)
+    sure_place = (gap <= NEAR_FRAMES)[None] & (near >= NEAR_IOU) & is_blind
+    joins = (looks >= ALIKE) | (in_place & (looks >= NOT_UNLIKE))
     joins |= in_place & sure_place
     return np.where(joins, looks + 0.5 * near, NEVER)
 
 
-def _is_same_place(one: np.ndarray, other: np.ndarray, iou: np.ndarray, setting) -> np.ndarray:
+def _is_same_place(one: np.ndarray, other: np.ndarray, iou: np.ndarray) -> np.ndarray:
     """Whether faces sit where tracks were (n, k): they overlap, or are near, at about one size."""
     heights = (one[:, 3] - one[:, 1])[:, None], (other[:, 3] - other[:, 1])[None]
     larger, smaller = np.maximum(*heights), np.maximum(np.minimum(*heights), 1e-6)
     middle = [(boxes[:, :2] + boxes[:, 2:]) / 2 for boxes in (one, other)]
     shift = np.linalg.norm(middle[0][:, None] - middle[1][None], axis=2)
-    close = (iou >= setting.min_iou) | (shift <= setting.max_shift * larger)
-    return close & (larger <= setting.max_scale * smaller)
+    close = (iou >= MIN_IOU) | (shift <= MAX_SHIFT * larger)
+    return close & (larger <= MAX_SCALE * smaller)
 
 
-def _motion(box, frame_index, before: int, after: int, setting) -> np.ndarray:
+def _motion(box, frame_index, before: int, after: int) -> np.ndarray:
     """Pixels a frame that a box moved; none over a gap too long to carry on."""
     gap = frame_index[after] - frame_index[before]
-    return (box[after] - box[before]) / gap if gap <= setting.near_frames else np.zeros(4)
+    return (box[after] - box[before]) / gap if gap <= NEAR_FRAMES else np.zeros(4)
 
 
 def embedding_array(face: pl.DataFrame) -> np.ndarray:

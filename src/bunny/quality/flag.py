@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 import polars.selectors as cs
 
+from bunny.core.config import FilteringConfig
 from bunny.quality import duplicate, perceptual_hash, reason
-from bunny.quality.reason import CODE, REASONS, QualityThreshold
+from bunny.quality.reason import CODE, REASONS
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class FilterDecision:
     stays: np.ndarray  # (rows,) int64: the row that stays for a good frame's group; -1: none
 
 
-def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
+def flag(measure: pl.LazyFrame, filtering: FilteringConfig) -> pl.LazyFrame:
     """Add `is_kept`, `reason` and the duplicate columns to measures.
 
     The first reason that holds is given, in the order unreadable, black, blank, title, credit,
@@ -50,7 +51,7 @@ def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
     ----------
     measure : pl.LazyFrame
         Columns of the table `measure`.
-    threshold : QualityThreshold
+    filtering : FilteringConfig
 
     Returns
     -------
@@ -69,7 +70,7 @@ def flag(measure: pl.LazyFrame, threshold: QualityThreshold) -> pl.LazyFrame:
         "duplicate_similarity": pl.Float32,
     }
     return rows.map_batches(
-        lambda frame: _flag(frame, threshold),
+        lambda frame: _flag(frame, filtering),
         schema=rows.collect_schema() | types,
         projection_pushdown=False,
         predicate_pushdown=False,
@@ -124,17 +125,17 @@ def group_duplicates(prepared: PreparedMeasures, distance: int, min_structure: f
 
 
 def decide(
-    prepared: PreparedMeasures, groups: np.ndarray, threshold: QualityThreshold
+    prepared: PreparedMeasures, groups: np.ndarray, filtering: FilteringConfig
 ) -> FilterDecision:
     """Judge every frame.
 
     Parameters
     ----------
     groups : np.ndarray, shape (readable,), int64
-        As `group_duplicates` gives them for the threshold's distance and structure.
+        As `group_duplicates` gives them for the settings' distance and structure.
     """
     code = (
-        prepared.measure.select(reason.first_reason_code(threshold, prepared.measure.columns))
+        prepared.measure.select(reason.first_reason_code(filtering, prepared.measure.columns))
         .to_series()
         .to_numpy()
         .copy()
@@ -146,7 +147,7 @@ def decide(
     rows = prepared.order[good]
     stays[rows] = best[groups[good]]
     code[rows[stays[rows] != rows]] = CODE["duplicate"]
-    _mark_batches(code, rows, threshold)
+    _mark_batches(code, rows, filtering)
     return FilterDecision(code=code, stays=stays)
 
 
@@ -185,22 +186,22 @@ def add_decision(
     )
 
 
-def _flag(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataFrame:
+def _flag(measure: pl.DataFrame, filtering: FilteringConfig) -> pl.DataFrame:
     """Decide one film's rows, sorted."""
     prepared = prepare(measure)
-    groups = group_duplicates(prepared, threshold.duplicate_distance, threshold.duplicate_structure)
-    return add_decision(measure, prepared, decide(prepared, groups, threshold))
+    groups = group_duplicates(prepared, filtering.duplicate_distance, filtering.duplicate_structure)
+    return add_decision(measure, prepared, decide(prepared, groups, filtering))
 
 
-def _mark_batches(code: np.ndarray, good: np.ndarray, threshold: QualityThreshold) -> None:
+def _mark_batches(code: np.ndarray, good: np.ndarray, filtering: FilteringConfig) -> None:
     """Let only the best of each batch stay; `good` are rows from the best down."""
-    if threshold.batch_size <= 1:
+    if filtering.batch_size <= 1:
         return
     rows = good[code[good] == CODE["kept"]]
-    rows = rows[np.argsort(rows // threshold.batch_size, kind="stable")]
-    batch = rows // threshold.batch_size
+    rows = rows[np.argsort(rows // filtering.batch_size, kind="stable")]
+    batch = rows // filtering.batch_size
     first = np.searchsorted(batch, batch)
-    is_beaten = np.arange(rows.size) - first >= threshold.keep_best_per_batch
+    is_beaten = np.arange(rows.size) - first >= filtering.keep_best_per_batch
     code[rows[is_beaten]] = CODE["batch"]
 
 

@@ -3,8 +3,9 @@
 import cv2
 import numpy as np
 
+from bunny.video.letterbox import DARK_LEVEL, Box
+
 BT709_LUMA = (0.0722, 0.7152, 0.2126)  # blue, green, red; ITU-R BT.709
-BAR_MAX = 40  # grey levels: no pixel of a letterbox line is brighter, ringing included
 BAR_MEAN = 24  # grey levels: a letterbox line's average is below it
 BAR_SPREAD = 4.0  # grey levels: a bar is flat along the line
 BAR_ASYMMETRY = 0.03  # of the side: opposite bars are alike; one dark side is night, not a bar
@@ -42,10 +43,12 @@ def shrink(grey: np.ndarray, longest_px: int) -> np.ndarray:
     return cv2.resize(grey, size, interpolation=cv2.INTER_AREA)
 
 
-def find_content(grey: np.ndarray) -> tuple[int, int, int, int]:
-    """Find the picture between letterbox or pillarbox bars.
+def content_box(grey: np.ndarray) -> Box:
+    """Find what a stored picture shows between letterbox or pillarbox bars, for its measures.
 
-    Bars are dark, flat, and alike on opposite sides.
+    Bars are flat, alike on opposite sides, and no pixel of them is brighter than `DARK_LEVEL`,
+    ringing included. What is cut off a film's frames is another rule, decided over a shot:
+    `letterbox.content_vote`.
 
     Parameters
     ----------
@@ -65,7 +68,7 @@ def find_content(grey: np.ndarray) -> tuple[int, int, int, int]:
 def _bars(grey: np.ndarray) -> tuple[int, int]:
     """Number of bar lines at the start and the end of the first axis; 0, 0 without bars."""
     lines = grey.shape[0]
-    if max(grey[0].max(), grey[-1].max()) > BAR_MAX:
+    if max(grey[0].max(), grey[-1].max()) > DARK_LEVEL:
         return 0, 0
     most = int(lines * BAR_MOST)
     first = _count_bar(grey[:most])
@@ -79,7 +82,7 @@ def _count_bar(grey: np.ndarray) -> int:
     """How many lines from the start are bar."""
     if not grey.size:
         return 0
-    is_bar = grey.max(axis=1) <= BAR_MAX
+    is_bar = grey.max(axis=1) <= DARK_LEVEL
     count = int(np.argmin(is_bar)) if not is_bar.all() else len(is_bar)
     part = grey[:count].astype(np.float32)
     if not count:

@@ -63,7 +63,7 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
     if picture.ndim != 3 or picture.shape[2] != 3 or picture.dtype != np.uint8 or not picture.size:
         raise ValueError(f"expected (height, width, 3) uint8, got {picture.shape} {picture.dtype}")
     grey = luma.to_luma(picture)
-    box = luma.find_content(grey)
+    box = luma.content_box(grey)
     inside = grey[box[1] : box[3], box[0] : box[2]]
     work = luma.shrink(inside, sharpness.WORKING_PX)
     lines = text.find_text(grey)

@@ -203,7 +203,7 @@ def build_index(phash: np.ndarray, max_distance: int) -> HammingIndex:
     if not 0 <= max_distance <= BITS:
         raise ValueError(f"expected a distance of 0 to {BITS} bits, got {max_distance}")
     phash = np.ascontiguousarray(phash, np.uint64)
-    chunks = [_chunk(phash, *part) for part in plan_chunks(phash.size, max_distance)]
+    chunks = [sort_chunk(phash, *part) for part in plan_chunks(phash.size, max_distance)]
     return HammingIndex(phash=phash, max_distance=max_distance, chunks=tuple(chunks))
 
 
@@ -286,7 +286,7 @@ def _cost(width: int, radius: int, num_hashes: int) -> float:
     return lookups * (LOOKUP_COST + SKEW * num_hashes / 2**width)
 
 
-def _chunk(phash: np.ndarray, shift: int, width: int, radius: int) -> Chunk:
+def sort_chunk(phash: np.ndarray, shift: int, width: int, radius: int) -> Chunk:
     """Sort hashes by one chunk."""
     key = _key(phash, shift, width)
     start = np.zeros(2**width + 1, np.int32)

@@ -2,36 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass, fields
-from typing import Any
+from collections.abc import Collection
+from typing import cast
 
 import numpy as np
 import polars as pl
 
-from bunny.core.config import filter_preset
+from bunny.core.config import FilteringConfig, filter_preset
 from bunny.quality import sharpness
+from bunny.table import schema
 
 KINDS = ("picture", "black", "blank", "title", "credit")
 
-REASONS = (
-    "kept",
-    "blurred",
-    "dark",
-    "bright",
-    "flat",
-    "duplicate",
-    "batch",
-    "unreadable",
-    "black",
-    "blank",
-    "title",
-    "credit",
-    "smeared",
-    "blocky",
-    "subtitled",
-)
-DROPPABLE_KINDS = ("black", "blank", "title", "credit")  # kinds of frame that may be dropped
+REASONS = tuple(cast(pl.Enum, schema.TABLE["quality"].columns()["reason"].dtype).categories)
 KIND_COLUMNS = {"brightness", "dynamic_range", "background_share", "text_lines"}
 CODE = {name: code for code, name in enumerate(REASONS)}
 
@@ -56,29 +39,22 @@ FAINT, LEAST_CONTRAST = 0.12, 0.03  # contrast: five in a hundred sharp frames h
 SIZE_COLUMNS = {f"content_{side}_px" for side in ("x0", "y0", "x1", "y1")}
 
 
-@dataclass(frozen=True, kw_only=True)
-class KindThreshold:
-    """Thresholds for frames that are no picture; each number is the last that counts as one."""
-
-    max_black_brightness: float = 0.06  # video black is 0; noise and fades leave a little
-    max_flat_range: float = 0.08  # dynamic_range: 20 grey levels, less than anything shown
-    min_blank_background: float = 0.98  # background_share of one colour all over
-    min_card_background: float = 0.9  # background_share beside the text; pictures had up to 0.8
-    min_credit_lines: int = 5  # a title card has fewer
-    min_credit_background: float = 0.7  # so many lines need less of a ground, e.g. a gradient
-    min_lines_over_picture: int = 8  # so much text is credits, whatever lies behind it
+# Frames that are no picture; each number is the last that counts as one.
+MAX_BLACK_BRIGHTNESS = 0.06  # video black is 0; noise and fades leave a little
+MAX_FLAT_RANGE = 0.08  # dynamic_range: 20 grey levels, less than anything shown
+MIN_BLANK_BACKGROUND = 0.98  # background_share of one colour all over
+MIN_CARD_BACKGROUND = 0.9  # background_share beside the text; pictures had up to 0.8
+MIN_CREDIT_LINES = 5  # a title card has fewer
+MIN_CREDIT_BACKGROUND = 0.7  # so many lines need less of a ground, e.g. a gradient
+MIN_LINES_OVER_PICTURE = 8  # so much text is credits, whatever lies behind it
 
 
-def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
+def kind_expr() -> pl.Expr:
     """Kind of each frame from the columns of table `measure`.
 
     Black and blank frames have next to no range and no text; a title or credits are text on a
     ground of one colour, several lines on one that is mostly so, or very many on any ground. A
     card with few lines on a gradient or a picture stays a picture: `text_share` tells of it.
-
-    Parameters
-    ----------
-    threshold : KindThreshold, optional
 
     Returns
     -------
@@ -86,14 +62,13 @@ def kind_expr(threshold: KindThreshold | None = None) -> pl.Expr:
         Column `kind`, `Enum(picture, black, blank, title, credit)`; null for frames without
         measures. Reads brightness, dynamic_range, background_share and text_lines.
     """
-    limit = threshold or KindThreshold()
     lines, ground = pl.col("text_lines"), pl.col("background_share")
-    is_flat = (pl.col("dynamic_range") <= limit.max_flat_range) & (lines == 0)
-    is_card = (lines > 0) & (ground >= limit.min_card_background)
-    is_black = is_flat & (pl.col("brightness") <= limit.max_black_brightness)
-    is_blank = is_flat & (ground >= limit.min_blank_background)
-    is_list = (lines >= limit.min_credit_lines) & (ground >= limit.min_credit_background)
-    is_credit = is_list | (lines >= limit.min_lines_over_picture)
+    is_flat = (pl.col("dynamic_range") <= MAX_FLAT_RANGE) & (lines == 0)
+    is_card = (lines > 0) & (ground >= MIN_CARD_BACKGROUND)
+    is_black = is_flat & (pl.col("brightness") <= MAX_BLACK_BRIGHTNESS)
+    is_blank = is_flat & (ground >= MIN_BLANK_BACKGROUND)
+    is_list = (lines >= MIN_CREDIT_LINES) & (ground >= MIN_CREDIT_BACKGROUND)
+    is_credit = is_list | (lines >= MIN_LINES_OVER_PICTURE)
     return (
         pl.when(pl.any_horizontal(is_black.is_null(), is_card.is_null()))
         .then(None)
@@ -145,45 +120,18 @@ def sharpness_expr(columns: Collection[str]) -> pl.Expr:
     return pl.when(factor != 1).then(judged).otherwise(score).cast(pl.Float32).alias("sharpness")
 
 
-@dataclass(frozen=True, kw_only=True)
-class QualityThreshold:
-    """Thresholds that a frame must meet to be kept; each number is the last that is still good."""
-
-    blur_threshold: float = 0.17  # least `sharpness_expr`
-    min_brightness: float = 0.06
-    max_brightness: float = 0.96
-    min_contrast: float = 0.03
-    max_smear: float = 1.0  # 1: off, as the next two
-    max_blockiness: float = 1.0
-    max_subtitle_share: float = 1.0
-    drop_kinds: tuple[str, ...] = DROPPABLE_KINDS
-    duplicate_distance: int = 4  # bits; up to this two frames may be the same picture
-    duplicate_structure: float = 0.9  # and from this similarity on they are
-    batch_size: int = 1  # neighbouring frames of which the best stay; 1: all
-    keep_best_per_batch: int = 1
-
-
-def threshold_from_settings(settings: Mapping[str, Any]) -> QualityThreshold:
-    """Take the thresholds from settings of `filtering`; other keys are left aside."""
-    names = {field.name for field in fields(QualityThreshold)}
-    found: dict[str, Any] = {
-        k: tuple(v) if isinstance(v, list) else v for k, v in settings.items() if k in names
-    }
-    return QualityThreshold(**found)
-
-
-def _frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tuple[str, pl.Expr]]:
+def _frame_reasons(filtering: FilteringConfig, columns: list[str]) -> list[tuple[str, pl.Expr]]:
     """Reasons in their order, and when each holds."""
     tests = (
-        ("dark", "brightness", pl.col("brightness") < threshold.min_brightness),
-        ("bright", "brightness", pl.col("brightness") > threshold.max_brightness),
-        ("flat", "contrast", pl.col("contrast") < threshold.min_contrast),
-        ("blurred", "blur_score", sharpness_expr(columns) < threshold.blur_threshold),
-        ("smeared", "smear", pl.col("smear") > threshold.max_smear),
-        ("blocky", "blockiness", pl.col("blockiness") > threshold.max_blockiness),
-        ("subtitled", "subtitle_share", pl.col("subtitle_share") > threshold.max_subtitle_share),
+        ("dark", "brightness", pl.col("brightness") < filtering.min_brightness),
+        ("bright", "brightness", pl.col("brightness") > filtering.max_brightness),
+        ("flat", "contrast", pl.col("contrast") < filtering.min_contrast),
+        ("blurred", "blur_score", sharpness_expr(columns) < filtering.blur_threshold),
+        ("smeared", "smear", pl.col("smear") > filtering.max_smear),
+        ("blocky", "blockiness", pl.col("blockiness") > filtering.max_blockiness),
+        ("subtitled", "subtitle_share", pl.col("subtitle_share") > filtering.max_subtitle_share),
     )
-    kinds = threshold.drop_kinds if set(columns) >= KIND_COLUMNS else ()
+    kinds = filtering.drop_kinds if set(columns) >= KIND_COLUMNS else ()
     return [
         ("unreadable", is_unreadable()),
         *((name, kind_expr() == name) for name in kinds),
@@ -191,11 +139,11 @@ def _frame_reasons(threshold: QualityThreshold, columns: list[str]) -> list[tupl
     ]
 
 
-def first_reason_code(threshold: QualityThreshold, columns: list[str]) -> pl.Expr:
+def first_reason_code(filtering: FilteringConfig, columns: list[str]) -> pl.Expr:
     """The first reason that holds, UInt8 into `REASONS`; columns as of `_frame_reasons`."""
     codes = [
         pl.when(holds).then(pl.lit(CODE[name], pl.UInt8))
-        for name, holds in _frame_reasons(threshold, columns)
+        for name, holds in _frame_reasons(filtering, columns)
     ]
     return pl.coalesce(*codes, pl.lit(CODE["kept"], pl.UInt8)).alias("code")
 
@@ -254,14 +202,14 @@ def highest_strictness(key: str, values: np.ndarray) -> np.ndarray:
     return np.where(np.isnan(values), filter_preset.HIGHEST, found)
 
 
-def count_losses(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataFrame:
+def count_losses(measure: pl.DataFrame, filtering: FilteringConfig) -> pl.DataFrame:
     """Count the frames that each reason of their own leaves out.
 
     Parameters
     ----------
     measure : pl.DataFrame
         Columns of the table `measure`.
-    threshold : reason.QualityThreshold
+    filtering : FilteringConfig
 
     Returns
     -------
@@ -269,7 +217,7 @@ def count_losses(measure: pl.DataFrame, threshold: QualityThreshold) -> pl.DataF
         `reason` (all but kept, duplicate and batch), `num_failed` (frames for which it holds) and
         `num_alone` (those for which no other does: what loosening this threshold would give back).
     """
-    tests = _frame_reasons(threshold, measure.columns)
+    tests = _frame_reasons(filtering, measure.columns)
     holds = measure.select(expr.fill_null(False).alias(name) for name, expr in tests)
     number = holds.select(n=pl.sum_horizontal(pl.all().cast(pl.UInt8))).to_series()
     return pl.DataFrame(

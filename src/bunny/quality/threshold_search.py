@@ -3,31 +3,52 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 import polars as pl
 
-from bunny.core.config import filter_preset
+from bunny.core.config import FilteringConfig, filter_preset
 from bunny.quality import flag, reason
+
+# Settings that are recorded: those that decide about frames.
+RECORDED = (
+    *filter_preset.THRESHOLD_CURVE,
+    "drop_kinds",
+    "duplicate_distance",
+    "duplicate_structure",
+    "batch_size",
+    "keep_best_per_batch",
+)
 
 
 @dataclass(frozen=True, kw_only=True)
 class ThresholdSolution:
     """Thresholds and what they do."""
 
-    threshold: reason.QualityThreshold
+    threshold: FilteringConfig  # the settings, with the solved thresholds
     decision: flag.FilterDecision
     num_kept: int
     strictness: float | None = None  # solved; None when the thresholds are as given
     note: str = ""  # one sentence on what was solved
 
 
+class ThresholdRecord(TypedDict):
+    """Record of a solution that is stored beside the stage's tables."""
+
+    preset: str
+    keep_about: int
+    strictness: float | None
+    num_kept: int
+    threshold: dict[str, object]  # the settings `RECORDED`
+    note: str
+
+
 def flag_frames(
-    measure: pl.DataFrame, settings: Mapping[str, Any]
+    measure: pl.DataFrame, filtering: FilteringConfig
 ) -> tuple[pl.DataFrame, ThresholdSolution]:
     """Decide about a film's frames.
 
@@ -35,8 +56,7 @@ def flag_frames(
     ----------
     measure : pl.DataFrame
         Columns of the table `measure`.
-    settings : mapping
-        Keys of the section `filtering`; missing thresholds are the preset's when a preset is named.
+    filtering : FilteringConfig
 
     Returns
     -------
@@ -45,16 +65,15 @@ def flag_frames(
     solution : ThresholdSolution
     """
     prepared = flag.prepare(measure)
-    threshold = reason.threshold_from_settings(settings)
     groups = flag.group_duplicates(
-        prepared, threshold.duplicate_distance, threshold.duplicate_structure
+        prepared, filtering.duplicate_distance, filtering.duplicate_structure
     )
-    solution = solve(prepared, groups, settings)
+    solution = solve(prepared, groups, filtering)
     return flag.add_decision(measure.sort("frame_id"), prepared, solution.decision), solution
 
 
 def solve(
-    prepared: flag.PreparedMeasures, groups: np.ndarray, settings: Mapping[str, Any]
+    prepared: flag.PreparedMeasures, groups: np.ndarray, filtering: FilteringConfig
 ) -> ThresholdSolution:
     """Thresholds as settings say, or those that keep about `keep_about` frames.
 
@@ -68,17 +87,16 @@ def solve(
     ----------
     prepared : flag.PreparedMeasures
     groups : np.ndarray, shape (readable,), int64
-    settings : mapping
-        Keys of the section `filtering`.
+    filtering : FilteringConfig
     """
-    given, wanted = reason.threshold_from_settings(settings), int(settings.get("keep_about", 0))
+    wanted = filtering.keep_about
     if not wanted:
-        return _solution(prepared, groups, given)
-    chosen = filter_preset.overridden_keys(settings)
+        return _solution(prepared, groups, filtering)
+    chosen = filter_preset.overridden_keys(dict(filtering))
 
     def at(level: float) -> ThresholdSolution:
         free = {k: v for k, v in filter_preset.thresholds_at(level).items() if k not in chosen}
-        return _solution(prepared, groups, replace(given, **free))
+        return _solution(prepared, groups, filtering.model_copy(update=free))
 
     own = reason.measure_strictness(prepared.measure, frozenset(chosen))
     count = _counter(prepared, groups, own, at)
@@ -87,27 +105,33 @@ def solve(
     return replace(found, strictness=best, note=_note(found, best, wanted, chosen))
 
 
-def to_json(solution: ThresholdSolution, settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Record of a solution that is stored beside the stage's tables: JSON values."""
+def to_json(solution: ThresholdSolution) -> ThresholdRecord:
+    """Record of a solution: JSON values."""
+    threshold = solution.threshold
     return {
-        "preset": settings.get("preset"),
-        "keep_about": settings.get("keep_about", 0),
+        "preset": threshold.preset,
+        "keep_about": threshold.keep_about,
         "strictness": solution.strictness,
         "num_kept": solution.num_kept,
-        "threshold": asdict(solution.threshold),
+        "threshold": {name: getattr(threshold, name) for name in RECORDED},
         "note": solution.note,
     }
 
 
-def read_threshold(path: Path) -> reason.QualityThreshold:
-    """Thresholds that a stage recorded, from the JSON of `to_json`."""
-    return reason.threshold_from_settings(json.loads(path.read_text(encoding="utf-8"))["threshold"])
+def read_threshold(path: Path) -> FilteringConfig:
+    """Settings with the thresholds that a stage recorded, from the JSON of `to_json`."""
+    record = json.loads(path.read_text(encoding="utf-8"))
+    about = {key: record[key] for key in ("preset", "keep_about")}
+    return FilteringConfig(**about, **record["threshold"])
 
 
-def _solution(prepared: flag.PreparedMeasures, groups: np.ndarray, threshold) -> ThresholdSolution:
-    decision = flag.decide(prepared, groups, threshold)
+def _solution(
+    prepared: flag.PreparedMeasures, groups: np.ndarray, filtering: FilteringConfig
+) -> ThresholdSolution:
+    """Decision at these thresholds."""
+    decision = flag.decide(prepared, groups, filtering)
     num_kept = int((decision.code == reason.CODE["kept"]).sum())
-    return ThresholdSolution(threshold=threshold, decision=decision, num_kept=num_kept)
+    return ThresholdSolution(threshold=filtering, decision=decision, num_kept=num_kept)
 
 
 def _counter(
@@ -155,10 +179,8 @@ def _nearest(levels: np.ndarray, wanted: int, count: Callable[[float], int]) -> 
 
 def _note(found: ThresholdSolution, level: float, wanted: int, chosen: set[str]) -> str:
     """Say what was asked and what was found."""
-    values = asdict(found.threshold)
-    words = ", ".join(
-        f"{key} {values[key]:.3g}" for key in filter_preset.THRESHOLD_CURVE if key not in chosen
-    )
+    moved = [key for key in filter_preset.THRESHOLD_CURVE if key not in chosen]
+    words = ", ".join(f"{key} {getattr(found.threshold, key):.3g}" for key in moved)
     fixed = f"; {', '.join(sorted(chosen))} as configured" if chosen else ""
     if found.num_kept < wanted and level <= filter_preset.PRESET_STRICTNESS["generous"]:
         return (

@@ -323,15 +323,15 @@ def _group_rest(space, new, own, placed, state, setting: PlacementSetting) -> No
     film = np.array([new.film_id] * len(rows) + others["film_id"].to_list())
     one, other = np.triu_indices(len(film), 1)
     is_one_film = film[one] == film[other]  # its own groups say that they are two
-    group, similarity = cluster.group_unknown(
-        np.concatenate([space.new[rows], space.vector[near]]),
-        np.array([new.rows[own[k]]["num_views"] for k in rows] + others["num_views"].to_list()),
-        space.scale,
-        threshold**0.5,
+    num_views = [new.rows[own[k]]["num_views"] for k in rows] + others["num_views"].to_list()
+    tracks = cluster.UnknownTracks(
+        embedding=np.concatenate([space.new[rows], space.vector[near]]),
+        num_faces=np.array(num_views),
+        recogniser=space.scale,
         apart=np.stack([one[is_one_film], other[is_one_film]], axis=1),
-        twin=np.inf,
         is_enough=np.zeros(len(film), bool),
     )
+    group, similarity = cluster.group_unknown(tracks, threshold**0.5, twin=np.inf)
     for number in range(group.max() + 1):
         members = np.flatnonzero(group == number)
         mine = [k for k in members if k < len(rows)]

@@ -143,8 +143,7 @@ def _names(
     face: pl.DataFrame, tracks: list[dict], cast: label.ReferenceSet, wanted, seed: int
 ) -> tuple[list[str | None], label.TrackSimilarity]:
     """Name of each track by some references, as stage detect decides it, and by what."""
-    setting = label.LabelSetting.from_config(wanted)
-    learned = label.calibrate_film(face, tracks, cast, setting, seed)
+    learned = label.calibrate_film(face, tracks, cast, wanted, seed)
     compared = label.compare(face, tracks, cast, learned)
     if compared.view is None or not cast.face:
         return [None] * len(tracks), compared
@@ -152,8 +151,8 @@ def _names(
         compared.view,
         compared.seen,
         cast.face,
-        threshold=label.face_threshold(setting, learned),
-        min_margin=setting.min_margin,
+        threshold=label.face_threshold(wanted, learned),
+        min_margin=wanted.min_margin,
         adaptation=learned.trial.adaptation,
         compared=(compared.names, compared.similarity),
     )

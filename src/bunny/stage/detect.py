@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import (
+    detection_row,
     film_label,
     forgotten,
     label,
@@ -23,7 +24,6 @@ from bunny.character import (
     reference_measure,
     search_effort,
     searched_frame,
-    table_rows,
 )
 from bunny.character.drawn import (
     efficientnet,
@@ -99,8 +99,8 @@ class Detect(stage.BaseStage):
         decided = film_label.label_film(found, cast, self.config.detection, self.config.seed)
         tables = {**decided, "extra_frame": found.extra_frame, **seen.tables}
         broken = raw.filter(pl.col("error").is_not_null())
-        note = table_rows.medium_note(seen.tables["shot_medium"])
-        note += table_rows.note(tables["label"], seen.known, broken)
+        note = detection_row.medium_note(seen.tables["shot_medium"])
+        note += detection_row.note(tables["label"], seen.known, broken)
         return stage.StageOutput(
             tables=tables,
             num_items=found.frame.height,
@@ -162,7 +162,7 @@ class Detect(stage.BaseStage):
         """Table `frame_medium`: how drawn a few frames of each shot look; none where it is set."""
         if self.config.detection.medium != "auto":
             return store.from_rows("frame_medium", [])
-        chosen = table_rows.choose_medium_frames(frame, self.input_dir / "table")
+        chosen = detection_row.choose_medium_frames(frame, self.input_dir / "table")
         if self.config.detection.effort == "thorough":
             return self._judge_media(chosen, "medium")
         first = self._judge_media(medium.middle_frames(chosen), "medium_first")
@@ -181,7 +181,7 @@ class Detect(stage.BaseStage):
         self.fill(
             shards,
             chosen,
-            lambda row: table_rows.medium_row(row, self._read, self._models),
+            lambda row: detection_row.medium_row(row, self._read, self._models),
             tables=["frame_medium"],
         )
         return shards.collect("frame_medium")
@@ -200,7 +200,9 @@ class Detect(stage.BaseStage):
         with shards.claim("reference", is_waiting=True):
             if not shards.is_done(0):
                 wanted = self.config.detection
-                rows = table_rows.reference_rows(self._reference_files, wanted, self._models, shots)
+                rows = detection_row.reference_rows(
+                    self._reference_files, wanted, self._models, shots
+                )
                 shards.put(0, {"reference": store.from_rows("reference", rows)})
         known = shards.collect("reference")
         reference.check_usable(known.select("reference_id", "character", "error").iter_rows())
@@ -240,8 +242,8 @@ class Detect(stage.BaseStage):
         def look(row: Mapping) -> dict[str, list[dict]]:
             image = self._read(row)
             if image is None or row["shot_index"] not in drawn_shots:
-                return {"face": table_rows.face_rows(row, image, self._models)}
-            return {"drawn_face": table_rows.drawn_face_rows(row, image, self._models)}
+                return {"face": detection_row.face_rows(row, image, self._models)}
+            return {"drawn_face": detection_row.drawn_face_rows(row, image, self._models)}
 
         self.fill(shards, frame, look, tables=["face", "drawn_face"], advance=advance)
         return shards.collect("face"), shards.collect("drawn_face")
@@ -254,14 +256,13 @@ class Detect(stage.BaseStage):
         drawn: pl.DataFrame,
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Frames to search besides the kept ones: for faces, for drawn figures."""
-        spans = {
-            "interval_s": self.config.detection.extra_interval_seconds,
-            "dense": addition.dense_spans(addition.read(self.input_dir)),
-        }
-        if not searched_frame.has_between(frame, cast, drawn, **spans):
+        interval_s = self.config.detection.extra_interval_seconds
+        dense = addition.dense_spans(addition.read(self.input_dir))
+        if not searched_frame.has_between(frame, cast, drawn, interval_s=interval_s, dense=dense):
             return extra_frame.NO_FRAMES, extra_frame.NO_FRAMES
-        shot = self.read("shot")
-        return searched_frame.choose_between(shot, frame, cast, shots, drawn, **spans)
+        return searched_frame.choose_between(
+            self.read("shot"), frame, cast, shots, drawn, interval_s=interval_s, dense=dense
+        )
 
     def _plan_search(
         self,
@@ -308,7 +309,7 @@ class Detect(stage.BaseStage):
 
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item[0], forgotten.hide(item[1], item[0], self._places)
-            faces = [] if image is None else table_rows.face_rows(row, image, self._models)
+            faces = [] if image is None else detection_row.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
         self.fill(
@@ -362,7 +363,7 @@ class Detect(stage.BaseStage):
                 shards,
                 frame,
                 self.config.pipeline.shard_size,
-                lambda row: {"region": table_rows.find_regions(row, self._read(row), finder)},
+                lambda row: {"region": detection_row.find_regions(row, self._read(row), finder)},
                 pool,
                 tables=["region"],
                 advance=advance,
@@ -420,11 +421,11 @@ class Detect(stage.BaseStage):
             cast = self._figure_references(frame, kept.folder, described, pool)
 
             def look(row: Mapping) -> dict[str, list[dict]]:
-                return {"figure": table_rows.find_figures(row, self._read(row), net, cast)}
+                return {"figure": detection_row.find_figures(row, self._read(row), net, cast)}
 
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
                 image = forgotten.hide(item[1], item[0], self._places)
-                found = table_rows.find_figures(item[0], image, net, cast, figure_search.QUICK)
+                found = detection_row.find_figures(item[0], image, net, cast, figure_search.QUICK)
                 return {"extra_frame": [item[0]], "figure": found}
 
             fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
@@ -442,7 +443,7 @@ class Detect(stage.BaseStage):
                 )
         parts = [kept.collect("figure")] + ([more.collect("figure")] if between.height else [])
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
-        return table_rows.stack("figure", *parts), beside
+        return detection_row.stack("figure", *parts), beside
 
     def _figure_references(
         self, frame: pl.DataFrame, folder: Path, described: Mapping[str, np.ndarray], pool: Executor

@@ -37,13 +37,12 @@ from bunny.table.box import CROP
 from bunny.video import image_writer, probe, selection_replay
 from bunny.video.decode import Tally
 from bunny.video.extraction_table import ShotBatch, film_note, film_row
-from bunny.video.frame import PictureSetting
 from bunny.video.frame_selection import select_frames
 from bunny.video.image_writer import MAX_WORKERS, FrameWriter
 from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo
 from bunny.video.range_extraction import RangeExtraction
-from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting
+from bunny.video.selection_event import Restart, SelectedFrame
 from bunny.video.selection_replay import ReplayError, ShotPlan
 from bunny.video.shot.meter import MEASURED_FROM
 
@@ -155,7 +154,7 @@ class Extract(stage.BaseStage):
             self.shards("range", self._depends()),
             self.output_dir.name,
             info,
-            SelectionSetting.from_config(self.config.extraction),
+            self.config.extraction,
             partial(self._writer, info),
             self._num_threads,
         )
@@ -188,9 +187,7 @@ class Extract(stage.BaseStage):
         tables = {name: old.shards.collect(name) for name in SHARDED}
         change, end_pts = tables["change"], scalar.as_int(tables["shot"]["end_pts"].max())
         before, now = (
-            selection_replay.plan_shots(
-                change, info, SelectionSetting.from_config(setting), end_pts
-            )
+            selection_replay.plan_shots(change, info, setting, end_pts)
             for setting in (old.setting, self.config.extraction)
         )
         ends = [plan.found.end_frame_index for plan in before]
@@ -246,7 +243,7 @@ class Extract(stage.BaseStage):
         """Rows of every shot, and of the pictures of those that are not as before."""
         batch, every = (ShotBatch(self.output_dir.name, info) for _ in range(2))
         new = {plan: index for index, plan in enumerate(plans) if index not in same}
-        setting = SelectionSetting.from_config(self.config.extraction)
+        setting = self.config.extraction
         num_wanted = sum(len(plan.wanted) for plan in new)
         with self._writer(info) as writer, self.bar(num_wanted) as bar:
             for event in selection_replay.read_shots(info, list(new), setting, self._num_threads):
@@ -268,7 +265,7 @@ class Extract(stage.BaseStage):
         with self._writer(info) as writer, self._frames_bar(info) as note_frame:
             events = select_frames(
                 info,
-                SelectionSetting.from_config(self.config.extraction),
+                self.config.extraction,
                 tally,
                 num_threads=self._num_threads,
                 note_frame=note_frame,
@@ -318,14 +315,9 @@ class Extract(stage.BaseStage):
         return FrameWriter(
             self.output_dir / "frame",
             info,
-            self.config.extraction.output_format,
-            self.config.extraction.quality,
+            self.config.extraction,
             measure_frame,
             num_workers=min(MAX_WORKERS, os.cpu_count() or 1) if is_parallel else 0,
-            setting=PictureSetting(
-                deinterlace=self.config.extraction.deinterlace,
-                tone_curve=self.config.extraction.tone_curve,
-            ),
             paint=self._hide if self._hidden else None,
         )
 

@@ -31,15 +31,14 @@ class Filter(stage.BaseStage):
 
     def run(self) -> stage.StageOutput:
         """Apply the thresholds to every frame and record them."""
-        settings = self.config.filtering.model_dump()
         frame = self.read("frame").lazy().select("frame_id", frame_error="error")
         measure = frame.join(self.read("measure").lazy(), on="frame_id", how="left")
         measure = measure.with_columns(error=pl.coalesce("error", "frame_error"))
         quality, solution = threshold_search.flag_frames(
-            measure.drop("frame_error").collect(), settings
+            measure.drop("frame_error").collect(), self.config.filtering
         )
         quality = quality.select(schema.TABLE["quality"].column_names())
-        record = json.dumps(threshold_search.to_json(solution, settings), indent=1)
+        record = json.dumps(threshold_search.to_json(solution), indent=1)
         atomic.write_bytes(self.folder / RECORD, record.encode())
         counts = flag.count_reasons(quality.lazy()).collect()
         words = ", ".join(f"{count} {reason}" for reason, count in counts.iter_rows())

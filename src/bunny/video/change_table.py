@@ -13,12 +13,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny.core.config import ExtractionConfig
 from bunny.table import schema
 from bunny.video.frame import THUMB_LONG_PX, THUMB_SHORT_PX, DecodedFrame
 from bunny.video.shot import meter
 from bunny.video.shot.cut import NEIGHBOURS, VETOES, CutScore
 from bunny.video.shot.dissolve import MAX_REACH, DissolveScore
-from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.luma_range import NUM_CELLS
 from bunny.video.shot.meter import MEASURED_FROM, Measured
 from bunny.video.shot.window import Boundary
@@ -157,14 +158,16 @@ def steps(change: pl.DataFrame, step: int) -> Iterator[Measured]:
     )
 
 
-def decide_shots(change: pl.DataFrame, setting: ShotSetting, rate: Fraction) -> list[FoundShot]:
+def decide_shots(
+    change: pl.DataFrame, extraction: ExtractionConfig, rate: Fraction
+) -> list[FoundShot]:
     """Shots of a film at other thresholds, without decoding it.
 
     Parameters
     ----------
     change : pl.DataFrame
         Table of that name, of a whole film that was extracted with shot detector `fast`.
-    setting : ShotSetting
+    extraction : ExtractionConfig
         `cut_threshold` at least `MEASURED_FROM`.
     rate : Fraction
         Frames a second, as the film's container has it; 0 when unknown.
@@ -179,12 +182,12 @@ def decide_shots(change: pl.DataFrame, setting: ShotSetting, rate: Fraction) -> 
     ValueError
         If the threshold is lower than what was measured for.
     """
-    if setting.cut_threshold < MEASURED_FROM:
+    if extraction.cut_threshold < MEASURED_FROM:
         raise ValueError(
             f"cut_threshold: expected at least {MEASURED_FROM}, from which frames are measured, "
-            f"got {setting.cut_threshold:g}; extract the film again"
+            f"got {extraction.cut_threshold:g}; extract the film again"
         )
-    detector = FastDetector(setting, rate)
+    detector = FastDetector(extraction, rate)
     *every, last = steps(change, detector.step)
     shots = [shot for measured in every for shot in detector.decide(measured)]
     return shots + detector.decide_end(last)

@@ -21,7 +21,7 @@ from bunny.core.film_file import FilmPlace
 from bunny.table.box import CROP
 from bunny.video import decode, packet_index, probe
 from bunny.video.decode import Tally
-from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
+from bunny.video.frame import DecodedFrame, to_bgr
 from bunny.video.letterbox import Box
 from bunny.video.prefetch import run_ahead
 from bunny.video.probe import FilmInfo
@@ -48,7 +48,7 @@ class DecodedPicture:
 def read_pictures(
     info: FilmInfo,
     wanted: Mapping[int, Box | None],
-    setting: PictureSetting | None = None,
+    extraction: ExtractionConfig,
     *,
     num_threads: int = 0,
 ) -> Iterator[DecodedPicture]:
@@ -61,7 +61,7 @@ def read_pictures(
     wanted : mapping of int to (x0, y0, x1, y1) or None
         Frame index to the box of the picture as shown that is cut out (columns `crop_*` of table
         `frame`); None for all of it.
-    setting : PictureSetting, optional
+    extraction : ExtractionConfig
         As in extract, else the pictures differ.
     num_threads : int
         Of the decoder; 0 lets it choose.
@@ -72,13 +72,12 @@ def read_pictures(
         In order of the index. Frames that the film does not have are left out. Whether keyframes
         are jumped to or all is decoded is chosen by which decodes less.
     """
-    setting = setting or PictureSetting()
     for frame in decode_frames(info, np.array(sorted(wanted), np.int64), num_threads):
         if frame.error is not None:
             yield DecodedPicture(frame=frame, picture=None, error=frame.error)
             continue
         try:
-            picture = to_bgr(frame, info, setting, wanted[frame.index])
+            picture = to_bgr(frame, info, extraction, wanted[frame.index])
             yield DecodedPicture(frame=frame, picture=picture)
         except (ValueError, cv2.error) as error:
             yield DecodedPicture(frame=frame, picture=None, error=" ".join(str(error).split()))
@@ -241,9 +240,7 @@ class ExtraFrameReader:
         num_threads: int = 0,
     ) -> None:
         self._path, self._num_threads = film_file.locate(str(film_path)), num_threads
-        self._setting = PictureSetting(
-            deinterlace=extraction.deinterlace, tone_curve=extraction.tone_curve
-        )
+        self._extraction = extraction
         about = film.row(0, named=True) if film.height else {}
         self._stream: int | None = about.get("stream_index")
         self._film_id: str = about.get("film_id", "")
@@ -261,7 +258,7 @@ class ExtraFrameReader:
         if not self.is_present():
             raise UserError(f"{self._path}: film not found; run it with its new path")
         info = probe.probe(self._path, stream_index=self._stream, folder=self._folder)
-        return read_pictures(info, wanted, self._setting, num_threads=self._num_threads)
+        return read_pictures(info, wanted, self._extraction, num_threads=self._num_threads)
 
     def read(self, between: pl.DataFrame) -> Iterator[tuple[dict[str, Any], np.ndarray | None]]:
         """Rows of `extra_frame` with their pictures, in order of `between`, which is by index.

@@ -13,10 +13,12 @@ import cv2
 import numpy as np
 from av.video.reformatter import ColorRange, Colorspace, Interpolation
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import tone_mapping
 from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo, shown_size
 
+DEFAULTS = ExtractionConfig()
 SHARPNESS_PX = 320
 THUMB_LONG_PX, THUMB_SHORT_PX = 64, 36
 # 8-bit formats whose first plane is luma and whose others are chroma: read without a conversion.
@@ -50,14 +52,6 @@ COMB_LEVELS = 6  # a line this far from both its neighbours is of another moment
 COMB_MARGIN = (5, 9)  # lines and columns around such a pixel that are rebuilt with it
 # FFmpeg's conversion with right rounding: 3 to 5 times slower than its default.
 EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
-
-
-@dataclass(frozen=True, kw_only=True)
-class PictureSetting:
-    """Settings that turn a decoded frame into the picture as shown."""
-
-    deinterlace: str = "auto"  # combed frames of interlaced films; on: of any film; off
-    tone_curve: str = "bt2390"  # of HDR films, a name of `tone_mapping.CURVE`
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -148,7 +142,7 @@ def sharpness(frame: DecodedFrame) -> float:
 def to_bgr(
     frame: DecodedFrame,
     info: FilmInfo,
-    setting: PictureSetting = PictureSetting(),
+    extraction: ExtractionConfig = DEFAULTS,
     crop: Box | None = None,
 ) -> np.ndarray:
     """Make the picture as shown.
@@ -157,7 +151,7 @@ def to_bgr(
     ----------
     frame : DecodedFrame
     info : FilmInfo
-    setting : PictureSetting
+    extraction : ExtractionConfig
     crop : (x0, y0, x1, y1), optional
         Half-open box of the picture as shown (`letterbox.shown_box`) to cut out. A frame whose
         size is not the film's is left whole: the box is not of it. A box of decoder `pictures` is
@@ -171,8 +165,8 @@ def to_bgr(
     picture = frame.raw
     if not isinstance(picture, np.ndarray):
         raw = picture
-        picture = _convert(raw, info, setting)
-        if _may_have_comb(raw, info, setting):
+        picture = _convert(raw, info, extraction)
+        if _may_have_comb(raw, info, extraction):
             picture = deinterlace(picture)
         size = shown_size(picture.shape[1], picture.shape[0], info.sample_aspect, 0)
         if size != picture.shape[1::-1]:
@@ -243,13 +237,13 @@ def _comb_mask(picture: np.ndarray) -> np.ndarray:
     return cv2.dilate(is_comb.astype(np.uint8), np.ones(COMB_MARGIN, np.uint8)) > 0
 
 
-def _may_have_comb(raw: av.VideoFrame, info: FilmInfo, setting: PictureSetting) -> bool:
-    if setting.deinterlace == "auto":
+def _may_have_comb(raw: av.VideoFrame, info: FilmInfo, extraction: ExtractionConfig) -> bool:
+    if extraction.deinterlace == "auto":
         return bool(raw.interlaced_frame) or info.is_interlaced
-    return setting.deinterlace == "on"
+    return extraction.deinterlace == "on"
 
 
-def _convert(raw: av.VideoFrame, info: FilmInfo, setting: PictureSetting) -> np.ndarray:
+def _convert(raw: av.VideoFrame, info: FilmInfo, extraction: ExtractionConfig) -> np.ndarray:
     """BGR picture of standard range and gamut, as stored; uint8."""
     primaries = info.color_primaries
     is_high = info.color_transfer in ("pq", "hlg")
@@ -264,7 +258,7 @@ def _convert(raw: av.VideoFrame, info: FilmInfo, setting: PictureSetting) -> np.
             deep,
             str(info.color_transfer),
             primaries=primaries or "bt2020",
-            curve=setting.tone_curve,
+            curve=extraction.tone_curve,
             peak_nits=info.peak_nits,
         )[..., ::-1]
     is_deep = raw.format.components[0].bits > 8

@@ -7,6 +7,7 @@ from typing import cast
 
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, keyframe, sparse_selection
 from bunny.video import frame as video_frame
 from bunny.video.change_table import ChangeRecord
@@ -15,7 +16,7 @@ from bunny.video.frame import DecodedFrame
 from bunny.video.letterbox import Box
 from bunny.video.prefetch import run_ahead
 from bunny.video.probe import FilmInfo
-from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import Restart, SelectedFrame, ShotEnd
 from bunny.video.shot import detector
 from bunny.video.shot.fast_detector import FoundShot
 
@@ -24,7 +25,7 @@ FRAMES_AHEAD = 4  # that are decoded while one is looked at
 
 def select_frames(
     info: FilmInfo,
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     tally: Tally,
     *,
     num_threads: int = 0,
@@ -36,7 +37,7 @@ def select_frames(
     Parameters
     ----------
     info : FilmInfo
-    setting : SelectionSetting
+    extraction : ExtractionConfig
     tally : Tally
         Filled; complete at the end.
     num_threads : int
@@ -44,7 +45,7 @@ def select_frames(
     note_frame : callable, optional
         Called with each decoded frame, for progress.
     restart : Restart, optional
-        From the `ShotEnd` of an earlier call with the same film and setting: what follows it comes
+        From the `ShotEnd` of an earlier call with the same film and settings: what follows it comes
         out as it did or would have, without decoding what lies before.
 
     Yields
@@ -56,30 +57,31 @@ def select_frames(
     """
     told = note_frame or (lambda frame: None)
     if info.decoder == "pictures":
-        return sparse_selection.select_pictures(info, setting, tally, told, restart)
-    if setting.method != "shot":
-        events = sparse_selection.select_sparse(info, setting, tally, num_threads, told, restart)
+        return sparse_selection.select_pictures(info, extraction, tally, told, restart)
+    if extraction.method != "shot":
+        events = sparse_selection.select_sparse(info, extraction, tally, num_threads, told, restart)
         if events is not None:
             return events
     anchor = restart.anchor if restart else None
     frames = decode.iterate_frames(info, tally, num_threads=num_threads, anchor=anchor)
     if num_threads != 1:
         frames = run_ahead(frames, FRAMES_AHEAD)
-    return DenseSelection(info, setting, tally, restart).run(_with_note(frames, told))
+    return DenseSelection(info, extraction, tally, restart).run(_with_note(frames, told))
 
 
 class DenseSelection:
     """Every frame is looked at; what a shot gives comes out when its end is known."""
 
     def __init__(
-        self, info, setting: SelectionSetting, tally: Tally, restart: Restart | None
+        self, info, extraction: ExtractionConfig, tally: Tally, restart: Restart | None
     ) -> None:
-        self._info, self._setting, self._tally = info, setting, tally
-        self._is_shot = setting.method == "shot"
-        self._detector = detector.make_detector(setting.shot_detector, setting.shot, info.rate)
-        self._candidates = keyframe.KeyframeCandidates(setting.keyframe, self._detector.lag)
+        self._info, self._extraction, self._tally = info, extraction, tally
+        self._is_shot = extraction.method == "shot"
+        self._detector = detector.make_detector(extraction, info.rate)
+        self._candidates = keyframe.KeyframeCandidates(extraction, self._detector.lag)
         self._held = keyframe.HeldFrames()
-        self._interval = setting.extra_interval_s if self._is_shot else setting.interval_s
+        between, extra = extraction.interval_seconds, extraction.extra_interval_seconds
+        self._interval = keyframe.exact_seconds(extra if self._is_shot else between)
         self._first = 0  # of the running shot
         self._grid = keyframe.IntervalSampler(self._interval)
         self._times = _Times(self._detector.lag)
@@ -127,11 +129,11 @@ class DenseSelection:
         """Yield the frames of a finished shot, and the shot."""
         inside = self._candidates.take(found)
         extra, boxes = self._held.take(found)
-        yield from shot_frames(found, inside, extra, boxes, self._setting, self._info)
+        yield from shot_frames(found, inside, extra, boxes, self._extraction, self._info)
         self._first = found.end_frame_index
         yield ShotEnd(
             found=found,
-            kind=keyframe.shot_kind(found, self._setting.keyframe),
+            kind=keyframe.shot_kind(found, self._extraction),
             start_pts=span[0],
             end_pts=span[1],
             restart=self._anchors.restart(found, span[1], self._tally),
@@ -140,7 +142,7 @@ class DenseSelection:
 
     def _pick(self, frame: DecodedFrame, reason: str, box) -> SelectedFrame:
         return SelectedFrame(
-            frame=frame, reason=reason, crop=box if self._setting.is_cropped else None
+            frame=frame, reason=reason, crop=box if self._extraction.crop_bars else None
         )
 
 
@@ -149,7 +151,7 @@ def shot_frames(
     inside: Mapping[int, DecodedFrame],
     extra: Mapping[int, DecodedFrame],
     boxes: Iterable[Box | None],
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     info: FilmInfo,
 ) -> Iterator[SelectedFrame]:
     """Choose among the frames held of a finished shot.
@@ -161,7 +163,7 @@ def shot_frames(
         By frame index: those that may stand for the shot, and those that are due by time.
     boxes : iterable of Box or None
         What is no bar, where it was already looked for.
-    setting : SelectionSetting
+    extraction : ExtractionConfig
     info : FilmInfo
     """
 
@@ -174,14 +176,14 @@ def shot_frames(
         return video_frame.thumb(inside[index], info)
 
     chosen = []
-    if setting.method == "shot":
-        chosen = keyframe.select_keyframes(found, inside, sharpness_of, setting.keyframe, thumb_of)
+    if extraction.method == "shot":
+        chosen = keyframe.select_keyframes(found, inside, sharpness_of, extraction, thumb_of)
         clear = keyframe.outside_transitions(found, extra)
         own = [inside[i].time_s for i, _ in chosen]
         times = {i: extra[i].time_s for i in clear}
-        interval_s = float(setting.extra_interval_s)
+        interval_s = extraction.extra_interval_seconds
         extra = {i: extra[i] for i in keyframe.thin_interval_frames(times, own, interval_s)}
-    box = keyframe.shot_content_box(inside.values(), boxes) if setting.is_cropped else None
+    box = keyframe.shot_content_box(inside.values(), boxes) if extraction.crop_bars else None
     reasons = dict.fromkeys(extra, "interval") | dict(chosen)
     for index in sorted(reasons):
         frame = inside[index] if index in inside else extra[index]

@@ -13,8 +13,9 @@ import numpy as np
 import polars as pl
 
 from bunny.core import atomic
+from bunny.core.config import ExtractionConfig
 from bunny.video import letterbox
-from bunny.video.frame import DecodedFrame, PictureSetting, to_bgr
+from bunny.video.frame import DecodedFrame, to_bgr
 from bunny.video.letterbox import Box
 from bunny.video.probe import FilmInfo
 
@@ -45,15 +46,12 @@ class FrameWriter:
     folder : Path
         Gets the pictures; made when it is missing.
     info : FilmInfo
-    output_format : {"jpg", "png", "webp"}
-    quality : int
-        1-100, of jpg and webp.
+    extraction : ExtractionConfig
+        How a decoded frame becomes the picture as shown, and how that is encoded.
     measure : callable
         Called with each BGR picture.
     num_workers : int
         Threads; 0 writes at once.
-    setting : PictureSetting, optional
-        How a decoded frame becomes the picture as shown.
     paint : callable, optional
         Changes a measured BGR picture before it is written; gets the picture, its time in seconds
         and its box in the film's picture.
@@ -68,17 +66,16 @@ class FrameWriter:
         self,
         folder: Path,
         info: FilmInfo,
-        output_format: str,
-        quality: int,
+        extraction: ExtractionConfig,
         measure: Callable[[np.ndarray], Any],
         num_workers: int = 0,
-        setting: PictureSetting | None = None,
         paint: Callable[[np.ndarray, float, Box], np.ndarray] | None = None,
     ) -> None:
         self._paint = paint
         self._folder, self._info = folder, info
-        self._setting = setting or PictureSetting()
-        self._suffix, self._options = f".{output_format}", _options(output_format, quality)
+        self._extraction = extraction
+        self._suffix = f".{extraction.output_format}"
+        self._options = _options(extraction.output_format, extraction.quality)
         self._measure = measure
         self._pool = ThreadPoolExecutor(num_workers) if num_workers else None
         self._least_most = num_workers * FRAMES_PER_WORKER
@@ -128,7 +125,7 @@ class FrameWriter:
         name = f"{frame.index:08d}{self._suffix}"
         try:
             box = letterbox.shown_box(crop, self._info) if crop else None
-            picture = to_bgr(frame, self._info, self._setting, box)
+            picture = to_bgr(frame, self._info, self._extraction, box)
             height, width = picture.shape[:2]
             if box is None or (width, height) != (box[2] - box[0], box[3] - box[1]):
                 box = (0, 0, width, height)

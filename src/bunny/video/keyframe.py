@@ -5,12 +5,12 @@ of the picture is letterbox. Of a shot too long to be held, the oldest frames go
 """
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import letterbox
 from bunny.video.frame import DecodedFrame, luma
 from bunny.video.letterbox import Box
@@ -35,14 +35,6 @@ HELD_BYTES = 128 << 20
 BAR_FRAMES = 12  # of a shot that are looked at for bars
 
 
-@dataclass(frozen=True, kw_only=True)
-class KeyframeSetting:
-    """Number of frames that stand for a shot."""
-
-    static_range: float = 0.035  # a shot whose frames differ by less is static
-    frames_per_dynamic_shot: int = 3
-
-
 class KeyframeCandidates:
     """Frames of the running shot that may be taken, few enough to hold.
 
@@ -51,14 +43,14 @@ class KeyframeCandidates:
 
     Parameters
     ----------
-    setting : KeyframeSetting
+    extraction : ExtractionConfig
     lag : int
         Frames after which the shot detector has decided.
     """
 
-    def __init__(self, setting: KeyframeSetting, lag: int) -> None:
+    def __init__(self, extraction: ExtractionConfig, lag: int) -> None:
         self._lag = lag
-        self._most = max(MIN_OLD, CANDIDATES_PER_PICK * setting.frames_per_dynamic_shot)
+        self._most = max(MIN_OLD, CANDIDATES_PER_PICK * extraction.frames_per_dynamic_shot)
         self._frames: dict[int, DecodedFrame] = {}
         self._stride = 0
         self._old_stride = 0
@@ -98,16 +90,16 @@ class KeyframeCandidates:
         return [i for i in old if i in self._frames]
 
 
-def shot_kind(shot: FoundShot, setting: KeyframeSetting) -> str:
+def shot_kind(shot: FoundShot, extraction: ExtractionConfig) -> str:
     """`static` when a shot's frames differ by less than the threshold, else `dynamic`."""
-    return "static" if shot.luma_range < setting.static_range else "dynamic"
+    return "static" if shot.luma_range < extraction.static_range else "dynamic"
 
 
 def select_keyframes(
     shot: FoundShot,
     indices: Iterable[int],
     sharpness_of: Callable[[int], float],
-    setting: KeyframeSetting,
+    extraction: ExtractionConfig,
     thumb_of: Callable[[int], np.ndarray] | None = None,
 ) -> list[tuple[int, str]]:
     """Choose the frames that stand for a shot.
@@ -124,7 +116,7 @@ def select_keyframes(
         Frame indices of the candidates.
     sharpness_of : callable
         Gives the sharpness of a candidate; asked only where it decides.
-    setting : KeyframeSetting
+    extraction : ExtractionConfig
     thumb_of : callable, optional
         Gives the thumbnail of a candidate, YUV; without it no frame is looked at.
 
@@ -136,7 +128,7 @@ def select_keyframes(
     chosen: dict[int, str] = {}
     indices = sorted(indices)
     near = min(MAX_NEAR, NEAR_SHARE * (shot.end_frame_index - shot.first_frame_index))
-    for place, reason in _places(shot, setting):
+    for place, reason in _places(shot, extraction):
         free = [i for i in indices if i not in chosen]
         if not free:
             break
@@ -148,7 +140,7 @@ def select_keyframes(
         chosen[best] = reason
     if thumb_of and chosen:
         chosen = _without_blank(chosen, indices, thumb_of)
-        if shot_kind(shot, setting) == "static":
+        if shot_kind(shot, extraction) == "static":
             chosen |= _other_pictures(shot, indices, list(chosen), thumb_of)
     return sorted(chosen.items())
 
@@ -195,11 +187,11 @@ def _is_same_picture(one: np.ndarray, two: np.ndarray) -> bool:
     return frame_difference.correlation(one, two) >= SAME_PICTURE
 
 
-def _places(shot: FoundShot, setting: KeyframeSetting) -> list[tuple[float, str]]:
+def _places(shot: FoundShot, extraction: ExtractionConfig) -> list[tuple[float, str]]:
     """Where frames are wanted, the most important first."""
     first, last = shot.first_frame_index, shot.end_frame_index - 1
-    count = setting.frames_per_dynamic_shot
-    if shot_kind(shot, setting) == "static" or last - first < 2:
+    count = extraction.frames_per_dynamic_shot
+    if shot_kind(shot, extraction) == "static" or last - first < 2:
         return [((first + last) / 2, "shot-median")]
     start = first + _inset(shot.transition_in, last - first)
     end = last - _inset(shot.transition_out, last - first)
@@ -216,6 +208,11 @@ def _inset(transition: str, length: int) -> float:
     if transition in ("fade", "dissolve"):
         return min(TRANSITION_INSET, length / 3)
     return min(MAX_INSET, INSET_SHARE * length)
+
+
+def exact_seconds(seconds: float) -> Fraction:
+    """A setting in seconds as the fraction that was meant: 0.1 is a tenth."""
+    return Fraction(seconds).limit_denominator(10**6)
 
 
 class IntervalSampler:
@@ -259,7 +256,7 @@ class HeldFrames:
     def __init__(
         self,
         most_bytes: int = HELD_BYTES,
-        find_box: Callable[[Any], Any] = lambda frame: letterbox.find_content(luma(frame)),
+        find_box: Callable[[Any], Any] = lambda frame: letterbox.content_vote(luma(frame)),
         merge: Callable[[Iterable[Any]], Any] = letterbox.merge_boxes,
     ) -> None:
         self._most, self._find_box, self._merge = most_bytes, find_box, merge
@@ -306,7 +303,7 @@ def shot_content_box(
     frames = list(frames)
     step = max(1, len(frames) // BAR_FRAMES)
     return letterbox.merge_boxes(
-        [*known, *(letterbox.find_content(luma(f)) for f in frames[::step])]
+        [*known, *(letterbox.content_vote(luma(f)) for f in frames[::step])]
     )
 
 

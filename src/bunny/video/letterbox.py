@@ -2,6 +2,7 @@
 
 Bars are dark, flat, alike on opposite sides, and end in a straight edge; that last tells them from
 the dark of a night scene and from the black around a title. A frame that cannot tell has no vote.
+What is picture within one stored picture is another rule: `quality.luma.content_box`.
 """
 
 from collections.abc import Iterable
@@ -25,7 +26,7 @@ NUM_SAMPLES = 64  # lines across which each bar is looked at
 Box = tuple[int, int, int, int]
 
 
-def find_content(luma: np.ndarray) -> Box | None:
+def content_vote(luma: np.ndarray) -> Box | None:
     """Box of what is no bar in one frame: its vote, for `merge_boxes`.
 
     Parameters
@@ -57,7 +58,7 @@ def merge_boxes(boxes: Iterable[Box | None]) -> Box | None:
     Parameters
     ----------
     boxes : iterable of (x0, y0, x1, y1) or None
-        From `find_content` of the same film's frames, or from this function.
+        From `content_vote` of the same film's frames, or from this function.
     """
     known = [box for box in boxes if box is not None]
     if not known:

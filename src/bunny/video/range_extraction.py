@@ -20,6 +20,7 @@ import polars as pl
 
 from bunny.contract.shard import Shards, share
 from bunny.core import atomic
+from bunny.core.config import ExtractionConfig
 from bunny.video import packet_index
 from bunny.video.decode import SeekPoint, Tally
 from bunny.video.extraction_table import ShotBatch
@@ -27,7 +28,7 @@ from bunny.video.frame import DecodedFrame
 from bunny.video.frame_selection import select_frames
 from bunny.video.image_writer import FrameWriter
 from bunny.video.probe import FilmInfo
-from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import Restart, SelectedFrame, ShotEnd
 from bunny.video.shot import detector
 
 logger = logging.getLogger(__name__)
@@ -46,14 +47,14 @@ class TimeRange:
     restart: Restart | None  # where decoding begins; None: at the film's start
 
 
-def plan_ranges(info: FilmInfo, setting: SelectionSetting, num_parts: int) -> list[TimeRange]:
+def plan_ranges(info: FilmInfo, extraction: ExtractionConfig, num_parts: int) -> list[TimeRange]:
     """Divide a film into ranges of equal length.
 
     Parameters
     ----------
     info : FilmInfo
         From `probe.probe`.
-    setting : SelectionSetting
+    extraction : ExtractionConfig
     num_parts : int
         Processes that share the film. Each has one range, or up to four where the overlap is then
         no more than a sixteenth of a range: the last one to finish is not far behind. Each range
@@ -65,9 +66,9 @@ def plan_ranges(info: FilmInfo, setting: SelectionSetting, num_parts: int) -> li
         Empty where the film cannot be divided: its frames are not known by their packets, or the
         shot detector has to see it from the start.
     """
-    if setting.method != "shot" or num_parts < 2:
+    if extraction.method != "shot" or num_parts < 2:
         return []
-    found = detector.make_detector(setting.shot_detector, setting.shot, info.rate)
+    found = detector.make_detector(extraction, info.rate)
     packets = packet_index.scan(info) if found.warmup is not None else None
     if packets is None or found.warmup is None:
         return []
@@ -94,7 +95,7 @@ def _restart(packets: packet_index.Packets, key: int) -> Restart | None:
 
 def select_range(
     info: FilmInfo,
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     part: TimeRange,
     tally: Tally,
     num_threads: int = 0,
@@ -107,7 +108,7 @@ def select_range(
     begun = part.restart.first_frame_index if part.restart else 0
     events = select_frames(
         info,
-        setting,
+        extraction,
         tally,
         num_threads=num_threads,
         note_frame=note_frame,
@@ -134,7 +135,7 @@ class RangeExtraction:
         Of a kind of their own, under a key of all that the pictures depend on.
     film_id : str
     info : FilmInfo
-    setting : SelectionSetting
+    extraction : ExtractionConfig
     make_writer : callable
         Opens what writes the pictures.
     num_threads : int
@@ -146,12 +147,12 @@ class RangeExtraction:
         shards: Shards,
         film_id: str,
         info: FilmInfo,
-        setting: SelectionSetting,
+        extraction: ExtractionConfig,
         make_writer: Callable[[], AbstractContextManager[FrameWriter]],
         num_threads: int,
     ) -> None:
         self.shards, self._film_id, self._info = shards, film_id, info
-        self._setting, self._make_writer = setting, make_writer
+        self._extraction, self._make_writer = extraction, make_writer
         self._num_threads = num_threads
         self._file: Path = shards.folder / RANGES
         self._ranges: list[TimeRange] = []
@@ -159,7 +160,7 @@ class RangeExtraction:
     def plan(self, num_parts: int) -> bool:
         """Divide the film, for all processes; gives whether it can be divided."""
         if not self.read_plan():
-            self._ranges = plan_ranges(self._info, self._setting, num_parts)
+            self._ranges = plan_ranges(self._info, self._extraction, num_parts)
             if self._ranges:
                 text = json.dumps([asdict(part) for part in self._ranges])
                 atomic.write_bytes(self._file, text.encode())
@@ -190,7 +191,7 @@ class RangeExtraction:
         with self._make_writer() as writer:
             events = select_range(
                 self._info,
-                self._setting,
+                self._extraction,
                 self._ranges[index],
                 tally,
                 self._num_threads,

@@ -1,47 +1,13 @@
-"""Settings and events of frame selection: a frame to take, the end of a shot, where to resume."""
+"""Events of frame selection: a frame to take, the end of a shot, where to resume."""
 
-from dataclasses import dataclass, field
-from fractions import Fraction
+from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from bunny.core.config import ExtractionConfig
 from bunny.video.decode import SeekPoint
 from bunny.video.frame import DecodedFrame
-from bunny.video.keyframe import KeyframeSetting
-from bunny.video.shot.fast_detector import FoundShot, ShotSetting
-
-
-@dataclass(frozen=True, kw_only=True)
-class SelectionSetting:
-    """Settings of the frames to extract."""
-
-    method: str = "shot"  # shot, interval or keyframe
-    interval_s: Fraction = Fraction(2)  # of method interval
-    extra_interval_s: Fraction = Fraction(0)  # of method shot: also a frame so often; 0: none
-    shot_detector: str = "fast"  # a name of `detector.DETECTORS`
-    is_cropped: bool = True  # take letterbox and pillarbox bars off
-    shot: ShotSetting = field(default_factory=ShotSetting)
-    keyframe: KeyframeSetting = field(default_factory=KeyframeSetting)
-
-    @classmethod
-    def from_config(cls, setting: ExtractionConfig) -> "SelectionSetting":
-        """Take them from section `extraction`."""
-        return cls(
-            method=setting.method,
-            interval_s=Fraction(setting.interval_seconds).limit_denominator(10**6),
-            extra_interval_s=Fraction(setting.extra_interval_seconds).limit_denominator(10**6),
-            is_cropped=setting.crop_bars,
-            shot_detector=setting.shot_detector,
-            shot=ShotSetting(
-                cut_threshold=setting.cut_threshold, min_shot_frames=setting.min_shot_frames
-            ),
-            keyframe=KeyframeSetting(
-                static_range=setting.static_range,
-                frames_per_dynamic_shot=setting.frames_per_dynamic_shot,
-            ),
-        )
+from bunny.video.shot.fast_detector import FoundShot
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,13 +13,14 @@ from typing import Any, cast
 import numpy as np
 import polars as pl
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import extra_frame, keyframe, letterbox
 from bunny.video.change_table import steps
 from bunny.video.decode import Tally
 from bunny.video.frame import DecodedFrame, luma
 from bunny.video.frame_selection import DenseSelection, shot_frames
 from bunny.video.probe import FilmInfo
-from bunny.video.selection_event import SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import SelectedFrame, ShotEnd
 from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.meter import Measured
 
@@ -67,7 +68,7 @@ class _Row:
 
 
 def plan_shots(
-    change: pl.DataFrame, info: FilmInfo, setting: SelectionSetting, end_pts: int
+    change: pl.DataFrame, info: FilmInfo, extraction: ExtractionConfig, end_pts: int
 ) -> list[ShotPlan]:
     """Shots of a film and the frames held at the end of each, without decoding.
 
@@ -77,12 +78,12 @@ def plan_shots(
         Table of that name, of the whole film.
     info : FilmInfo
         From `probe.probe`.
-    setting : SelectionSetting
+    extraction : ExtractionConfig
         With method `shot` and shot detector `fast`.
     end_pts : int
         The film's end, in units of its time base.
     """
-    return list(_Planning(change, info, setting, end_pts).plans())
+    return list(_Planning(change, info, extraction, end_pts).plans())
 
 
 def equal_plans(old: Sequence[ShotPlan], new: Sequence[ShotPlan]) -> dict[int, int]:
@@ -94,7 +95,7 @@ def equal_plans(old: Sequence[ShotPlan], new: Sequence[ShotPlan]) -> dict[int, i
 def read_shots(
     info: FilmInfo,
     plans: Sequence[ShotPlan],
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     num_threads: int = 0,
 ) -> Iterator[SelectedFrame | ShotPlan]:
     """Decode what the plans hold and choose among it as extract does.
@@ -113,7 +114,7 @@ def read_shots(
     frames = extra_frame.decode_frames(info, wanted, num_threads)
     for plan in plans:
         held = _take(frames, plan.wanted)
-        yield from _choose(plan, held, setting, info)
+        yield from _choose(plan, held, extraction, info)
         yield plan
 
 
@@ -129,28 +130,28 @@ def _take(frames: Iterator[DecodedFrame], wanted: tuple[int, ...]) -> dict[int, 
 
 
 def _choose(
-    plan: ShotPlan, held, setting: SelectionSetting, info: FilmInfo
+    plan: ShotPlan, held, extraction: ExtractionConfig, info: FilmInfo
 ) -> Iterator[SelectedFrame]:
     """Choose among the frames of one shot."""
     boxes = {
-        index: letterbox.find_content(luma(held[index]))
+        index: letterbox.content_vote(luma(held[index]))
         for index in {*plan.boxed, *(i for _, boxed in plan.early for i in boxed)}
     }
     for gone, boxed in plan.early:
-        box = letterbox.merge_boxes(boxes[i] for i in boxed) if setting.is_cropped else None
+        box = letterbox.merge_boxes(boxes[i] for i in boxed) if extraction.crop_bars else None
         for index in gone:
             yield SelectedFrame(frame=held[index], reason="interval", crop=box)
     inside = {index: held[index] for index in plan.candidates}
     extra = {index: held[index] for index in plan.extra}
     boxed = [boxes[i] for i in plan.boxed]
-    yield from shot_frames(plan.found, inside, extra, boxed, setting, info)
+    yield from shot_frames(plan.found, inside, extra, boxed, extraction, info)
 
 
 class _Planning(DenseSelection):
     """The selection of extract over rows instead of frames; gives plans."""
 
-    def __init__(self, change: pl.DataFrame, info: FilmInfo, setting, end_pts: int) -> None:
-        super().__init__(info, setting, Tally(end_pts=end_pts), None)
+    def __init__(self, change: pl.DataFrame, info: FilmInfo, extraction, end_pts: int) -> None:
+        super().__init__(info, extraction, Tally(end_pts=end_pts), None)
         self._held = keyframe.HeldFrames(find_box=lambda row: row.index, merge=tuple)
         self._early: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
         self._fast = cast(FastDetector, self._detector)
@@ -181,8 +182,7 @@ class _Planning(DenseSelection):
         mine = tuple(item for item in self._early if item[0][0] < end)
         self._early = [item for item in self._early if item[0][0] >= end]
         self._first = end
-        setting = self._setting.keyframe
-        kind = keyframe.shot_kind(found, setting)
+        kind = keyframe.shot_kind(found, self._extraction)
         yield ShotPlan(
             found=found,
             kind=kind,
@@ -192,7 +192,7 @@ class _Planning(DenseSelection):
             extra=tuple(sorted(extra)),
             boxed=cast(tuple[int, ...], tuple(boxed)),
             early=mine,
-            num_asked=1 if kind == "static" else setting.frames_per_dynamic_shot,
+            num_asked=1 if kind == "static" else self._extraction.frames_per_dynamic_shot,
             interval_s=self._interval if extra else Fraction(0),
         )
 

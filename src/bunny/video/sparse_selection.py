@@ -5,12 +5,13 @@ from typing import cast
 
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import decode, keyframe, packet_index
 from bunny.video import frame as video_frame
 from bunny.video.decode import SeekPoint, Tally
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
-from bunny.video.selection_event import Restart, SelectedFrame, SelectionSetting, ShotEnd
+from bunny.video.selection_event import Restart, SelectedFrame, ShotEnd
 from bunny.video.shot import frame_difference
 from bunny.video.shot.fast_detector import FoundShot
 from bunny.video.shot.luma_range import NUM_CELLS, luma_range, measure_cells
@@ -22,7 +23,7 @@ COARSE_LIKENESS = 0.6  # most correlation
 
 def select_pictures(
     info: FilmInfo,
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     tally: Tally,
     told: Callable[[DecodedFrame], None],
     restart: Restart | None,
@@ -40,7 +41,7 @@ def select_pictures(
             motion=0.0,
             luma_range=0.0,
         )
-        has_box = setting.is_cropped and frame.error is None
+        has_box = extraction.crop_bars and frame.error is None
         box = keyframe.shot_content_box([frame]) if has_box else None
         yield SelectedFrame(frame=frame, reason="shot-median", crop=box)
         anchor = SeekPoint(
@@ -63,7 +64,7 @@ def select_pictures(
 
 def select_sparse(
     info: FilmInfo,
-    setting: SelectionSetting,
+    extraction: ExtractionConfig,
     tally: Tally,
     num_threads: int,
     told: Callable[[DecodedFrame], None],
@@ -74,7 +75,7 @@ def select_sparse(
     None for method interval where decoding every frame costs no more.
     """
     anchor = restart.anchor if restart else None
-    if setting.method == "keyframe":
+    if extraction.method == "keyframe":
         frames = decode.iterate_frames(
             info, tally, is_keyframe_only=True, num_threads=num_threads, anchor=anchor
         )
@@ -82,7 +83,8 @@ def select_sparse(
         packets = packet_index.scan(info)
         if packets is None:
             return None
-        wanted = packet_index.at_interval(packets, setting.interval_s, info.time_base)
+        interval_s = keyframe.exact_seconds(extraction.interval_seconds)
+        wanted = packet_index.at_interval(packets, interval_s, info.time_base)
         if packet_index.plan_seeks(packets, wanted).share > packet_index.MAX_DECODED_SHARE:
             return None
         found = packet_index.plan_seeks(packets, wanted[wanted >= (anchor.index if anchor else 0)])
@@ -90,14 +92,14 @@ def select_sparse(
             tally.num_decoded, tally.is_interlaced = anchor.num_decoded, anchor.is_interlaced
             tally.num_trimmed = anchor.num_trimmed
         frames = packet_index.decode_wanted(info, packets, found, tally, num_threads=num_threads)
-    return _SparseSelection(info, setting, tally, restart).run(frames, told)
+    return _SparseSelection(info, extraction, tally, restart).run(frames, told)
 
 
 class _SparseSelection:
     """Shots of the frames taken."""
 
-    def __init__(self, info, setting, tally: Tally, restart: Restart | None) -> None:
-        self._info, self._setting, self._tally = info, setting, tally
+    def __init__(self, info, extraction, tally: Tally, restart: Restart | None) -> None:
+        self._info, self._extraction, self._tally = info, extraction, tally
         self._held = keyframe.HeldFrames()
         self._first = restart.first_frame_index if restart else 0
         self._first_pts = restart.first_pts if restart else None
@@ -114,7 +116,7 @@ class _SparseSelection:
             thumb = video_frame.thumb(frame, self._info)
             self._first_pts = frame.pts if self._first_pts is None else self._first_pts
             if before is not None:
-                if _is_other_shot(before, thumb, self._setting.shot.cut_threshold):
+                if _is_other_shot(before, thumb, self._extraction.cut_threshold):
                     yield from self._end(frame.index, frame.pts, "cut", frame.is_keyframe)
                 else:
                     self._moves.append(frame_difference.plain_difference(before, thumb))
@@ -145,7 +147,7 @@ class _SparseSelection:
             yield self._pick(frame, box)
         yield ShotEnd(
             found=found,
-            kind=keyframe.shot_kind(found, self._setting.keyframe),
+            kind=keyframe.shot_kind(found, self._extraction),
             start_pts=cast(int, self._first_pts),
             end_pts=pts,
             restart=self._restart(index, pts, transition) if transition != "end" else None,
@@ -172,8 +174,8 @@ class _SparseSelection:
     def _pick(self, frame: DecodedFrame, box) -> SelectedFrame:
         return SelectedFrame(
             frame=frame,
-            reason=self._setting.method,
-            crop=box if self._setting.is_cropped else None,
+            reason=self._extraction.method,
+            crop=box if self._extraction.crop_bars else None,
         )
 
 

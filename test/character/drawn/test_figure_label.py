@@ -3,7 +3,8 @@ import polars as pl
 import pytest
 
 from bunny.character.drawn import figure_label
-from bunny.character.drawn.figure_label import REVIEW_FROM, FigureSetting
+from bunny.character.drawn.figure_label import REVIEW_FROM
+from bunny.core.config import DetectionConfig
 
 
 def figures(*rows):
@@ -52,7 +53,7 @@ def voted(*rows):
 
 
 def named(table, threshold=0.78, presence=0.88):
-    setting = FigureSetting(threshold=threshold, presence=presence)
+    setting = DetectionConfig(figure_score=threshold, figure_presence=presence)
     region = figure_label.to_regions(table).lazy()
     return figure_label.select(region, setting).collect()
 

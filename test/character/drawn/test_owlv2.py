@@ -33,13 +33,13 @@ def test_the_query_is_what_transformers_own_route_takes(guided_folders):
     net = owlv2.Owlv2Detector(guided_folders["owl"])
     image, other = _picture(0, SIDE, SIDE), _picture(1, SIDE, SIDE)  # square: nothing is padded
     query = net.describe_reference(other).query
-    _, chance = net._propose(image, query[None])
+    _, chance = net.propose(image, query[None])
     pixels = [
-        torch.from_numpy(owlv2._prepare(i, SIDE, owlv2.CLIP_MEAN, owlv2.CLIP_SCALE))
+        torch.from_numpy(owlv2.prepare(i, SIDE, owlv2.CLIP_MEAN, owlv2.CLIP_SCALE))
         for i in (image, other)
     ]
     with torch.inference_mode():
-        whole = net._detector.image_guided_detection(*pixels).logits[0, :, 0]
+        whole = net.network.image_guided_detection(*pixels).logits[0, :, 0]
     wanted = torch.sigmoid(whole).numpy()
     assert len(chance) and all(np.isclose(wanted, c, atol=1e-5).any() for c in chance[:, 0])
 
@@ -47,7 +47,7 @@ def test_the_query_is_what_transformers_own_route_takes(guided_folders):
 def test_a_picture_is_most_like_itself_to_the_embedder(guided_folders):
     net = owlv2.Owlv2Detector(guided_folders["owl"], guided_folders["dino"])
     whole = np.array([0, 0, 1, 1], np.float32)
-    one, again = net._embed(_picture(0), [whole, whole])
+    one, again = net.embed(_picture(0), [whole, whole])
     assert one @ again == pytest.approx(1, abs=1e-5) and one.shape == (32,)
 
 
@@ -58,7 +58,7 @@ def test_nobody_asked_for_nobody_found(guided_folders):
 def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
     # a 200x100 picture is padded to 200x200: its lower half is nothing
     box = np.array([[0.5, 0.25, 0.5, 0.25], [0.5, 0.5, 1, 1]], np.float32)
-    assert owlv2._to_shares(box, (100, 200, 3)).tolist() == [
+    assert owlv2.to_shares(box, (100, 200, 3)).tolist() == [
         [0.25, 0.25, 0.75, 0.75],
         [0, 0, 1, 1],
     ]

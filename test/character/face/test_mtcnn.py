@@ -35,17 +35,17 @@ def test_without_its_weights_it_says_what_to_install(monkeypatch):
 
 def test_the_pyramid_goes_down_to_one_cell():
     # 12 / 20 at first; 48 px high: 28.8, 20.4, 14.5 cells of pixels, then 10.3 is too small
-    assert mtcnn._scales(48, 100, 20) == pytest.approx([0.6, 0.6 * 0.709, 0.6 * 0.709**2])
-    assert mtcnn._scales(19, 100, 20) == []
+    assert mtcnn.pyramid_scales(48, 100, 20) == pytest.approx([0.6, 0.6 * 0.709, 0.6 * 0.709**2])
+    assert mtcnn.pyramid_scales(19, 100, 20) == []
 
 
 def test_boxes_are_moved_by_shares_and_made_square():
     boxes = np.array([[10.0, 20, 30, 60]])
-    assert mtcnn._move(boxes, np.array([[0.1, 0, -0.5, 0.25]])).tolist() == [[12, 20, 20, 70]]
-    assert mtcnn._square(boxes).tolist() == [[0, 20, 40, 60]]
+    assert mtcnn.move_boxes(boxes, np.array([[0.1, 0, -0.5, 0.25]])).tolist() == [[12, 20, 20, 70]]
+    assert mtcnn.square_boxes(boxes).tolist() == [[0, 20, 40, 60]]
 
 
 def test_a_crop_over_the_edge_is_black_outside():
     picture = np.full((10, 10, 3), 200, np.uint8)
-    cut = mtcnn._crop(picture, np.array([-10, 0, 10, 20]), 4)
+    cut = mtcnn.crop_square(picture, np.array([-10, 0, 10, 20]), 4)
     assert cut[:2, 2:].min() == 200 and cut[:, :2].max() == 0 and cut[2:].max() == 0

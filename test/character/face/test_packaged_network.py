@@ -19,7 +19,7 @@ def test_yunet_finds_what_opencvs_runner_finds(astronaut, size, floor):
     net = cv2.FaceDetectorYN.create(path, "", size[::-1], floor, 0.3, 500)
     _, rows = net.detect(image)
     wanted = np.empty((0, 15)) if rows is None else rows
-    found = yunet._look(yunet._load_session(), image, max(size), floor)
+    found = yunet.run_network(yunet.load_network(), image, max(size), floor)
     assert len(found) == len(wanted)
     for one, row in zip(found, wanted, strict=True):
         assert np.allclose(one.box, [*row[:2], *(row[:2] + row[2:4])], atol=0.05)

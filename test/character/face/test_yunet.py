@@ -74,7 +74,7 @@ def test_a_tile_holds_its_suspect_in_the_middle_enlarged():
     picture = np.zeros((300, 400, 3), np.uint8)
     picture[100:120, 200:220] = 255
     suspect = detection.RawFace(np.array([200, 100, 220, 120], np.float32), np.zeros((5, 2)), 0.1)
-    corner, factor, tile = yunet._cut(picture, suspect)
+    corner, factor, tile = yunet.cut_tile(picture, suspect)
     assert factor == 2.0 and corner.tolist() == [178, 78]
     rows, columns = np.nonzero(tile[:, :, 0] > 127)
     assert (rows.min(), rows.max(), columns.min(), columns.max()) == (44, 83, 44, 83)

@@ -80,33 +80,23 @@ def group_figures(
     """
     figure = figure.sort("track_id", "figure_id")
     if not figure.height:
-        columns = {"group": pl.Int64, "similarity": pl.Float32}
-        return figure.select("figure_id", "shot_index").with_columns(
-            pl.lit(None, dtype).alias(name) for name, dtype in columns.items()
-        )
+        return cluster.join_groups(figure, "figure_id", cluster.NOBODY, *cluster.NO_GROUPS)
     number = figure["track_id"].rle_id().to_numpy().astype(np.int64)
     counts = np.bincount(number)
     objectness = figure["objectness"].to_numpy()
     best = np.zeros(len(counts))
     np.maximum.at(best, number, objectness)
-    group, similarity = cluster.group_unknown(
-        cluster.track_vectors(
-            track.embedding_array(figure), objectness, np.r_[0, np.cumsum(counts)]
-        ),
-        counts,
-        COSINE,
-        max(0.0, threshold) ** 0.5,
-        method=method,
+    starts = np.r_[0, np.cumsum(counts)]
+    tracks = cluster.UnknownTracks(
+        embedding=cluster.track_vectors(track.embedding_array(figure), objectness, starts),
+        num_faces=counts,
+        recogniser=COSINE,
         apart=cannot_link(figure, number),
-        twin=np.inf,
         is_enough=(counts >= MIN_VIEWS) & (best >= MIN_OBJECTNESS),
     )
-    return figure.select(
-        "figure_id",
-        "shot_index",
-        group=pl.Series(group[number]),
-        similarity=pl.when(pl.Series(group[number] != NOISE)).then(pl.Series(similarity[number])),
-    )
+    least = max(0.0, threshold) ** 0.5
+    found = cluster.group_unknown(tracks, least, method=method, twin=np.inf)
+    return cluster.join_groups(figure, "figure_id", number, *found)
 
 
 def cannot_link(figure: pl.DataFrame, number: np.ndarray) -> np.ndarray:

@@ -11,13 +11,12 @@ where that character was a moment ago and of a like size is what links it. A tra
 one (`window_search.vote`): who enters late counts from then on, and an accident stays alone.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 import polars as pl
 
 from bunny.character import model_file, track
 from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
 MAX_GAP = 2  # frames looked at from one link to the next; 2 lets one be missed
@@ -123,20 +122,12 @@ def _nearness(one: np.ndarray, other: np.ndarray, gap: int) -> float:
     sides = [max(b[2] - b[0], b[3] - b[1], 1e-6) for b in (one, other)]
     if max(sides) > MAX_SCALE * min(sides):
         return 0.0
-    overlap = track.overlap(one, other)
+    overlap = float(track.overlap(one, other))
     if overlap >= MIN_IOU:
         return 1.0 + overlap
     shift = np.hypot(*(one[:2] + one[2:] - other[:2] - other[2:])) / 2
     reach = MAX_SHIFT * max(sides) * gap
     return float(max(0.0, 1 - shift / reach))
-
-
-@dataclass(frozen=True, kw_only=True)
-class FigureSetting:
-    """Scores; see `score`."""
-
-    threshold: float = 0.8  # from which a track is its candidate,
-    presence: float = 0.88  # if one of the film reaches this
 
 
 def is_figure() -> pl.Expr:
@@ -221,14 +212,16 @@ def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = False) -> pl.LazyFrame:
+def select(
+    region: pl.LazyFrame, wanted: DetectionConfig, *, is_alone: bool = False
+) -> pl.LazyFrame:
     """Regions that are their candidate.
 
     Parameters
     ----------
     region : pl.LazyFrame
         Rows of `to_regions`.
-    setting : FigureSetting
+    wanted : DetectionConfig
     is_alone : bool
         Only one drawn character is looked for: more is asked, since the bank alone speaks against.
 
@@ -238,7 +231,7 @@ def select(region: pl.LazyFrame, setting: FigureSetting, *, is_alone: bool = Fal
         Rows of `region`, each character once a frame: where it has the highest support.
     """
     more = ALONE_PENALTY if is_alone else 0.0
-    threshold, presence = setting.threshold + more, setting.presence + more
+    threshold, presence = wanted.figure_score + more, wanted.figure_presence + more
     is_there = pl.col("support").max().over("candidate") >= presence
     is_own = score() >= threshold - OWN_SLACK
     sure = region.filter(is_there, pl.col("support") >= threshold, is_own)

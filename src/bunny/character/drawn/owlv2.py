@@ -52,7 +52,7 @@ class Owlv2Detector:
     """
 
     def __init__(self, detector: str, embedding: str = "") -> None:
-        self._detector = _load("detection.drawn_detector", detector, "Owlv2ForObjectDetection")
+        self.network = _load("detection.drawn_detector", detector, "Owlv2ForObjectDetection")
         self._embedder = _load("detection.drawn_embedding", embedding) if embedding else None
         self.name = "+".join(Path(source).name for source in (detector, embedding) if source)
         self.licence = {s: onnx_model.licence_of(s) for s in (detector, embedding) if s}
@@ -63,9 +63,9 @@ class Owlv2Detector:
 
         feature, grid = self._features(image)
         with torch.inference_mode():
-            query, index, boxes = self._detector.embed_image_query(feature, grid)
-        box = _to_shares(boxes[0, index[0]].numpy(), image.shape)[0]
-        return ReferenceQuery(query=query[0, 0].numpy(), embedding=self._embed(image, [box])[0])
+            query, index, boxes = self.network.embed_image_query(feature, grid)
+        box = to_shares(boxes[0, index[0]].numpy(), image.shape)[0]
+        return ReferenceQuery(query=query[0, 0].numpy(), embedding=self.embed(image, [box])[0])
 
     def find_candidates(
         self, image: np.ndarray, reference: Mapping[str, Sequence[ReferenceQuery]]
@@ -90,28 +90,28 @@ class Owlv2Detector:
             return []
         looks = [look for name in names for look in reference[name]]
         owner = np.repeat(np.arange(len(names)), [len(reference[name]) for name in names])
-        box, chance = self._propose(image, np.stack([look.query for look in looks]))
+        box, chance = self.propose(image, np.stack([look.query for look in looks]))
         if not len(box):
             return []
         if self._embedder is not None:
-            seen = np.stack([one for one in self._embed(image, box) if one is not None])
+            seen = np.stack([one for one in self.embed(image, box) if one is not None])
             known = [look.embedding for look in looks if look.embedding is not None]
             chance = seen @ np.stack(known).T
         columns = [chance[:, owner == i].max(axis=1) for i in range(len(names))]
         return window_search.choose_candidates(box, np.stack(columns, axis=1), names)
 
-    def _propose(self, image: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def propose(self, image: np.ndarray, query: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Boxes (n, 4) in shares and their probability (n, m) of being each query."""
         import torch
 
         feature, grid = self._features(image)
-        net = self._detector
+        net = self.network
         with torch.inference_mode():
             boxes = net.box_predictor(feature, grid)[0].numpy()
             things = net.objectness_predictor(feature)[0].numpy()
             logits, _ = net.class_predictor(feature, torch.from_numpy(query)[None])
         chance = torch.sigmoid(logits)[0].numpy()
-        box = _to_shares(boxes, image.shape)
+        box = to_shares(boxes, image.shape)
         is_there = (box[:, 2:] - box[:, :2]).min(axis=1) >= MIN_SIDE
         rank = np.where(is_there, np.maximum(things, logits[0].numpy().max(axis=1)), -np.inf)
         first = np.argsort(-rank, kind="stable")[:NUM_PROPOSALS]
@@ -122,13 +122,13 @@ class Owlv2Detector:
         """The detector's features (1, n, d) and as a grid (1, rows, columns, d)."""
         import torch
 
-        side = self._detector.config.vision_config.image_size
+        side = self.network.config.vision_config.image_size
         with torch.inference_mode():
-            pixels = _prepare(_pad(image), side, CLIP_MEAN, CLIP_SCALE)
-            grid, _ = self._detector.image_embedder(torch.from_numpy(pixels))
+            pixels = prepare(_pad(image), side, CLIP_MEAN, CLIP_SCALE)
+            grid, _ = self.network.image_embedder(torch.from_numpy(pixels))
             return grid.flatten(1, 2), grid
 
-    def _embed(
+    def embed(
         self, image: np.ndarray, box: Sequence[np.ndarray] | np.ndarray
     ) -> list[np.ndarray | None]:
         """Unit vectors of boxes cut out of a picture; None each without an embedder."""
@@ -137,7 +137,7 @@ class Owlv2Detector:
         if self._embedder is None:
             return [None] * len(box)
         cuts = [
-            _prepare(crop_shares(image, one), EMBEDDING_PX, IMAGENET_MEAN, IMAGENET_SCALE)
+            prepare(crop_shares(image, one), EMBEDDING_PX, IMAGENET_MEAN, IMAGENET_SCALE)
             for one in box
         ]
         with torch.inference_mode():
@@ -177,7 +177,7 @@ def _pad(image: np.ndarray) -> np.ndarray:
     return cv2.copyMakeBorder(image, 0, down, 0, right, cv2.BORDER_CONSTANT, value=(128,) * 3)
 
 
-def _prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndarray:
+def prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndarray:
     """(1, 3, side, side) float32, RGB, normalised."""
     shrinks = side < max(image.shape[:2])
     mode = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
@@ -186,7 +186,7 @@ def _prepare(image: np.ndarray, side: int, mean: tuple, scale: tuple) -> np.ndar
     return np.ascontiguousarray(pixels.transpose(2, 0, 1)[None], dtype=np.float32)
 
 
-def _to_shares(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+def to_shares(box: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """From centre and size in shares of the padded square to corners in shares of the picture."""
     half = box[:, 2:] / 2
     corner = np.hstack([box[:, :2] - half, box[:, :2] + half])

@@ -137,7 +137,7 @@ def _run(net: "torch.nn.ModuleDict", pictures: np.ndarray) -> list[np.ndarray]:
         return [one.numpy() for one in (*places, score.softmax(dim=1)[:, 1])]
 
 
-def _scales(height: int, width: int, least_px: int) -> list[float]:
+def pyramid_scales(height: int, width: int, least_px: int) -> list[float]:
     """Factors at which a face of `least_px` and larger ones fill a cell."""
     first = CELL_PX / least_px
     factors = (first * STEP**i for i in range(100))
@@ -148,7 +148,7 @@ def _propose(net: "torch.nn.ModuleDict", rgb: np.ndarray, least_px: int) -> np.n
     """Boxes (n, 5) with scores from the first network over the pyramid."""
     height, width = rgb.shape[:2]
     found = [np.empty((0, 5))]
-    for factor in _scales(height, width, least_px):
+    for factor in pyramid_scales(height, width, least_px):
         size = (max(CELL_PX, int(width * factor + 1)), max(CELL_PX, int(height * factor + 1)))
         small = cv2.resize(rgb, size, interpolation=cv2.INTER_AREA)
         move, score = (one[0] for one in _run(net, small[None]))
@@ -159,7 +159,7 @@ def _propose(net: "torch.nn.ModuleDict", rgb: np.ndarray, least_px: int) -> np.n
         corner = np.stack([columns, rows], axis=1) * STRIDE_PX
         boxes = np.hstack([corner, corner + CELL_PX]) / factor
         kept = non_max_suppression(boxes, 0.5)
-        moved = _move(boxes[kept], move[:, rows[kept], columns[kept]].T)
+        moved = move_boxes(boxes[kept], move[:, rows[kept], columns[kept]].T)
         found.append(np.column_stack([moved, sure[kept]]))
     return _thin(np.vstack(found))
 
@@ -170,8 +170,8 @@ def _refine(
     """Look at each box made square, `side` pixels wide; gives boxes (m, 5) and points (m, 5, 2)."""
     if not len(boxes):
         return np.empty((0, 5)), np.empty((0, 5, 2))
-    square = _square(boxes[:, :4])
-    pictures = np.stack([_crop(rgb, box, side) for box in square])
+    square = square_boxes(boxes[:, :4])
+    pictures = np.stack([crop_square(rgb, box, side) for box in square])
     move, *points, score = _run(net, pictures)
     good = score >= least
     square, move, score = square[good], move[good], score[good]
@@ -179,7 +179,7 @@ def _refine(
     if points:
         place = points[0][good].reshape(-1, 2, 5).transpose(0, 2, 1)
         place = square[:, None, :2] + place * (square[:, None, 2:] - square[:, None, :2])
-    moved = np.column_stack([_move(square, move), score])
+    moved = np.column_stack([move_boxes(square, move), score])
     order = np.argsort(-score, kind="stable")
     kept = order[non_max_suppression(moved[order, :4], 0.7)]
     return moved[kept], place[kept]
@@ -191,20 +191,20 @@ def _thin(boxes: np.ndarray) -> np.ndarray:
     return boxes[non_max_suppression(boxes[:, :4], 0.7)]
 
 
-def _move(boxes: np.ndarray, by: np.ndarray) -> np.ndarray:
+def move_boxes(boxes: np.ndarray, by: np.ndarray) -> np.ndarray:
     """Shift corners by shares of the box's sides."""
     sides = boxes[:, 2:] - boxes[:, :2]
     return boxes + by * np.hstack([sides, sides])
 
 
-def _square(boxes: np.ndarray) -> np.ndarray:
+def square_boxes(boxes: np.ndarray) -> np.ndarray:
     """Widen the shorter side about the middle."""
     middle = (boxes[:, :2] + boxes[:, 2:4]) / 2
     half = np.max(boxes[:, 2:4] - boxes[:, :2], axis=1, keepdims=True) / 2
     return np.hstack([middle - half, middle + half])
 
 
-def _crop(rgb: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
+def crop_square(rgb: np.ndarray, box: np.ndarray, side: int) -> np.ndarray:
     """Cut a box out and bring it to `side`; outside the picture is black."""
     x0, y0, x1, y1 = np.round(box).astype(int)
     x1, y1 = max(x1, x0 + 1), max(y1, y0 + 1)

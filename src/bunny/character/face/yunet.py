@@ -69,34 +69,34 @@ def load(*, has_small_faces: bool = True, is_thorough: bool = True) -> RawFaceDe
     UserError
         If the weights are missing.
     """
-    net = onnx_session.share_session("yunet", _load_session)
+    net = onnx_session.share_session("yunet", load_network)
 
     def look(image: np.ndarray) -> list[RawFace]:
         if not has_small_faces:
-            return _look(net, image, WORKING_PX)
+            return run_network(net, image, WORKING_PX)
         if max(image.shape[:2]) > WORKING_PX:
-            first = _look(net, image, WORKING_PX, SUSPECT_FLOOR)
+            first = run_network(net, image, WORKING_PX, SUSPECT_FLOOR)
             known = [one for one in first if one.score >= SCORE_FLOOR]
             is_close_up = any(_is_done(one) and _height(one) >= LARGE_PX for one in known)
             if not is_thorough and is_close_up and not _suspects(first, known):
                 return _add(known, [])
-            seen = _look(net, image, SECOND_PX, SUSPECT_FLOOR)
+            seen = run_network(net, image, SECOND_PX, SUSPECT_FLOOR)
             known = _add(known, [one for one in seen if _is_clear(one)])
         else:
-            seen = _look(net, image, WORKING_PX, SUSPECT_FLOOR)
+            seen = run_network(net, image, WORKING_PX, SUSPECT_FLOOR)
             known = [one for one in seen if one.score >= SCORE_FLOOR]
         return _add(known, _look_enlarged(net, image, _suspects(seen, known)))
 
     return look
 
 
-def _load_session() -> InferenceSession:
+def load_network() -> InferenceSession:
     """The network, for pictures of any size."""
     path = model_file.path_of(model_file.MODELS["yunet"])
     return onnx_session.load_session(onnx_session.read_float_model(path, "input", (0, 2, 3)))
 
 
-def _look(
+def run_network(
     net: InferenceSession, image: np.ndarray, longer_px: int, floor: float = SCORE_FLOOR
 ) -> list[RawFace]:
     """All that the network finds in a picture made no longer than `longer_px`."""
@@ -178,11 +178,11 @@ def _look_enlarged(
     """Cut suspects out, enlarge them, look at all of them at once."""
     if not suspects:
         return []
-    corners, factors, tiles = zip(*(_cut(image, one) for one in suspects), strict=True)
+    corners, factors, tiles = zip(*(cut_tile(image, one) for one in suspects), strict=True)
     columns = min(TILE_COLUMNS, len(tiles))
     canvas = _lay_out(tiles, columns)
     found = []
-    for one in _look(net, canvas, max(canvas.shape[:2]), ENLARGED_FLOOR):
+    for one in run_network(net, canvas, max(canvas.shape[:2]), ENLARGED_FLOOR):
         column, row = ((one.box[:2] + one.box[2:]) / 2 // TILE_PX).astype(int)
         index = row * columns + column
         origin = np.array([column, row]) * TILE_PX
@@ -194,7 +194,7 @@ def _look_enlarged(
     return found
 
 
-def _cut(image: np.ndarray, suspect: RawFace) -> tuple[np.ndarray, float, np.ndarray]:
+def cut_tile(image: np.ndarray, suspect: RawFace) -> tuple[np.ndarray, float, np.ndarray]:
     """A suspect enlarged in the middle of a tile; with the tile's corner in the picture."""
     factor = float(np.clip(CLEAR_PX / max(1e-6, _height(suspect)), 0.5, MAX_FACTOR))
     side = TILE_PX / factor

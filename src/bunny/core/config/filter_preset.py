@@ -19,7 +19,7 @@ from collections.abc import Mapping
 LOWEST, HIGHEST = -1.0, 3.0
 PRESET_STRICTNESS = {"generous": 0.0, "balanced": 1.0, "strict": 2.0}
 
-# Thresholds at strictness -1, 0, 1, 2, 3; names are those of `flag.QualityThreshold`.
+# Thresholds at strictness -1, 0, 1, 2, 3; names are those of `FilteringConfig`.
 THRESHOLD_CURVE: dict[str, tuple[float, float, float, float, float]] = {
     "blur_threshold": (0.0, 0.15, 0.17, 0.21, 1.0),
     "min_brightness": (0.0, 0.03, 0.06, 0.1, 0.1),

@@ -276,7 +276,7 @@ def _picture_hash(path: Path) -> PictureHash | None:
     if image is None:
         return None
     grey = luma.to_luma(image)
-    work = luma.shrink(crop_box(grey, luma.find_content(grey)), sharpness.WORKING_PX)
+    work = luma.shrink(crop_box(grey, luma.content_box(grey)), sharpness.WORKING_PX)
     return PictureHash(
         phash=perceptual_hash.phash(work), signature=perceptual_hash.luma_signature(work)
     )

@@ -13,10 +13,11 @@ from fractions import Fraction
 
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.shot import frame_difference
 from bunny.video.shot.cut import CutScore
 from bunny.video.shot.dissolve import MAX_REACH
-from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.meter import Measured
 from bunny.video.shot.transnet import GRADUAL_RUN, LikelihoodStream, boundary_of
 from bunny.video.shot.window import Boundary
@@ -46,7 +47,7 @@ class AccurateDetector(FastDetector):
 
     Parameters
     ----------
-    setting : ShotSetting
+    extraction : ExtractionConfig
         `cut_threshold` scales what is asked of measures and network.
     rate : Fraction
         Frames a second; 0 when unknown.
@@ -56,12 +57,12 @@ class AccurateDetector(FastDetector):
 
     least_delay = LikelihoodStream.lag + MAX_RUN // 2 + RUN_GAP + OUTSIDE + 2
 
-    def __init__(self, setting: ShotSetting, rate: Fraction, likelihood) -> None:
+    def __init__(self, extraction: ExtractionConfig, rate: Fraction, likelihood) -> None:
         self._likelihood = likelihood
         step = self.step_of(rate)
         self.least_delay = max(self.least_delay, LikelihoodStream.lag + MAX_REACH * step + 2)
         self.num_kept = self.least_delay + MAX_RUN
-        super().__init__(setting, rate)
+        super().__init__(extraction, rate)
         self.warmup += LikelihoodStream.lag + MAX_RUN
 
     def start(
@@ -98,13 +99,17 @@ class AccurateDetector(FastDetector):
         self._waiting = [b for b in waiting if not self._is_end and known < _end_of(b)]
         for item in waiting:
             if item not in self._waiting:
-                found = self._cut(item) if isinstance(item, CutScore) else self._dissolve(item)
+                found = (
+                    self.decide_cut(item)
+                    if isinstance(item, CutScore)
+                    else self.decide_dissolve(item)
+                )
                 self._found += [found] if found else []
-        self._found += self._network_boundaries()
+        self._found += self.network_boundaries()
 
-    def _cut(self, measured: CutScore) -> Boundary | None:
+    def decide_cut(self, measured: CutScore) -> Boundary | None:
         """Decide on a cut."""
-        strength = measured.score / self._setting.cut_threshold
+        strength = measured.score / self._extraction.cut_threshold
         if strength < WEAK_CUT or measured.veto not in ("none", "same-view"):
             return None
         index = measured.index
@@ -120,7 +125,7 @@ class AccurateDetector(FastDetector):
             return None
         return Boundary(index=index, kind="cut", strength=strength, span=(index, index))
 
-    def _dissolve(self, boundary: Boundary) -> Boundary | None:
+    def decide_dissolve(self, boundary: Boundary) -> Boundary | None:
         """Decide on a dissolve."""
         if boundary.strength > DOUBTED_DISSOLVE:
             return boundary
@@ -128,11 +133,11 @@ class AccurateDetector(FastDetector):
         is_likely = (likely.max(axis=0, initial=0) >= DISSOLVE_LIKELIHOOD).any()
         return boundary if is_likely else None
 
-    def _network_boundaries(self) -> Iterator[NetworkBoundary]:
+    def network_boundaries(self) -> Iterator[NetworkBoundary]:
         """Follow what became known of the network's runs; gives the boundaries that they are."""
         known = self._stream.known
         rows = self._stream.between(self._followed, known)
-        least = np.minimum(np.array(RUN_LIKELIHOOD) * self._setting.cut_threshold, 0.99)
+        least = np.minimum(np.array(RUN_LIKELIHOOD) * self._extraction.cut_threshold, 0.99)
         is_likely = np.asarray((rows >= least).any(axis=1)).tolist()
         for index, is_in_run in enumerate(is_likely, self._followed):
             if is_in_run:
@@ -152,7 +157,7 @@ class AccurateDetector(FastDetector):
         first, last = run[0], run[-1]
         likely = self._stream.between(first, last + 1)
         is_long = last + 1 - first >= GRADUAL_RUN
-        least = np.array(ALONE_LIKELIHOOD) * self._setting.cut_threshold
+        least = np.array(ALONE_LIKELIHOOD) * self._extraction.cut_threshold
         is_sure = likely.max(axis=0) >= np.minimum(least, 0.99)
         if not (is_sure[0] or (is_long and is_sure[1])) or not self._is_other_picture(first, last):
             return
@@ -175,7 +180,7 @@ class AccurateDetector(FastDetector):
             and frame_difference.best_match(one, two) <= MAX_MATCH
         )
 
-    def _beats(self, one: Boundary, two: Boundary) -> bool:
+    def beats(self, one: Boundary, two: Boundary) -> bool:
         """Whether `one` stays and `two` goes: the network's gives way to what was measured."""
         if isinstance(two, NetworkBoundary):
             if isinstance(one, NetworkBoundary):
@@ -184,7 +189,7 @@ class AccurateDetector(FastDetector):
             first, end = one.flank or one.span
             clear = CLEAR * self.step
             return first - clear <= two.index <= end + clear
-        return not isinstance(one, NetworkBoundary) and super()._beats(one, two)
+        return not isinstance(one, NetworkBoundary) and super().beats(one, two)
 
 
 def _end_of(item: Boundary | CutScore) -> int:

@@ -11,15 +11,14 @@ from typing import Protocol
 
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
 from bunny.video.shot import transnet
 from bunny.video.shot.accurate_detector import AccurateDetector
-from bunny.video.shot.fast_detector import FastDetector, FoundShot, ShotSetting
+from bunny.video.shot.fast_detector import FastDetector, FoundShot
 from bunny.video.shot.meter import Measured
 from bunny.video.shot.pyscenedetect import PySceneDetectDetector
-
-DETECTORS = ("fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content")
 
 
 class Detector(Protocol):
@@ -55,14 +54,12 @@ class Detector(Protocol):
         ...
 
 
-def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
-    """Make a shot detector.
+def make_detector(extraction: ExtractionConfig, rate: Fraction) -> Detector:
+    """Make the shot detector that the settings name.
 
     Parameters
     ----------
-    name : str
-        One of `DETECTORS`.
-    setting : ShotSetting
+    extraction : ExtractionConfig
     rate : Fraction
         Frames a second; 0 when unknown.
 
@@ -74,15 +71,12 @@ def make_detector(name: str, setting: ShotSetting, rate: Fraction) -> Detector:
     ------
     UserError
         If a package that the detector needs is absent.
-    ValueError
-        If there is no detector of this name.
     """
+    name = extraction.shot_detector
     if name == "fast":
-        return FastDetector(setting, rate)
+        return FastDetector(extraction, rate)
     if name == "accurate":
-        return AccurateDetector(setting, rate, transnet.load_network())
+        return AccurateDetector(extraction, rate, transnet.load_network())
     if name == "transnet":
-        return transnet.TransNetDetector(setting, rate, transnet.load_network())
-    if name in DETECTORS:
-        return PySceneDetectDetector(name, setting, rate)
-    raise ValueError(f"shot detector: expected one of {', '.join(DETECTORS)}; got {name!r}")
+        return transnet.TransNetDetector(extraction, rate, transnet.load_network())
+    return PySceneDetectDetector(extraction, rate)

@@ -17,6 +17,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.video import frame
 from bunny.video.shot import dissolve
 from bunny.video.shot.cut import decide_cut
@@ -32,14 +33,6 @@ CLEAR_OF_FADE = 3  # steps beside a fade's flanks, which look like dissolves
 MARGIN = MOST_APART  # steps from which one boundary may do away with another
 DELAY = 80  # steps until a boundary is known: dissolves take 24 + 36 + 20, fades 72
 WARMUP = 84  # steps before a boundary that decide on it; flat spans reach further, by frames
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShotSetting:
-    """Sensitivity settings of the shot detector."""
-
-    cut_threshold: float = 1.0  # scales every threshold; higher gives fewer boundaries
-    min_shot_frames: int = 4  # of two boundaries nearer than this the weaker is dropped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -139,7 +132,7 @@ class FastDetector:
 
     Parameters
     ----------
-    setting : ShotSetting
+    extraction : ExtractionConfig
     rate : Fraction
         Frames a second; 0 when unknown.
     """
@@ -147,8 +140,8 @@ class FastDetector:
     least_delay = 0  # frames until a boundary is known, however slow the film is
     num_kept = 0  # thumbnails that are kept at least
 
-    def __init__(self, setting: ShotSetting, rate: Fraction = Fraction(24)) -> None:
-        self._setting = setting
+    def __init__(self, extraction: ExtractionConfig, rate: Fraction = Fraction(24)) -> None:
+        self._extraction = extraction
         self.step = self.step_of(rate)
         self._margin = MARGIN * self.step
         self._delay = max(self.least_delay, DELAY * self.step)
@@ -180,9 +173,9 @@ class FastDetector:
             How it begins.
         """
         self._meter = ChangeMeter(
-            self._setting.cut_threshold, self.step, first_index, num_kept=self.num_kept
+            self._extraction.cut_threshold, self.step, first_index, num_kept=self.num_kept
         )
-        self._dissolves = DissolveDecision(self._setting.cut_threshold, self.step)
+        self._dissolves = DissolveDecision(self._extraction.cut_threshold, self.step)
         self._start = first_index
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
         self._found: list[Boundary] = []
@@ -211,14 +204,14 @@ class FastDetector:
         if count == self._start:
             return []
         self._take(measured)
-        end = count - self._setting.min_shot_frames
+        end = count - self._extraction.min_shot_frames
         self._found = [b for b in self._found if b.index <= end]
         shots = self._settle(count + self._margin)
         return [*shots, self._line.close(count, "end")]
 
     def _take(self, measured: Measured) -> None:
         """Keep the boundaries that the threshold leaves of what was measured."""
-        threshold = self._setting.cut_threshold
+        threshold = self._extraction.cut_threshold
         found = [decide_cut(cut, threshold) for cut in measured.cuts]
         found += measured.fades
         for centre, scores in measured.dissolves:
@@ -237,20 +230,20 @@ class FastDetector:
                 self._fade = boundary
             if boundary.index == self._line.first and boundary.kind == self._line.transition:
                 self._last = boundary  # a stream that was started here meets its own beginning
-            if boundary.index - self._line.first < self._setting.min_shot_frames:
+            if boundary.index - self._line.first < self._extraction.min_shot_frames:
                 continue
             rivals = [*self._found, self._last, self._fade]
-            if any(self._beats(other, boundary) for other in rivals if other):
+            if any(self.beats(other, boundary) for other in rivals if other):
                 continue
             shots.append(self._line.close(boundary.index, boundary.kind))
             self._last = boundary
         return shots
 
-    def _beats(self, one: Boundary, two: Boundary) -> bool:
+    def beats(self, one: Boundary, two: Boundary) -> bool:
         """Whether `one` stays and `two` goes because they are the same event."""
         gap = abs(one.index - two.index)
         if one.kind == two.kind:
-            reach = self._setting.min_shot_frames
+            reach = self._extraction.min_shot_frames
             if one.kind == "dissolve":
                 halves = (one.span[1] - one.span[0] + two.span[1] - two.span[0]) // 2
                 reach = dissolve.min_gap(halves // self.step) * self.step

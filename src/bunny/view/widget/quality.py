@@ -7,19 +7,19 @@ pictures and redraws within a tenth of a second. The decision is that of stage f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bunny.core.config import filter_preset
+from bunny.core.config import FilteringConfig, filter_preset
 from bunny.quality import duplicate, flag, reason
 from bunny.quality import threshold_search as quality_threshold
 from bunny.table import store
 from bunny.view import html, style
 from bunny.view.widget import explorer
-from bunny.view.widget.explorer import Draw, Values
+from bunny.view.widget.explorer import Draw
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -72,10 +72,10 @@ def explore_quality(
     """
     opened = open_quality(space, is_interactive=is_interactive)
     if is_interactive:
-        return _assemble(space, opened, config.filtering.model_dump(), root)
+        return _assemble(space, opened, config.filtering, root)
     from IPython.display import HTML
 
-    return HTML(_draw(opened, config.filtering.model_dump())({}))
+    return HTML(_draw(opened, config.filtering)({}))
 
 
 def open_quality(space: Workspace, *, is_interactive: bool = True) -> QualityData:
@@ -112,12 +112,12 @@ def find_near(prepared: flag.PreparedMeasures) -> duplicate.NearDuplicateCache:
     )
 
 
-def judge(opened: QualityData, settings: Mapping[str, Any]) -> quality_threshold.ThresholdSolution:
+def judge(opened: QualityData, filtering: FilteringConfig) -> quality_threshold.ThresholdSolution:
     """Decide as stage filter does; groups of duplicates are remembered."""
-    pair = settings["duplicate_distance"], settings["duplicate_structure"]
+    pair = filtering.duplicate_distance, filtering.duplicate_structure
     near = opened.near
     groups = near.group(*pair) if near else flag.group_duplicates(opened.prepared, *pair)
-    return quality_threshold.solve(opened.prepared, groups, settings)
+    return quality_threshold.solve(opened.prepared, groups, filtering)
 
 
 def page(
@@ -173,46 +173,45 @@ def rate_text(threshold: float) -> str:
 
 
 def moved(
-    settings: Values, solved: quality_threshold.ThresholdSolution, key: str, value: float | str
-) -> Values:
+    solved: quality_threshold.ThresholdSolution, key: str, value: float | str
+) -> FilteringConfig:
     """Settings after one control moved.
 
     A preset or a number to keep takes back the thresholds that were chosen; a slider that moves
     after `keep_about` starts from the thresholds that were solved and ends the solving.
     """
-    name = str(value) if key == "preset" else settings["preset"]
-    if key == "preset" or (key == "keep_about" and value):
-        kept = 0 if key == "preset" else value
-        return (
-            settings | filter_preset.preset_thresholds(name) | {"preset": name, "keep_about": kept}
-        )
-    thresholds = asdict(solved.threshold)
-    return (
-        settings
-        | {k: thresholds[k] for k in filter_preset.THRESHOLD_CURVE}
-        | {"keep_about": 0, key: value}
-    )
+    now = solved.threshold
+    if key == "preset":
+        update = filter_preset.preset_thresholds(str(value)) | {"keep_about": 0}
+    elif key == "keep_about" and value:
+        update = filter_preset.preset_thresholds(now.preset)
+    else:
+        update = {"keep_about": 0}
+    return now.model_copy(update=update | {key: value})
 
 
-def _draw(opened: QualityData, settings: Values) -> Draw:
-    before = judge(opened, settings)
-    return lambda values: page(opened, judge(opened, settings | values), before)
+def _draw(opened: QualityData, filtering: FilteringConfig) -> Draw:
+    """Page at other thresholds, compared with the settings."""
+    before = judge(opened, filtering)
+    return lambda values: page(opened, judge(opened, filtering.model_copy(update=values)), before)
 
 
-def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Path | None) -> Widget:
+def _assemble(
+    space: Workspace, opened: QualityData, settings: FilteringConfig, root: Path | None
+) -> Widget:
     """Controls above the page; every move of one redraws it once."""
     import ipywidgets
 
     found = judge(opened, settings)
     state = {"settings": settings, "found": found, "before": found, "is_setting": False}
-    values = asdict(found.threshold)
+    values = dict(found.threshold)
     sliders = {key: explorer.slider(key, values[key], span) for key, span in RANGE.items()}
-    rate = ipywidgets.Label(rate_text(values["blur_threshold"]))
+    rate = ipywidgets.Label(rate_text(found.threshold.blur_threshold))
     choice = ipywidgets.ToggleButtons(
-        options=list(filter_preset.PRESET_STRICTNESS), value=settings["preset"]
+        options=list(filter_preset.PRESET_STRICTNESS), value=settings.preset
     )
     about = ipywidgets.BoundedIntText(
-        value=settings["keep_about"], max=10_000_000, description="keep about"
+        value=settings.keep_about, max=10_000_000, description="keep about"
     )
     controls = {**sliders, "preset": choice, "keep_about": about}
     shown, message = ipywidgets.HTML(page(opened, found, found)), ipywidgets.HTML()
@@ -221,17 +220,17 @@ def _assemble(space: Workspace, opened: QualityData, settings: Values, root: Pat
     def on_move(key: str, value: float | str) -> None:
         if state["is_setting"]:
             return
-        state["settings"] = moved(state["settings"], state["found"], key, value)
+        state["settings"] = moved(state["found"], key, value)
         state["found"] = judge(opened, state["settings"])
         state["is_setting"] = True
-        _set(controls, state["settings"] | asdict(state["found"].threshold), key)
+        _set(controls, dict(state["found"].threshold), key)
         state["is_setting"] = False
         rate.value = rate_text(state["found"].threshold.blur_threshold)
         shown.value = page(opened, state["found"], state["before"])
 
     def on_click(_button: Button) -> None:
         keys = (*RANGE, "preset", "keep_about")
-        chosen = {key: state["settings"][key] for key in keys}
+        chosen = {key: getattr(state["settings"], key) for key in keys}
         message.value = explorer.save(space.film_id, "filtering", chosen, root)
         if message.value.startswith("saved"):
             state["before"] = state["found"]

@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bunny.core.config import ExtractionConfig
 from bunny.table import store
 from bunny.video import change_table
-from bunny.video.shot.fast_detector import FoundShot, ShotSetting
+from bunny.video.shot.fast_detector import FoundShot
 from bunny.video.shot.meter import MEASURED_FROM
 from bunny.view import html, style
 from bunny.view.widget import explorer
@@ -102,7 +103,7 @@ def decide(opened: ShotData, values: Values) -> list[FoundShot] | None:
     """Shots at other thresholds; None below what was measured."""
     if values["cut_threshold"] < MEASURED_FROM:
         return None
-    setting = ShotSetting(**{key: values[key] for key in SHOT_RANGE})
+    setting = ExtractionConfig(**{key: values[key] for key in SHOT_RANGE})
     return change_table.decide_shots(opened.change, setting, opened.rate)
 
 
