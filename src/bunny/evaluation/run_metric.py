@@ -112,14 +112,8 @@ def drift(
     return {key: float(value) / scale for key, value in zip(keys, moved, strict=True)}
 
 
-def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
-    """Add each picture's part in the metrics: nobody, recognised, leak, copied, bleeding, score.
-
-    Parameters
-    ----------
-    pictures : pl.DataFrame
-        Table `evaluation_picture` of one run. Null stays null: not measured.
-    """
+def _with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
+    """Add each picture's part in the metrics to table `evaluation_picture`; null: not measured."""
     scores = [
         None
         if row["is_somebody"] is None  # nobody looked
@@ -141,14 +135,14 @@ def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
 
 def scores_by_step(pictures: pl.DataFrame) -> dict[int, dict[Key, float]]:
     """Score of each picture of the prompts for choosing, by step; the base is left out."""
-    drawn = with_measures(pictures).filter(pl.col("prompt_set") == "choose", pl.col("step") > 0)
+    drawn = _with_measures(pictures).filter(pl.col("prompt_set") == "choose", pl.col("step") > 0)
     found: dict[int, dict[Key, float]] = {}
     for row in drawn.iter_rows(named=True):
         found.setdefault(row["step"], {})[row["prompt"], row["seed"]] = row["score"] or 0.0
     return found
 
 
-def rows(
+def run_rows(
     pictures: pl.DataFrame,
     vectors: Mapping[str, np.ndarray],
     character: str,
@@ -180,7 +174,7 @@ def rows(
     if pictures.is_empty():
         return []
     run_id = pictures["run_id"][0]
-    measured = with_measures(pictures)
+    measured = _with_measures(pictures)
     found: list[Row] = []
 
     def put(who: str, step: int, prompt_set: str, metric: str, value: Interval, about: str = ""):
