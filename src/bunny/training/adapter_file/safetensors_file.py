@@ -60,7 +60,7 @@ HASHES = ("modelspec.hash_sha256", "sshs_model_hash")  # `write_file` fills them
 MAX_TAGS = 500  # of the table of words; more would swell the header
 
 
-def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+def write_file(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> str:
     """Write tensors and texts; the bytes depend on them alone.
 
     Parameters
@@ -146,7 +146,7 @@ def read_texts(path: Path) -> dict[str, str]:
     return dict(read_header(path).get("__metadata__", {}))
 
 
-def read_tensors(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Tensors of a checked file, by name; the file is not kept open or mapped.
 
     Raises
@@ -246,7 +246,9 @@ def _check_spans(path: Path, header: Mapping[str, Any], size: int) -> None:
         )
 
 
-def own_texts(parts: ComponentLayers, family: str, metadata: Mapping[str, Any]) -> dict[str, str]:
+def own_texts(
+    parts: ComponentLayers, family: str, metadata: Mapping[str, object]
+) -> dict[str, str]:
     """Our texts: those given, and what the weights say.
 
     Parameters
@@ -351,7 +353,7 @@ def count_tags(captions: Sequence[str]) -> dict[str, int]:
     return dict(ordered[:MAX_TAGS])
 
 
-def _modelspec(version: str, own: Mapping[str, str], subject: str) -> dict[str, Any]:
+def _modelspec(version: str, own: Mapping[str, str], subject: str) -> dict[str, str | None]:
     """The model specification's keys; what is not known is left out."""
     trigger = own.get("trigger")
     side = own.get("resolution_px")
