@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -180,8 +181,7 @@ def run_rows(
     def put(who: str, step: int, prompt_set: str, metric: str, value: Interval, about: str = ""):
         if value.n:
             key = {"run_id": run_id, "character": who, "step": step, "prompt_set": prompt_set}
-            numbers = {"value": value.value, "low": value.low, "high": value.high, "n": value.n}
-            found.append({**key, "metric": metric, "about": about, **numbers})
+            found.append(_row(key, metric, value, about))
 
     def mean(part: pl.DataFrame, column: str) -> Interval:
         return _mean(part, column, num, seed)
@@ -217,18 +217,7 @@ def choice_rows(
     key = {"run_id": run_id, "character": character, "step": choice.step, "prompt_set": "choose"}
     chosen = Interval(value=float(choice.step), low=None, high=None, n=1)
     found = {"chosen": chosen} | ({"score over last": choice.over_last} if choice.over_last else {})
-    return [
-        {
-            **key,
-            "metric": metric,
-            "about": "",
-            "value": i.value,
-            "low": i.low,
-            "high": i.high,
-            "n": i.n,
-        }
-        for metric, i in found.items()
-    ]
+    return [_row(key, metric, value) for metric, value in found.items()]
 
 
 def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
@@ -241,9 +230,14 @@ def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> li
     }
     key = {"run_id": run_id, "character": character, "step": 0, "prompt_set": "real"}
     return [
-        {**key, "metric": metric, "about": "", "value": value, "low": None, "high": None, "n": n}
+        _row(key, metric, Interval(value=value, low=None, high=None, n=n))
         for metric, (value, n) in numbers.items()
     ]
+
+
+def _row(key: Row, metric: str, value: Interval, about: str = "") -> Row:
+    """A row of table `evaluation`; `key` has the run, the character, the step and the set."""
+    return {**key, "metric": metric, "about": about, **asdict(value)}
 
 
 def _metrics(prompt_set: str) -> dict[str, str]:

@@ -312,7 +312,7 @@ def kohya_texts(
         "ss_sd_model_hash": own.get("base_hash"),
         "ss_steps": own.get("step"),
         "ss_num_train_images": len(captions) or None,
-        "ss_tag_frequency": json.dumps({subject: count_tags(captions)}) if captions else None,
+        "ss_tag_frequency": json.dumps({subject: _count_tags(captions)}) if captions else None,
         "ss_network_args": _network_args(parts),
         **_modelspec(f"{version}_v" if is_v and version == "sd2" else version, own, subject),
         **dict.fromkeys(HASHES, ""),
@@ -340,12 +340,12 @@ def common_rank(parts: ComponentLayers) -> tuple[int, float]:
     return pairs.most_common(1)[0][0] if pairs else (0, 0.0)
 
 
-def count_tags(captions: Sequence[str]) -> dict[str, int]:
+def _count_tags(captions: Sequence[str]) -> dict[str, int]:
     """Count the comma-separated tags in captions, the most frequent first.
 
     Examples
     --------
-    >>> count_tags(["bun character, snow", "bun character"])
+    >>> _count_tags(["bun character, snow", "bun character"])
     {'bun character': 2, 'snow': 1}
     """
     counts = Counter(tag.strip() for text in captions for tag in text.split(",") if tag.strip())
