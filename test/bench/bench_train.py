@@ -11,7 +11,6 @@ children, on a GPU what torch reserved. Where torchvision is missing a stand-in 
 """
 
 import argparse
-import dataclasses
 import json
 import os
 import resource
@@ -296,30 +295,27 @@ def train_ours(args: argparse.Namespace) -> None:
     """`train_lora` with the same numbers: attention only, no checkpoints on the way."""
     import cv2
 
+    from bunny.core.config import ModelsConfig
     from bunny.dataset.image_folder import TrainingExample
     from bunny.training import base as bases
-    from bunny.training import settings as training_settings
-    from bunny.training import trainer
+    from bunny.training import optimizer, trainer
+    from bunny.training.settings import TrainingSettings
 
-    known = {field.name for field in dataclasses.fields(training_settings.LoraSettings)}
-    wanted = {
-        "rank": args.rank,
-        "alpha": args.rank,
-        "has_convolution": False,
-        "targets": "attention",
-        "learning_rate": LEARNING_RATE,
-        "warmup_steps": 0,
-        "steps": args.steps,
-        "batch_size": args.batch_size,
-        "caption_dropout": 0.0,
-        "flip_share": 0.0,
-        "weight_decay": 1e-2,
-        "checkpoint_every": args.steps,
-        "precision": args.precision,
-        "min_snr_gamma": 0.0,
-        "seed": SEED,
-    }
-    settings = training_settings.LoraSettings(**{k: v for k, v in wanted.items() if k in known})
+    optimizer.WEIGHT_DECAY = 1e-2
+    models = ModelsConfig(
+        lora_rank=args.rank,
+        lora_alpha=args.rank,
+        targets="attention",
+        learning_rate=LEARNING_RATE,
+        warmup_steps=0,
+        training_steps=args.steps,
+        batch_size=args.batch_size,
+        caption_dropout=0.0,
+        checkpoint_every=args.steps,
+        precision=args.precision,
+        min_snr_gamma=0.0,
+    )
+    settings = TrainingSettings(models=models, seed=SEED)
     files = sorted(args.data.iterdir())
     examples = [
         TrainingExample(picture=cv2.imread(str(file))[..., ::-1].copy(), caption=CAPTION)

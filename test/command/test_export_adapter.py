@@ -29,7 +29,7 @@ def _keep(space, step: int, *, character="anna", is_dora=False, is_last=False) -
     name = f"{character}/step-{step:06d}.safetensors"
     texts = {"trigger": "anna", "subject": "anna woman", "rights_note": "consent not given"}
     parts = {"unet": _layers(step, is_dora=is_dora)}
-    digest = write.write_parts(space.checkpoint / name, parts, "sd", "diffusers", texts)
+    digest = write.write_parts(space.checkpoint / name, parts, "sd", texts)
     place = {"run_id": f"run-{character}", "step": step, "character": character, "file": name}
     return {**place, "hash": digest, "held_out_loss": None, "is_last": is_last}
 
@@ -140,7 +140,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
         down=torch.ones(1, 16), up=torch.ones(16, 1), alpha=1.0, magnitude=torch.ones(16)
     )
     place = space.checkpoint / "anna" / "step-000020.safetensors"
-    digest = write.write_parts(place, {"unet": {own: one}}, "sd", "diffusers", {})
+    digest = write.write_parts(place, {"unet": {own: one}}, "sd", {})
     rows = store.read(space.table, "adapter").to_dicts()[1:]
     store.write(space.table, "adapter", store.from_rows("adapter", [{**rows[0], "hash": digest}]))
     command = ["export", "adapter", "--format", "comfy", "--output", "a.safetensors"]

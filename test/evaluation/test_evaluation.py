@@ -13,10 +13,11 @@ from bunny.evaluation import (
     evaluator,
     identity,
     measure_picture,
-    table_rows,
+    run_metric,
 )
 from bunny.evaluation.figure_descriptor import DescribedRegions
 from bunny.evaluation.identity import Gallery, IdentityScale
+from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.table import store
 
 PROMPTS = ["a", "a", "b", "b"]
@@ -171,16 +172,16 @@ def test_places_that_overlap_count_once():
 
 def test_diversity_is_within_a_prompt():
     vector = np.array([at(0), at(90), at(10), at(10)])
-    assert table_rows.pairwise(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0)}
-    assert table_rows.vendi(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0.5)}
+    assert run_metric.pairwise(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0)}
+    assert run_metric.vendi(vector, PROMPTS) == {"a": pytest.approx(1), "b": pytest.approx(0.5)}
 
 
 def test_drift_is_measured_in_distances_between_seeds():
     before = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(60))}  # 0.5 apart
     after = {("a", 1): np.array(at(0)), ("a", 2): np.array(at(150))}  # 0 and 1 away
-    moved = table_rows.drift(before, after)
+    moved = run_metric.drift(before, after)
     assert moved == {("a", 1): pytest.approx(0), ("a", 2): pytest.approx(2)}
-    assert table_rows.drift({("a", 1): np.array(at(0))}, after) == {}  # one seed: no scale
+    assert run_metric.drift({("a", 1): np.array(at(0))}, after) == {}  # one seed: no scale
 
 
 def test_a_mirrored_training_picture_is_found():
@@ -291,13 +292,13 @@ def test_the_class_alone_is_asked_for_by_the_word_that_is_set():
         "adapter_hash": "a",
         "held_out_loss_last": None,
     }
-    given = evaluator.EvaluationInput(
+    given = EvaluationInput(
         tables={name: store.from_rows(name, []) for name in ("label", "adapter")},
         film_dir=Path(),
         checkpoint_dir=Path(),
         reference_dir=None,
     )
-    settings = evaluator.EvaluatorSettings(
+    settings = EvaluatorSettings(
         evaluation=EvaluationConfig(),
         captioning=CaptioningConfig(class_word="rabbit"),
         detection=DetectionConfig(),

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from bunny.dataset import gap
-from bunny.evaluation import checkpoint_choice, table_rows, verdict
+from bunny.evaluation import checkpoint_choice, run_metric, verdict
 from bunny.evaluation.bootstrap import Interval
 from bunny.evaluation.identity import IdentityScale
 from bunny.evaluation.verdict import RunInfo
@@ -47,9 +47,9 @@ def report(base: list[dict], chosen: list[dict]) -> list[dict]:
 
 def evaluate(pictures: list[dict], vectors=None, step: int = 600, over=None) -> pl.DataFrame:
     shown = store.from_rows("evaluation_picture", pictures)
-    rows = table_rows.rows(shown, vectors or {}, "bunny", step, num=200)
+    rows = run_metric.run_rows(shown, vectors or {}, "bunny", step, num=200)
     choice = checkpoint_choice.CheckpointChoice(step=step, reason="", over_last=over)
-    return store.from_rows("evaluation", rows + table_rows.choice_rows("r", "bunny", choice))
+    return store.from_rows("evaluation", rows + run_metric.choice_rows("r", "bunny", choice))
 
 
 def value(evaluation: pl.DataFrame, **where):
@@ -95,9 +95,10 @@ def test_what_was_not_measured_has_no_row():
 def test_the_score_counts_nobody_as_nothing_and_copies_too():
     chosen = [seen("bunny", 1.0, agreement=0.5), seen("bunny", 1.0, is_copy=True)]
     chosen += [seen("nobody", None), seen("bunny", 0.5)]
-    shown = store.from_rows("evaluation_picture", report(NOBODY, chosen))
-    scores = table_rows.with_measures(shown.filter(pl.col("step") == 600))["score"].to_list()
-    assert scores == [0.5, 0.0, 0.0, 0.5]
+    drawn = [picture(600, "choose", "a", seed, **row) for seed, row in enumerate(chosen)]
+    base = picture(0, "choose", "a", 0, **seen("bunny", 1.0))
+    scores = run_metric.scores_by_step(store.from_rows("evaluation_picture", [*drawn, base]))
+    assert scores == {600: {("a", 0): 0.5, ("a", 1): 0.0, ("a", 2): 0.0, ("a", 3): 0.5}}
 
 
 def test_drift_and_diversity_come_from_the_vectors():
@@ -115,7 +116,7 @@ def test_scale_rows_keep_the_schema():
     scale = IdentityScale(
         zero=0.1, one=0.5, floor=0.2, is_across=True, num_real=7, num_strangers=30
     )
-    rows = store.from_rows("evaluation", table_rows.scale_rows("r", "bunny", scale))
+    rows = store.from_rows("evaluation", run_metric.scale_rows("r", "bunny", scale))
     assert value(rows, metric="likeness of real pictures") == 0.5
     assert rows.filter(pl.col("metric") == "floor")["n"].item() == 30
 

@@ -7,7 +7,7 @@ from PIL import Image
 
 from bunny.core.config import GenerationConfig
 from bunny.core.error import UserError
-from bunny.generation import plan
+from bunny.generation import grid, plan
 from bunny.generation.plan import Checkpoint
 from bunny.generation.request import InitImage, WeightedAdapter
 
@@ -44,7 +44,7 @@ def test_a_drawing_for_each_prompt_start_and_seed():
     assert {d.num_steps for d in made} == {7}
     assert {d.prompt for d in made} == {"x", "bun y"}
     assert [d.start for d in plan.requests(settings, "bun")] == [None] * 4
-    assert [plan.row_title(made[i]) for i in (0, 2)] == ["x, from f1", "x, from b"]
+    assert grid.arrange({}, made[:4], []).row_titles == ["x, from f1", "x, from b"]
 
 
 def test_table_has_each_picture_in_its_place():
@@ -52,13 +52,13 @@ def test_table_has_each_picture_in_its_place():
     drawn_by = plan.columns([checkpoint(100)], [1.0])
     pictures = {(i, c.key): Image.new("RGB", (4, 4)) for i in range(4) for c in drawn_by}
     pictures.pop((3, "000100-x1"))
-    table = plan.grid_arguments(pictures, made, drawn_by)
-    assert table["row_titles"] == ["x", "y"]
-    assert table["titles"] == ["seed 1", "seed 2"] * 2
-    assert table["groups"] == ["base model alone"] * 2 + ["step 100, strength 1"] * 2
-    assert table["rows"][0][2] is pictures[0, "000100-x1"]
-    assert table["rows"][1][1] is pictures[3, "base"]
-    assert table["rows"][1][3] is None
+    table = grid.arrange(pictures, made, drawn_by)
+    assert table.row_titles == ["x", "y"]
+    assert table.titles == ["seed 1", "seed 2"] * 2
+    assert table.groups == ["base model alone"] * 2 + ["step 100, strength 1"] * 2
+    assert table.rows[0][2] is pictures[0, "000100-x1"]
+    assert table.rows[1][1] is pictures[3, "base"]
+    assert table.rows[1][3] is None
 
 
 @pytest.mark.parametrize("text", ["anna:much", ":0.5", "anna:9", "anna:-1"])

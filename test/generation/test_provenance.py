@@ -12,7 +12,7 @@ from PIL import Image
 
 from bunny.core.error import UserError
 from bunny.generation import provenance, reproduce, sampler, scheduler
-from bunny.generation.grid import draw_grid
+from bunny.generation.grid import PictureGrid, draw_grid
 from bunny.generation.request import GenerationRequest
 from bunny.training.base import load_base
 
@@ -173,17 +173,14 @@ def test_picture_of_others_cannot_be_drawn_again(tmp_path):
 
 def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns(look):
     red, blue = (Image.new("RGB", (40, 30), colour) for colour in ("red", "blue"))
-    made = draw_grid([[red, None], [blue, red]], ["seed 1", "seed 2"])
+    plain = PictureGrid(rows=[[red, None], [blue, red]], titles=["seed 1", "seed 2"])
+    made = draw_grid(plain)
     assert made.size == (2 * 44 + 4, 16 + 2 * 34 + 4)
     assert made.getpixel((4 + 20, 16 + 4 + 15)) == (255, 0, 0)
     assert made.getpixel((4 + 20, 16 + 4 + 34 + 15)) == (0, 0, 255)
     assert made.getpixel((4 + 44 + 20, 16 + 4 + 15)) == (228, 228, 223)  # empty
-    labelled = draw_grid(
-        [[red, None], [blue, red]],
-        ["seed 1", "seed 2"],
-        row_titles=["a bear on a long and windy beach", "b"],
-        groups=["step 100", "step 100"],
-    )
+    titles = ["a bear on a long and windy beach", "b"]
+    labelled = draw_grid(replace(plain, row_titles=titles, groups=["step 100", "step 100"]))
     assert labelled.size == (made.width + 150, made.height + 16)
     words = np.asarray(labelled.convert("L"))
     assert words[36:66, :150].min() < 100  # beside the first row
@@ -193,9 +190,9 @@ def test_grid_has_a_place_for_each_picture_and_labels_for_rows_and_columns(look)
 
 def test_large_grid_is_shrunk_and_an_empty_one_refused():
     wide = Image.new("RGB", (3000, 10))
-    assert draw_grid([[wide] * 3], ["a", "b", "c"]).width == 8192
+    assert draw_grid(PictureGrid(rows=[[wide] * 3], titles=["a", "b", "c"])).width == 8192
     with pytest.raises(ValueError, match="at least one picture"):
-        draw_grid([[None]], ["a"])
+        draw_grid(PictureGrid(rows=[[None]], titles=["a"]))
 
 
 def test_provenance_is_read_back_and_other_pictures_have_none(tmp_path):

@@ -21,7 +21,7 @@ def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFra
 
 @pytest.mark.parametrize(("used", "other"), [("sface", "dlib"), ("dlib", "sface")])
 def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
-    name, look = evaluation_gallery._face_describer(reference("face", used), DetectionConfig())
+    name, look = evaluation_gallery.load_face_describer(reference("face", used), DetectionConfig())
     assert name == f"{other} behind yunet"
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     seen = look(picture)
@@ -34,11 +34,11 @@ def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
 
 
 def test_the_route_follows_the_references_unless_it_is_set():
-    assert evaluation_gallery._is_face(reference("face", "sface"), "anna", "auto")
-    assert not evaluation_gallery._is_face(reference("region", None), "anna", "auto")
-    assert not evaluation_gallery._is_face(reference("face", "sface"), "anna", "picture")
-    assert evaluation_gallery._is_face(reference("region", None), "anna", "face")
-    assert not evaluation_gallery._is_face(reference("face", "sface"), "ben", "auto")
+    assert evaluation_gallery.uses_face(reference("face", "sface"), "anna", "auto")
+    assert not evaluation_gallery.uses_face(reference("region", None), "anna", "auto")
+    assert not evaluation_gallery.uses_face(reference("face", "sface"), "anna", "picture")
+    assert evaluation_gallery.uses_face(reference("region", None), "anna", "face")
+    assert not evaluation_gallery.uses_face(reference("face", "sface"), "ben", "auto")
 
 
 def test_references_cut_out_of_the_film_are_not_used(tmp_path):

@@ -2,20 +2,19 @@
 
 import json
 import shutil
-from dataclasses import asdict
 
 import pytest
 from safetensors.torch import load_file, save_file
 
 from bunny.core import file_hash, workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, ModelsConfig
 from bunny.core.error import StageError, UserError
 from bunny.dataset import approval
 from bunny.stage.dataset import Dataset
 from bunny.stage.finetune import Finetune
 from bunny.table import store
 from bunny.training.adapter_file import safetensors_file
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import TrainingSettings
 
 pytestmark = pytest.mark.train
 
@@ -163,8 +162,9 @@ def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_fold
     used = json.loads(run["config_json"])["settings"]
     expected = {**alike, "rank": 3, "alpha": 5, "steps": 3, "warmup_steps": 2, "seed": 11}
     assert {key: used[key] for key in expected} == expected
-    defaults = asdict(LoraSettings())  # one that is not handed on would be the default
-    assert {key for key in defaults if used[key] == defaults[key]} == {
+    defaults = TrainingSettings(models=ModelsConfig()).record()
+    unchanged = {key for key in defaults if used[key] == defaults[key]}
+    assert unchanged == {
         "optimizer",
         "weight_decay",
         "max_gradient_norm",

@@ -17,18 +17,19 @@ import diffusers.pipelines.stable_diffusion.pipeline_stable_diffusion  # noqa: F
 import numpy as np
 import torch
 
+from bunny.core.config import ModelsConfig
 from bunny.dataset import image_folder
 from bunny.training import base, trainer
-from bunny.training import settings as training_settings
+from bunny.training.settings import TrainingSettings
 from bunny.training.trainer import TrainingLoop
 
 torch.set_num_threads(1)
 STEPS = 6
-SETTINGS = training_settings.LoraSettings(
-    rank=2,
+MODELS = ModelsConfig(
+    lora_rank=2,
     learning_rate=1e-2,
     warmup_steps=1,
-    steps=STEPS,
+    training_steps=STEPS,
     batch_size=2,
     ema_decay=0.9,
     checkpoint_every=1,
@@ -67,9 +68,10 @@ def wait(pid: int) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def train(base_folder: str, folder: Path, settings=SETTINGS, **options) -> None:
+def train(base_folder: str, folder: Path, models: ModelsConfig, on_step=None) -> None:
     loaded = base.load_base(base_folder, device="cpu")
-    trainer.train_lora(loaded, TRAIN, HELD_OUT, folder, settings, **options)
+    settings = TrainingSettings(models=models)
+    trainer.train_lora(loaded, TRAIN, HELD_OUT, folder, settings, on_step=on_step)
 
 
 def hashes(folder: Path) -> dict[str, str]:
@@ -84,7 +86,7 @@ def newest(folder: Path) -> int:
 
 def kill(base_folder: str, folder: Path) -> dict:
     """Kill a run again and again, every other time while a checkpoint is being written."""
-    short = training_settings.LoraSettings(**{**vars(SETTINGS), "steps": 4})
+    short = MODELS.model_copy(update={"training_steps": 4})
     assert wait(fork(lambda: train(base_folder, folder / "whole", short))) == 0
     run, rng = folder / "killed", random.Random(1)
     run.mkdir()
@@ -115,7 +117,7 @@ def kill(base_folder: str, folder: Path) -> dict:
 
 def interrupt(base_folder: str, folder: Path) -> dict:
     """Ask a run to stop, once with each signal, then let it end."""
-    rare = training_settings.LoraSettings(**{**vars(SETTINGS), "checkpoint_every": STEPS})
+    rare = MODELS.model_copy(update={"checkpoint_every": STEPS})
     whole, run, told = folder / "calm", folder / "stopped", folder / "told"
     assert wait(fork(lambda: train(base_folder, whole, rare))) == 0
     codes, steps = [], []
@@ -134,18 +136,17 @@ def interrupt(base_folder: str, folder: Path) -> dict:
 
 def two_processes(base_folder: str, folder: Path) -> dict:
     """Two processes with a batch each, against one that accumulates two."""
-    from dataclasses import replace
-
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    few = replace(SETTINGS, checkpoint_every=STEPS)
+    few = MODELS.model_copy(update={"checkpoint_every": STEPS})
 
-    def one(rank: int, size: int, settings: training_settings.LoraSettings, run: Path) -> None:
+    def one(rank: int, size: int, models: ModelsConfig, run: Path) -> None:
         os.environ |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(size)}
         os.environ |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
         loaded = base.load_base(base_folder, device="cpu")
-        made = TrainingLoop(loaded, TRAIN, HELD_OUT, run, settings, {}, None)
+        settings = TrainingSettings(models=models)
+        made = TrainingLoop(loaded, TRAIN, HELD_OUT, run, settings, None)
         result = made.train(None)
         state = made.weights.state()
         torch.save(
@@ -161,7 +162,7 @@ def two_processes(base_folder: str, folder: Path) -> dict:
 
     pids = [fork(lambda r=r: one(r, 2, few, folder / "two")) for r in range(2)]
     codes = [wait(pid) for pid in pids]
-    alone = replace(few, gradient_accumulation=2)
+    alone = few.model_copy(update={"gradient_accumulation": 2})
     codes.append(wait(fork(lambda: one(0, 1, alone, folder / "alone"))))
     first, second, third = (
         torch.load(folder / f"{name}.pt") for name in ("two-0", "two-1", "alone-0")

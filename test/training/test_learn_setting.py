@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from bunny.core.config import ModelsConfig
 from bunny.training.latent_batch import LatentBatch
 from bunny.training.loss import GradientStep
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import TrainingSettings
 from bunny.training.training_data import TrainingData
 
 torch = pytest.importorskip("torch")
@@ -33,7 +34,8 @@ def test_a_batch_draws_by_the_seed_and_its_number():
     data = TrainingData(subject=None, prior=None, held_out=(), probe=(), phrases=None)
     found, wanted = [], []
     for seed, index in ((5, 0), (5, 1), (6, 0)):
-        gradient_step = Drawing(None, data, LoraSettings(seed=seed), Optimizer())
+        settings = TrainingSettings(models=ModelsConfig(), seed=seed)
+        gradient_step = Drawing(None, data, settings, Optimizer())
         gradient_step.drawn = found
         gradient_step.accumulate(index)
         rng = np.random.default_rng([seed, index])

@@ -9,6 +9,7 @@ import pytest
 from safetensors.torch import load_file
 
 from bunny.core import file_hash
+from bunny.core.config import ModelsConfig
 from bunny.dataset import image_folder
 from bunny.generation import request, sampler
 from bunny.training import latent_batch, trainer
@@ -17,10 +18,18 @@ from bunny.training.adapter_file import safetensors_file
 
 pytestmark = pytest.mark.train
 
-SETTINGS = training_settings.LoraSettings(
-    rank=2, alpha=4, learning_rate=1e-2, warmup_steps=1, steps=4, batch_size=2, checkpoint_every=2
+MODELS = ModelsConfig(
+    lora_rank=2,
+    lora_alpha=4,
+    learning_rate=1e-2,
+    warmup_steps=1,
+    training_steps=4,
+    batch_size=2,
+    checkpoint_every=2,
 )
-METADATA = {"trigger": "bunny", "base": "tiny"}
+SETTINGS = training_settings.TrainingSettings(
+    models=MODELS, metadata={"trigger": "bunny", "base": "tiny"}
+)
 
 
 def example(value: int, caption: str, **more) -> image_folder.TrainingExample:
@@ -37,20 +46,24 @@ TRAIN = [
     example(200, "character in the snow", role=image_folder.CLASS),
 ]
 HELD_OUT = [example(60, "bunny, wide shot")]
-EVERYTHING = dataclasses.replace(
-    SETTINGS,
-    trains_text_encoder=True,
-    ema_decay=0.9,
-    gradient_accumulation=2,
-    background_weight=0.2,
-    flip_share=0.5,
-    noise_offset=0.05,
-    schedule="linear",
-)
+EVERYTHING = {
+    "trains_text_encoder": True,
+    "ema_decay": 0.9,
+    "gradient_accumulation": 2,
+    "background_weight": 0.2,
+    "flip_share": 0.5,
+    "noise_offset": 0.05,
+    "schedule": "linear",
+}
+
+
+def change(seed: int = 0, **models) -> training_settings.TrainingSettings:
+    """The settings with others of `models`."""
+    return dataclasses.replace(SETTINGS, seed=seed, models=MODELS.model_copy(update=models))
 
 
 def train(base, folder, settings=SETTINGS, **options):
-    return trainer.train_lora(base, TRAIN, HELD_OUT, folder, settings, metadata=METADATA, **options)
+    return trainer.train_lora(base, TRAIN, HELD_OUT, folder, settings, **options)
 
 
 class KilledError(Exception):
@@ -148,7 +161,7 @@ def test_a_killed_and_resumed_run_shows_each_step_once_in_tensorboard(whole, tin
 
 def test_resume_with_everything_at_once_bit_for_bit(tiny_base, tmp_path):
     """Text encoder, average, accumulation, class pictures, masks, flips, offset; 6 steps."""
-    settings = dataclasses.replace(EVERYTHING, steps=6, checkpoint_every=3)
+    settings = change(**EVERYTHING, training_steps=6, checkpoint_every=3)
     one = train(tiny_base, tmp_path / "one", settings)
     with pytest.raises(KilledError):
         train(tiny_base, tmp_path / "two", settings, on_step=kill_at(5))
@@ -168,7 +181,7 @@ def test_checkpoint_of_other_settings_is_not_taken_up(tiny_base, tmp_path):
     with pytest.raises(KilledError):
         train(tiny_base, tmp_path, on_step=kill_at(3))
     seen = []
-    other = dataclasses.replace(SETTINGS, seed=5, steps=2)
+    other = change(seed=5, training_steps=2)
     result = train(tiny_base, tmp_path, other, on_step=lambda s: seen.append(s.step))
     assert seen == [1, 2]
     assert [k.step for k in result.kept] == [2]
@@ -180,7 +193,7 @@ def test_step_adapters_of_an_abandoned_run_are_gone(tiny_base, tmp_path):
         "step-000002.safetensors",
         "step-000004.safetensors",
     ]
-    other = dataclasses.replace(SETTINGS, seed=5, steps=3, checkpoint_every=3)
+    other = change(seed=5, training_steps=3, checkpoint_every=3)
     result = train(tiny_base, tmp_path, other)
     assert [k.step for k in result.kept] == [3]
     assert [p.name for p in tmp_path.glob("step-*")] == ["step-000003.safetensors"]
@@ -224,12 +237,12 @@ def broken_off(tmp_path_factory, tiny_folder):
     return folder
 
 
-@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("kind", CHANGES)
 def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
-    broken_off, tiny_base, tmp_path, change
+    broken_off, tiny_base, tmp_path, kind
 ):
     shutil.copytree(broken_off, tmp_path / "run")
-    examples, held_out = CHANGES[change](TRAIN, HELD_OUT)
+    examples, held_out = CHANGES[kind](TRAIN, HELD_OUT)
     seen = []
 
     def stop(step):
@@ -243,10 +256,9 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
             held_out,
             tmp_path / "run",
             SETTINGS,
-            metadata=METADATA,
             on_step=stop,
         )
-    assert seen == [3 if change == "nothing" else 1]
+    assert seen == [3 if kind == "nothing" else 1]
 
 
 def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, caplog):
@@ -262,8 +274,8 @@ def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, 
 def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
     parts = (tiny_base.family.denoiser, tiny_base.family.text_encoders["text_encoder"])
     before = [{name: w.clone() for name, w in p.state_dict().items()} for p in parts]
-    settings = dataclasses.replace(
-        EVERYTHING, steps=1, precision="bf16", has_gradient_checkpointing=True
+    settings = change(
+        **EVERYTHING, training_steps=1, precision="bf16", has_gradient_checkpointing=True
     )
     train(tiny_base, tmp_path, settings)
     for part, was in zip(parts, before, strict=True):
@@ -280,13 +292,13 @@ def test_base_is_given_back_as_it_was(tiny_base, tmp_path):
 def test_no_picture_and_no_number_are_refused(tiny_base, tmp_path):
     with pytest.raises(training_settings.TrainingError, match="at least one training picture"):
         trainer.train_lora(tiny_base, TRAIN[2:], [], tmp_path, SETTINGS)
-    wild = dataclasses.replace(SETTINGS, learning_rate=1e30, steps=20, weight_decay=0.0)
+    wild = change(learning_rate=1e30, training_steps=20)
     with pytest.raises(training_settings.TrainingError, match=r"lower models\.learning_rate"):
         train(tiny_base, tmp_path, wild)
 
 
 def test_an_adapter_that_changes_nothing_is_an_error(tiny_base, tmp_path):
-    still = dataclasses.replace(SETTINGS, learning_rate=0.0, steps=1)
+    still = change(learning_rate=0.0, training_steps=1)
     with pytest.raises(training_settings.TrainingError, match="has no effect after 1 steps"):
         train(tiny_base, tmp_path, still)
 
@@ -320,7 +332,7 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
         ["bunny 1"],
         ["bunny 2"],
     ]
-    settings = training_settings.LoraSettings(rank=2, steps=4, batch_size=1, checkpoint_every=4)
+    settings = change(batch_size=1, checkpoint_every=4)
     prior = dataclasses.replace(examples[1], role=image_folder.CLASS)
     result = trainer.train_lora(tiny_base, [*examples, prior], examples[1:], tmp_path, settings)
     assert all(np.isfinite(step.loss) for step in result.curve[1:])
@@ -329,9 +341,12 @@ def test_pictures_of_several_sizes_are_all_trained_on(tiny_base, tmp_path):
 
 def test_samples_are_drawn_with_what_is_learned_so_far(tiny_base, tmp_path):
     settings = dataclasses.replace(
-        SETTINGS, sample_every=2, sample_prompts=("bunny",), ema_decay=0.5, learning_rate=0.5
+        change(ema_decay=0.5, learning_rate=0.5),
+        sample_every=2,
+        sample_prompts=("bunny",),
+        draw=sampler.draw_plain,
     )
-    train(tiny_base, tmp_path, settings, draw=sampler.draw_plain)
+    train(tiny_base, tmp_path, settings)
     one, two = (tmp_path / "sample" / f"step-00000{step}-0.png" for step in (2, 4))
     assert one.read_bytes() != two.read_bytes()
 
@@ -341,7 +356,7 @@ def test_rerun_reads_what_it_encoded_before(tiny_base, tmp_path):
     files = sorted(p.name for p in (tmp_path / "cache").iterdir())
     assert {name.split("-")[0] for name in files} == {"latents", "words"}
     tiny_base.family.vae.encoder = None  # it must not be asked
-    train(tiny_base, tmp_path, dataclasses.replace(SETTINGS, learning_rate=5e-3))
+    train(tiny_base, tmp_path, change(learning_rate=5e-3))
     assert sorted(p.name for p in (tmp_path / "cache").iterdir()) == files
 
 

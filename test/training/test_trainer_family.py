@@ -4,23 +4,25 @@ import numpy as np
 import pytest
 import torch
 
+from bunny.core.config import ModelsConfig
 from bunny.dataset import image_folder
 from bunny.training import base, latent_batch, loss, trainer
 from bunny.training.family.contract import LAYOUTS
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import TrainingSettings
 
 pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]
 
-SETTINGS = LoraSettings(
-    rank=2,
-    alpha=4,  # a scale of 2, so that a lost alpha shows
+MODELS = ModelsConfig(
+    lora_rank=2,
+    lora_alpha=4,  # a scale of 2, so that a lost alpha shows
     learning_rate=1e-2,
     warmup_steps=1,
-    steps=8,
+    training_steps=8,
     batch_size=2,
     checkpoint_every=8,
     trains_text_encoder=True,
 )
+SETTINGS = TrainingSettings(models=MODELS)
 
 
 def example(value: int) -> image_folder.TrainingExample:

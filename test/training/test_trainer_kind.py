@@ -1,12 +1,12 @@
 """Ways to train: DoRA, text encoder, averages, precision, early stop, memory that ends."""
 
-import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
+from bunny.core.config import ModelsConfig
 from bunny.core.error import UserError
 from bunny.dataset import image_folder
 from bunny.dataset.crop_caption import CaptionWords
@@ -15,12 +15,17 @@ from bunny.training import base as training_base
 from bunny.training import lora, loss, setup, trainer
 from bunny.training import settings as training_settings
 from bunny.training.optimizer import AdapterOptimizer, MasterWeights
-from bunny.training.settings import LoraSettings, Step
+from bunny.training.settings import Step, TrainingSettings
 
 pytestmark = pytest.mark.train
 
-SETTINGS = LoraSettings(
-    rank=2, learning_rate=1e-2, warmup_steps=1, steps=2, batch_size=2, checkpoint_every=2
+MODELS = ModelsConfig(
+    lora_rank=2,
+    learning_rate=1e-2,
+    warmup_steps=1,
+    training_steps=2,
+    batch_size=2,
+    checkpoint_every=2,
 )
 
 
@@ -33,9 +38,13 @@ def example(value: int, **more) -> image_folder.TrainingExample:
 TRAIN, HELD_OUT = [example(40), example(90)], [example(60)]
 
 
-def train(base, folder, **changes):
-    settings = dataclasses.replace(SETTINGS, **changes)
-    return trainer.train_lora(base, TRAIN, HELD_OUT, folder, settings)
+def change(**models) -> ModelsConfig:
+    return MODELS.model_copy(update=models)
+
+
+def train(base, folder, *, held_out=HELD_OUT, on_step=None, seed=0, **models):
+    settings = TrainingSettings(models=change(**models), seed=seed)
+    return trainer.train_lora(base, TRAIN, held_out, folder, settings, on_step=on_step)
 
 
 @pytest.mark.parametrize(
@@ -71,7 +80,7 @@ def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, mon
     monkeypatch.setattr(setup, "CHANNELS_LAST_MAX", size + room)
     weight = tiny_base.family.denoiser.down_blocks[0].resnets[0].conv1.weight
     before = weight.data_ptr()
-    undo = setup.speed_up(tiny_base.family, {}, SETTINGS)
+    undo = setup.speed_up(tiny_base.family, {}, MODELS)
     has_moved = weight.data_ptr() != before
     undo()
     assert has_moved == (room == 0)
@@ -80,7 +89,7 @@ def test_weights_are_laid_out_anew_only_where_their_copy_is_small(tiny_base, mon
 
 def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
     """Two halves of a batch give its gradients: the mean of their losses, divided once."""
-    settings = dataclasses.replace(SETTINGS, caption_dropout=0.0)
+    settings = change(caption_dropout=0.0)
     parts = lora.attach(tiny_base, settings)
     try:
         weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
@@ -101,7 +110,7 @@ def test_accumulation_is_the_larger_batch(tiny_base, tmp_path):
 
 @pytest.mark.parametrize("targets", ["all", "attention"])
 def test_convolutions_are_adapted_where_all_is_asked_for(tiny_base, targets):
-    parts = lora.attach(tiny_base, dataclasses.replace(SETTINGS, targets=targets))
+    parts = lora.attach(tiny_base, change(targets=targets))
     try:
         names = lora.trainable_parameters(parts)
         assert any(".attn1.to_q." in name for name in names)
@@ -112,7 +121,7 @@ def test_convolutions_are_adapted_where_all_is_asked_for(tiny_base, targets):
 
 def test_a_family_whose_text_encoder_cannot_be_trained_is_refused():
     base = SimpleNamespace(name="b", family=SimpleNamespace(name="flux", trainable_text=()))
-    settings = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    settings = change(trains_text_encoder=True)
     with pytest.raises(UserError, match=r"models\.trains_text_encoder: .* set it to false"):
         lora.attach(base, settings)
 
@@ -121,21 +130,16 @@ def test_the_noise_that_losses_are_measured_with_is_drawn_by_the_seed(tiny_base,
     """Nothing is learned yet, so that the pictures and the base are all that is the same."""
     losses = []
     for seed in (1, 2):
-        settings = dataclasses.replace(SETTINGS, seed=seed)
-        loop = trainer.TrainingLoop(
-            tiny_base, TRAIN, HELD_OUT, tmp_path / str(seed), settings, {}, None
-        )
-        start = Step(step=0, loss=None, held_out_loss=None, learning_rate=0.0)
-        losses.append(loop._measured(start).held_out_loss)
-        loop.close()
+        result = train(tiny_base, tmp_path / str(seed), seed=seed, training_steps=1)
+        losses.append(result.curve[0].held_out_loss)
     assert losses[0] != losses[1]
 
 
 def test_gradient_that_is_no_number_moves_nothing(tiny_base):
-    parts = lora.attach(tiny_base, SETTINGS)
+    parts = lora.attach(tiny_base, MODELS)
     try:
         weights = MasterWeights(lora.trainable_parameters(parts), torch.float32, 0.0)
-        optimizer = AdapterOptimizer(weights, SETTINGS, "cpu")
+        optimizer = AdapterOptimizer(weights, MODELS, "cpu")
         before = weights.masters[0].detach().clone()
         optimizer.backward((weights.masters[0] * float("nan")).sum())
         assert not optimizer.step(1)
@@ -145,7 +149,7 @@ def test_gradient_that_is_no_number_moves_nothing(tiny_base):
 
 
 def test_text_encoder_has_its_own_rate(tiny_base):
-    settings = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    settings = change(trains_text_encoder=True)
     parts = lora.attach(tiny_base, settings)
     try:
         assert list(parts) == ["unet", "text_encoder"]
@@ -154,7 +158,7 @@ def test_text_encoder_has_its_own_rate(tiny_base):
             1e-2,
             pytest.approx(1e-3),
         ]  # a tenth
-        own = dataclasses.replace(settings, text_learning_rate=5e-4)
+        own = change(trains_text_encoder=True, text_learning_rate=5e-4)
         optimizer = AdapterOptimizer(weights, own, "cpu")
         assert optimizer.rates == [1e-2, 5e-4]
         sizes = [len(g["params"]) for g in optimizer.optimizer.param_groups]
@@ -206,8 +210,7 @@ def test_the_base_computes_in_the_precision_that_is_set(tiny_base, tmp_path, pre
     def look(_):
         seen.add(next(tiny_base.family.denoiser.parameters()).dtype)
 
-    settings = dataclasses.replace(SETTINGS, precision=precision, steps=1)
-    trainer.train_lora(tiny_base, TRAIN, HELD_OUT, tmp_path, settings, on_step=look)
+    train(tiny_base, tmp_path, on_step=look, precision=precision, training_steps=1)
     assert seen == {training_base.dtype_of(precision, "cpu")}
 
 
@@ -233,7 +236,8 @@ def test_eight_bit_adam_asks_for_its_package(tiny_base, tmp_path):
 
 def test_held_out_loss_that_gets_no_better_ends_the_run(tiny_base, tmp_path):
     """A rate that ruins the model: the first two checkpoints are worse than the start."""
-    result = train(tiny_base, tmp_path, steps=9, checkpoint_every=1, patience=2, learning_rate=0.5)
+    models = {"training_steps": 9, "checkpoint_every": 1, "patience": 2, "learning_rate": 0.5}
+    result = train(tiny_base, tmp_path, **models)
     assert result.stopped_early
     last = result.curve[-1].step
     assert last < 9
@@ -242,19 +246,13 @@ def test_held_out_loss_that_gets_no_better_ends_the_run(tiny_base, tmp_path):
         result.curve[:-1], 2
     )
     seen = []
-    settings = dataclasses.replace(
-        SETTINGS, steps=9, checkpoint_every=1, patience=2, learning_rate=0.5
-    )
-    again = trainer.train_lora(
-        tiny_base, TRAIN, HELD_OUT, tmp_path, settings, on_step=lambda s: seen.append(s.step)
-    )
+    again = train(tiny_base, tmp_path, on_step=lambda s: seen.append(s.step), **models)
     assert seen == []  # and it stays ended
     assert again.adapter_hash == result.adapter_hash
 
 
 def test_settings_that_had_nothing_to_work_on_are_told(tiny_base, tmp_path):
-    settings = dataclasses.replace(SETTINGS, patience=1, background_weight=0.5)
-    result = trainer.train_lora(tiny_base, TRAIN, [], tmp_path, settings)
+    result = train(tiny_base, tmp_path, held_out=[], patience=1, background_weight=0.5)
     assert result.remarks == (
         "models.patience had no effect: no picture is held out",
         "models.background_weight had no effect: no picture has a mask",
@@ -270,7 +268,7 @@ def test_settings_that_had_nothing_to_work_on_are_told(tiny_base, tmp_path):
     ],
 )
 def test_too_little_memory_says_what_to_lower(error):
-    settings = dataclasses.replace(SETTINGS, batch_size=8, gradient_accumulation=3)
+    settings = change(batch_size=8, gradient_accumulation=3)
     with (
         pytest.raises(training_settings.MemoryShortError) as told,
         trainer.explain_out_of_memory(settings),
@@ -289,7 +287,7 @@ def test_what_is_lowered_already_is_not_advised():
         (True, "models.trains_text_encoder false, or a smaller models.resolution"),
         (False, "a smaller models.resolution"),
     ):
-        settings = dataclasses.replace(SETTINGS, **lowest, trains_text_encoder=trains_text)
+        settings = change(**lowest, trains_text_encoder=trains_text)
         with (
             pytest.raises(training_settings.MemoryShortError) as told,
             trainer.explain_out_of_memory(settings),
@@ -311,23 +309,23 @@ def test_text_encoders_that_are_trained_stay_on_the_device():
             device="meta", trainable_text=("text_encoder",), text_encoders=text, vae=net["vae"]
         )
 
-    trained = dataclasses.replace(SETTINGS, trains_text_encoder=True)
+    trained = change(trains_text_encoder=True)
     kept = family("meta", "cpu")
     setup.move_encoders_off(kept, trained)
     assert kept.text_encoders["text_encoder"].weight.is_meta
-    for parts, settings in ((family("cpu", "meta"), trained), (family("meta", "cpu"), SETTINGS)):
+    for parts, settings in ((family("cpu", "meta"), trained), (family("meta", "cpu"), MODELS)):
         with pytest.raises(NotImplementedError, match="meta tensor"):
             setup.move_encoders_off(parts, settings)
 
 
 def test_real_allocation_that_fails_is_told(tiny_base, tmp_path):
     """Not a made-up error: torch is asked for more than any machine has."""
-    with pytest.raises(training_settings.MemoryShortError), trainer.explain_out_of_memory(SETTINGS):
+    with pytest.raises(training_settings.MemoryShortError), trainer.explain_out_of_memory(MODELS):
         torch.empty(2**60, dtype=torch.uint8)
 
 
 def test_other_errors_pass_as_they_are():
-    with pytest.raises(RuntimeError, match="a bug"), trainer.explain_out_of_memory(SETTINGS):
+    with pytest.raises(RuntimeError, match="a bug"), trainer.explain_out_of_memory(MODELS):
         raise RuntimeError("a bug")
 
 

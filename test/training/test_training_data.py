@@ -5,8 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
+from bunny.core.config import ModelsConfig
 from bunny.training import optimizer
-from bunny.training.settings import LoraSettings, Step, mean_of_tenth
+from bunny.training.settings import Step, mean_of_tenth
 from bunny.training.training_data import BatchOrder, weighted_round_robin
 
 
@@ -65,7 +66,7 @@ def test_turns_never_lag_a_whole_turn_behind():
 )
 def test_learning_rate_of_each_step(schedule, expected):
     factor = optimizer.learning_rate_factor(
-        LoraSettings(schedule=schedule, warmup_steps=2, steps=6)
+        ModelsConfig(schedule=schedule, warmup_steps=2, training_steps=6)
     )
     assert [factor(step) for step in range(1, 7)] == pytest.approx(expected)
 
@@ -73,7 +74,7 @@ def test_learning_rate_of_each_step(schedule, expected):
 @pytest.mark.parametrize("schedule", ["cosine_with_restarts", "polynomial"])
 def test_other_schedules_of_diffusers_move_at_every_step(schedule):
     factor = optimizer.learning_rate_factor(
-        LoraSettings(schedule=schedule, warmup_steps=1, steps=5)
+        ModelsConfig(schedule=schedule, warmup_steps=1, training_steps=5)
     )
     values = [factor(step) for step in range(1, 6)]
     assert values[0] == 1.0

@@ -127,16 +127,8 @@ def export(
         read.check_fits(adapter, base)
     texts = _texts(adapter, row, date, folder)
     family = adapter.family or "sd"
-    digest = write.write_parts(
-        target,
-        adapter.parts,
-        family,
-        form,
-        texts,
-        shape=_shape(folder),
-        captions=captions,
-        base=base,
-    )
+    target_form = write.AdapterForm(name=form, shape=_shape(folder), captions=captions, base=base)
+    digest = write.write_parts(target, adapter.parts, family, texts, target_form)
     notes += [DORA_NOTE[form]] if adapter.is_dora and DORA_NOTE[form] else []
     notes += [f"rights: {texts['rights_note']}"] if texts.get("rights_note") else []
     return ExportedAdapter(

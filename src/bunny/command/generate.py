@@ -334,8 +334,8 @@ def _draw_columns(
                 files.append(path)
                 pictures[drawn.index, column.key] = drawn.picture
     if len(pictures) > 1:
-        table = plan.grid_arguments(pictures, drawings, columns)
-        provenance.save_png(place / GRID, grid.draw_grid(**table), about)
+        drawn_grid = grid.draw_grid(grid.arrange(pictures, drawings, columns))
+        provenance.save_png(place / GRID, drawn_grid, about)
     return files, errors
 
 

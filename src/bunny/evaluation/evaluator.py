@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from bunny.contract.shard import Shards
-from bunny.core.config import CaptioningConfig, DetectionConfig, EvaluationConfig
 from bunny.dataset.crop_caption import CaptionWords
-from bunny.evaluation import agreement, checkpoint_choice, gallery, table_rows, verdict
+from bunny.evaluation import agreement, checkpoint_choice, gallery, run_metric, verdict
 from bunny.evaluation.measure_picture import PictureMeasurer
+from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.generation import plan, request, sampler
 from bunny.table import store
 from bunny.training.base import Base
@@ -118,27 +117,6 @@ def _jobs(prompt_set: str, character: str, prompts: Sequence[str], seeds) -> lis
     ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class EvaluatorSettings:
-    """Settings of an evaluation: its own, the words, what finds faces, and the seed."""
-
-    evaluation: EvaluationConfig
-    captioning: CaptioningConfig
-    detection: DetectionConfig
-    min_confidence: float  # of labels of other characters
-    seed: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationInput:
-    """What a film gives to the evaluation of its fine-tunes: tables and folders."""
-
-    tables: Mapping[str, pl.DataFrame]  # frame, label, reference, candidate, dataset, adapter
-    film_dir: Path  # pictures are read from it and drawn into it
-    checkpoint_dir: Path  # that files of table `adapter` lie in
-    reference_dir: Path | None  # the user's pictures
-
-
 class Evaluator:
     """The evaluation of one fine-tune.
 
@@ -232,16 +210,16 @@ class Evaluator:
         more, more_vectors = self.sight.see(later)
         pictures = [*seen, *more, *self.sight.real(self.run_id)]
         numbers = {"num": settings.num_bootstrap, "seed": self._seed}
-        found = table_rows.rows(
+        found = run_metric.run_rows(
             store.from_rows("evaluation_picture", pictures),
             vectors | more_vectors,
             self.character,
             choice.step,
             **numbers,
         )
-        found += table_rows.choice_rows(self.run_id, self.character, choice)
+        found += run_metric.choice_rows(self.run_id, self.character, choice)
         for name, scale in self.sight.eyes.scales.items():
-            found += table_rows.scale_rows(self.run_id, name, scale)
+            found += run_metric.scale_rows(self.run_id, name, scale)
         return found, pictures
 
     def outcome(self, rows: Sequence[dict[str, Any]]) -> str:
@@ -294,18 +272,11 @@ class Evaluator:
     def _sight(
         self, settings: EvaluatorSettings, agree: agreement.AgreementMeasure | None
     ) -> PictureMeasurer:
-        root, tables = self._given.film_dir, self._given.tables
         eyes = gallery.load_identity_model(
-            root,
-            tables,
-            self._given.reference_dir,
-            self.character,
-            self.base.resolution_px,
-            evaluation=settings.evaluation,
-            detection=settings.detection,
-            min_confidence=settings.min_confidence,
+            self._given, self.character, self.base.resolution_px, settings
         )
-        return PictureMeasurer(root, tables["dataset"], self.character, eyes, agree)
+        dataset = self._given.tables["dataset"]
+        return PictureMeasurer(self._given.film_dir, dataset, self.character, eyes, agree)
 
     def _draw(
         self, step: int, name: str, jobs: list[PictureJob], shards: Shards
@@ -363,7 +334,7 @@ class Evaluator:
 
     def _choose(self, seen: list[dict[str, Any]]) -> checkpoint_choice.CheckpointChoice:
         """The checkpoint to go by."""
-        scores = table_rows.scores_by_step(store.from_rows("evaluation_picture", seen))
+        scores = run_metric.scores_by_step(store.from_rows("evaluation_picture", seen))
         losses = {step: row["held_out_loss"] for step, row in self.checkpoint.items()}
         return checkpoint_choice.choose(
             scores or {step: {} for step in self.checkpoint},

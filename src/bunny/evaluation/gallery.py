@@ -18,11 +18,12 @@ import polars as pl
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.core import image_file
-from bunny.core.config import DetectionConfig, EvaluationConfig
+from bunny.core.config import DetectionConfig
 from bunny.core.reference_folder import PREFIX
 from bunny.evaluation import figure_descriptor, identity
 from bunny.evaluation.figure_descriptor import DescribedRegions, FigureDescriptor
 from bunny.evaluation.identity import Gallery, IdentityScale
+from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.table.box import BOX
 
 MAX_REAL = 24  # pictures of a character, spread over the film; of the run's of each side
@@ -135,7 +136,7 @@ def _of_set(root: Path, row: dict) -> RealPicture | None:
     )
 
 
-def of_others(
+def _of_others(
     root: Path, tables: Mapping[str, pl.DataFrame], character: str, min_confidence: float
 ) -> list[RealPicture]:
     """Pictures of the film's other characters, of labels that are at least so sure."""
@@ -223,52 +224,36 @@ class IdentityModel:
 
 
 def load_identity_model(
-    root: Path,
-    tables: Mapping[str, pl.DataFrame],
-    references: Path | None,
-    character: str,
-    side_px: int,
-    *,
-    evaluation: EvaluationConfig,
-    detection: DetectionConfig,
-    min_confidence: float,
+    given: EvaluationInput, character: str, side_px: int, settings: EvaluatorSettings
 ) -> IdentityModel:
     """Look at the film's real pictures as drawings of a run will be looked at.
 
     Parameters
     ----------
-    root : Path
-        The film's folder.
-    tables : mapping
-        frame, label, candidate, dataset, reference.
-    references : Path or None
-        Folder of the user's pictures.
+    given : EvaluationInput
     character : str
         The run's.
     side_px : int
         Of the drawings; real pictures are shrunk to it, so that sharpness tells nothing.
-    evaluation : EvaluationConfig
-        Its `identity` and `has_other_characters`.
-    detection : DetectionConfig
-        What finds faces, and from which score.
-    min_confidence : float
-        Of the labels of other characters.
+    settings : EvaluatorSettings
     """
+    root, tables = given.film_dir, given.tables
     frames = tables["frame"].sort("frame_index")["file"].drop_nulls().to_list()
     film = [
         p for f in spread(frames, MAX_BACKGROUND) if (p := image_file.read(root / f)) is not None
     ]
-    own = _of_character(root, tables, character) + of_references(references, tables, character)
+    own = _of_character(root, tables, character)
+    own += of_references(given.reference_dir, tables, character)
     fitted = figure_descriptor.fit([shrink(p, side_px) for p in film] or [r.picture for r in own])
-    is_face = _is_face(tables["reference"], character, evaluation.identity)
+    is_face = uses_face(tables["reference"], character, settings.evaluation.identity)
     name, look = (
-        _face_describer(tables["reference"], detection)
+        load_face_describer(tables["reference"], settings.detection)
         if is_face
         else (figure_descriptor.NAME, fitted.look)
     )
     real = list(own)
-    if evaluation.has_other_characters:
-        real += of_others(root, tables, character, min_confidence)
+    if settings.evaluation.has_other_characters:
+        real += _of_others(root, tables, character, settings.min_confidence)
     nobody = background_squares(root, tables, character)
     seen = [(r, look(shrink(r.picture, side_px))) for r in real]
     strangers = [look(shrink(p, side_px)) for p in nobody]
@@ -334,18 +319,41 @@ def _middle_face(seen: DescribedRegions) -> np.ndarray | None:
     return seen.vector[int(np.hypot(*middle.T).argmin())]
 
 
-def _is_face(reference: pl.DataFrame, character: str, wanted: str) -> bool:
-    """Whether a character is told by its face."""
+def uses_face(reference: pl.DataFrame, character: str, wanted: str) -> bool:
+    """Tell whether a character is recognised by its face.
+
+    Parameters
+    ----------
+    reference : pl.DataFrame
+        The table.
+    character : str
+    wanted : str
+        ``face`` or ``picture``; ``auto``: as most of the character's references were measured.
+    """
     if wanted != "auto":
         return wanted == "face"
     routes = reference.filter(pl.col("character") == character)["route"].cast(pl.String)
     return bool(routes.len()) and (routes == "face").sum() * 2 > routes.len()
 
 
-def _face_describer(
+def load_face_describer(
     reference: pl.DataFrame, settings: DetectionConfig
 ) -> tuple[str, Callable[[np.ndarray], DescribedRegions]]:
-    """The recogniser that the film's faces were not named with, behind its detector."""
+    """Load the recogniser that the film's faces were not named with, behind the film's detector.
+
+    Parameters
+    ----------
+    reference : pl.DataFrame
+        The table; it records the recogniser that named the faces.
+    settings : DetectionConfig
+
+    Returns
+    -------
+    str
+        Names of recogniser and detector.
+    callable
+        Describes the faces of a BGR picture.
+    """
     known = reference["recogniser"].drop_nulls()
     used = (
         known[0]

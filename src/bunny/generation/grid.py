@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.generation import plan, provenance
+from bunny.generation import provenance
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest
 
@@ -20,28 +21,56 @@ SIDE_MAX_PX = 8192  # larger grids are shrunk
 PAPER, INK, EMPTY = "#FFFFFF", "#2B2B28", "#E4E4DF"
 
 
-def draw_grid(
-    rows: Sequence[Sequence[Image.Image | None]],
-    titles: Sequence[str],
-    *,
-    row_titles: Sequence[str] = (),
-    groups: Sequence[str] = (),
-    gap_px: int = GAP_PX,
-) -> Image.Image:
+@dataclass(frozen=True, kw_only=True)
+class PictureGrid:
+    """Pictures in rows, and the texts around them."""
+
+    rows: Sequence[Sequence[Image.Image | None]]  # None leaves the place empty
+    titles: Sequence[str]  # one a column, e.g. the seed
+    row_titles: Sequence[str] = ()  # one a row, e.g. the prompt; at the left, wrapped
+    groups: Sequence[str] = ()  # one a column, above the titles; equal neighbours share theirs
+
+
+def arrange(
+    pictures: Mapping[tuple[int, str], Image.Image],
+    drawings: Sequence[GenerationRequest],
+    columns: Sequence[GridColumn],
+) -> PictureGrid:
+    """Arrange drawings: a row for each prompt and start, a column for each model and seed.
+
+    Parameters
+    ----------
+    pictures : mapping
+        By index of the drawing and key of the column.
+    drawings : sequence of GenerationRequest
+    columns : sequence of GridColumn
+    """
+    seeds = list(dict.fromkeys(d.seed for d in drawings))
+    lines = list(dict.fromkeys(_row_title(d) for d in drawings))
+    place = {(_row_title(d), d.seed): index for index, d in enumerate(drawings)}
+    at = [(column, seed) for column in columns for seed in seeds]
+    return PictureGrid(
+        rows=[[pictures.get((place.get((t, s), -1), c.key)) for c, s in at] for t in lines],
+        titles=[f"seed {seed}" for _column, seed in at],
+        row_titles=lines,
+        groups=[column.title for column, _seed in at],
+    )
+
+
+def _row_title(drawing: GenerationRequest) -> str:
+    """Words beside a row of the grid: what all its pictures share but seed and model."""
+    start = drawing.start
+    if start is None:
+        return drawing.prompt
+    return f"{drawing.prompt}, from {start.frame_id or start.path.name}"
+
+
+def draw_grid(grid: PictureGrid) -> Image.Image:
     """Lay pictures out in rows under one title a column.
 
     Parameters
     ----------
-    rows : sequence of sequences of PIL.Image.Image or None
-        None leaves the place empty.
-    titles : sequence of str
-        One a column, e.g. the seed.
-    row_titles : sequence of str, optional
-        One a row, e.g. the prompt; stands at the left, wrapped.
-    groups : sequence of str, optional
-        One a column, e.g. step and strength; equal neighbours share one heading above the titles.
-    gap_px : int
-        Between pictures.
+    grid : PictureGrid
 
     Returns
     -------
@@ -55,25 +84,26 @@ def draw_grid(
     """
     from PIL import Image, ImageDraw
 
+    rows, titles, row_titles = grid.rows, grid.titles, grid.row_titles
     sizes = [p.size for row in rows for p in row if p is not None]
     if not sizes:
         raise ValueError("expected at least one picture for the grid, found none")
     width, height = max(w for w, _ in sizes), max(h for _, h in sizes)
-    left, top = (LABEL_PX if row_titles else 0), HEAD_PX * (2 if groups else 1)
-    step_x, step_y = width + gap_px, height + gap_px
-    shape = (left + len(titles) * step_x + gap_px, top + len(rows) * step_y + gap_px)
+    left, top = (LABEL_PX if row_titles else 0), HEAD_PX * (2 if grid.groups else 1)
+    step_x, step_y = width + GAP_PX, height + GAP_PX
+    shape = (left + len(titles) * step_x + GAP_PX, top + len(rows) * step_y + GAP_PX)
     canvas = Image.new("RGB", shape, PAPER)
     pen = ImageDraw.Draw(canvas)
     for column, title in enumerate(titles):
-        _text(pen, title, (left + gap_px + column * step_x, top - HEAD_PX + 2), width, 1)
-    for column, span, group in _spans(groups):
-        _text(pen, group, (left + gap_px + column * step_x, 2), span * step_x - gap_px, 1)
+        _text(pen, title, (left + GAP_PX + column * step_x, top - HEAD_PX + 2), width, 1)
+    for column, span, group in _spans(grid.groups):
+        _text(pen, group, (left + GAP_PX + column * step_x, 2), span * step_x - GAP_PX, 1)
     for y, row in enumerate(rows):
-        corner = top + gap_px + y * step_y
+        corner = top + GAP_PX + y * step_y
         if row_titles:
-            _text(pen, row_titles[y], (gap_px, corner), LABEL_PX - gap_px, height // LINE_PX)
+            _text(pen, row_titles[y], (GAP_PX, corner), LABEL_PX - GAP_PX, height // LINE_PX)
         for x, picture in enumerate(row):
-            at = (left + gap_px + x * step_x, corner)
+            at = (left + GAP_PX + x * step_x, corner)
             if picture is not None:
                 canvas.paste(picture, at)
             else:
@@ -156,5 +186,4 @@ def write_grid(
             with Image.open(root / file) as picture:
                 pictures[place] = picture.convert("RGB")
     if pictures:
-        table = plan.grid_arguments(pictures, drawings, columns)
-        provenance.save_png(path, draw_grid(**table), facts)
+        provenance.save_png(path, draw_grid(arrange(pictures, drawings, columns)), facts)

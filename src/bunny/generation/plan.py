@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import polars as pl
 
@@ -15,9 +15,6 @@ from bunny.core.error import UserError
 from bunny.generation import request
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 from bunny.training.base import Base
-
-if TYPE_CHECKING:
-    from PIL import Image
 
 BASE_KEY = "base"
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise
@@ -170,45 +167,6 @@ def requests(
         for start in list(starts) or [None]
         for seed in settings.seeds
     ]
-
-
-def row_title(drawing: GenerationRequest) -> str:
-    """Words beside a row of the grid: what all its pictures share but seed and model."""
-    start = drawing.start
-    if start is None:
-        return drawing.prompt
-    return f"{drawing.prompt}, from {start.frame_id or start.path.name}"
-
-
-def grid_arguments(
-    pictures: Mapping[tuple[int, str], Image.Image],
-    wanted: Sequence[GenerationRequest],
-    drawn_by: Sequence[GridColumn],
-) -> dict[str, Any]:
-    """Arguments of `grid.draw_grid`: a row for each prompt and start, a column for each seed.
-
-    Parameters
-    ----------
-    pictures : mapping
-        By index of the drawing and key of the column; PIL.Image.Image.
-    wanted : sequence of GenerationRequest
-    drawn_by : sequence of GridColumn
-
-    Returns
-    -------
-    dict
-        ``rows``, ``titles``, ``row_titles`` and ``groups``.
-    """
-    seeds = list(dict.fromkeys(d.seed for d in wanted))
-    lines = list(dict.fromkeys(row_title(d) for d in wanted))
-    place = {(row_title(d), d.seed): index for index, d in enumerate(wanted)}
-    at = [(column, seed) for column in drawn_by for seed in seeds]
-    return {
-        "rows": [[pictures.get((place.get((t, s), -1), c.key)) for c, s in at] for t in lines],
-        "titles": [f"seed {seed}" for _column, seed in at],
-        "row_titles": lines,
-        "groups": [column.title for column, _seed in at],
-    }
 
 
 def parse_blend(text: str) -> tuple[str, float]:

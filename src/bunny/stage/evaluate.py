@@ -12,7 +12,8 @@ from bunny.contract.stage import BaseStage, StageOutput, settings_of, unless_def
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.evaluation import agreement
-from bunny.evaluation.evaluator import EvaluationInput, Evaluator, EvaluatorSettings
+from bunny.evaluation.evaluator import Evaluator
+from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.table import store
 from bunny.training import base as base_model
 from bunny.training.base import Base

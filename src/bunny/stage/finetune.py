@@ -16,6 +16,7 @@ import polars as pl
 
 from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
 from bunny.core import image_file, workspace
+from bunny.core.config import ModelsConfig
 from bunny.core.error import StageError, UserError
 from bunny.dataset import approval, rights
 from bunny.dataset.approval import Approval
@@ -23,52 +24,22 @@ from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
 from bunny.training import base as base_model
-from bunny.training import table_rows
+from bunny.training import run_record
 from bunny.training.base import Base
 from bunny.training.family import folder as family_folder
+from bunny.training.run_record import RunRecord
+from bunny.training.settings import TrainingError, TrainingSettings
 
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
     from bunny.dataset.image_folder import TrainingExample
-    from bunny.training.settings import LoraResult, LoraSettings, Step
+    from bunny.training.settings import Step
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
-TRAINER_KEYS = {  # of `models`, to names of LoraSettings
-    "adapter": "adapter",
-    "lora_rank": "rank",
-    "lora_alpha": "alpha",
-    "targets": "targets",
-    "trains_text_encoder": "trains_text_encoder",
-    "learning_rate": "learning_rate",
-    "text_learning_rate": "text_learning_rate",
-    "schedule": "schedule",
-    "optimizer": "optimizer",
-    "training_steps": "steps",
-    "batch_size": "batch_size",
-    "gradient_accumulation": "gradient_accumulation",
-    "precision": "precision",
-    "has_gradient_checkpointing": "has_gradient_checkpointing",
-    "patience": "patience",
-    "caption_dropout": "caption_dropout",
-    "flip_share": "flip_share",
-    "min_snr_gamma": "min_snr_gamma",
-    "noise_offset": "noise_offset",
-    "background_weight": "background_weight",
-    "class_weight": "class_weight",
-    "ema_decay": "ema_decay",
-    "checkpoint_every": "checkpoint_every",
-}
-MODEL_KEYS = (
-    "base_model",
-    "family",
-    "characters",
-    "warmup_steps",
-    "class_pictures",
-    "num_class_pictures",
-    *TRAINER_KEYS,
-)
+SET_KEYS = ("resolution", "max_images", "crop_margin", "held_out_share")  # of stage dataset
+MODEL_KEYS = tuple(key for key in ModelsConfig.model_fields if key not in SET_KEYS)
 SPLITS = ("train", "held-out")
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
 
@@ -164,7 +135,7 @@ class Finetune(BaseStage):
             models.base_model, device, family=models.family, precision=precision
         )
         cluster = self.read("cluster")
-        rows: dict[str, list[dict[str, Any]]] = {name: [] for name in self.writes}
+        tables = {name: [store.from_rows(name, [])] for name in self.writes}
         notes = []
         one = models.training_steps
         with self.bar(len(sets) * one) as bar:
@@ -172,13 +143,14 @@ class Finetune(BaseStage):
                 on_step = self._step_counter(bar, index * one, len(sets) * one)
                 trained, note = self._train(loaded, made, cluster, on_step)
                 for name, own in trained.items():
-                    rows[name] += own
+                    tables[name].append(own)
                 notes.append(note)
-        runs = rows["training_run"]
+        joined = {name: store.check(name, pl.concat(own)) for name, own in tables.items()}
+        runs = joined["training_run"]
         return StageOutput(
-            tables={name: store.from_rows(name, own) for name, own in rows.items()},
-            num_items=len(runs),
-            num_failed=sum(run["status"] == "failed" for run in runs),
+            tables=joined,
+            num_items=runs.height,
+            num_failed=int((runs["status"] == "failed").sum()),
             note="; ".join(notes),
         )
 
@@ -262,10 +234,10 @@ class Finetune(BaseStage):
 
     def _train(
         self, loaded: Base, made: _Set, cluster: pl.DataFrame, on_step: Callable[[Step], None]
-    ) -> tuple[dict[str, list[dict[str, Any]]], str]:
-        """Train one character: rows by table; what goes wrong becomes the run's error."""
+    ) -> tuple[dict[str, pl.DataFrame], str]:
+        """Train one character: tables by name; what goes wrong becomes the run's error."""
         from bunny.dataset import image_folder
-        from bunny.training.settings import TrainingError
+        from bunny.training import trainer
 
         space = workspace.from_film_dir(self.output_dir)
         name = image_folder.folder_name(made.character)
@@ -275,33 +247,36 @@ class Finetune(BaseStage):
         folder = self.output_dir / "dataset" / name
         seen = self._look(folder, loaded, made.words)
         examples = self._examples(loaded, made, folder, run_folder)
-        settings = self._lora_settings(made.words)
-        counts = len(examples.train), len(examples.held_out)
-        row = table_rows.run_row(run_id, made.character, made.words, loaded, settings.seed, counts)
-        set_hash = image_folder.hash_examples([*examples.train, *examples.held_out])
-        facts = {
-            "settings": asdict(settings),
-            "coverage": _coverage(made, examples, cluster),
-            "set_hash": set_hash,
-            "num_class_pictures": len(examples.prior),
-        }
-        texts = table_rows.adapter_metadata(made.words, loaded, settings, set_hash)
-        texts |= self._rights(loaded) | approval.to_metadata(self._approvals, made.character)
+        known = RunRecord(
+            run_id=run_id,
+            character=made.character,
+            words=made.words,
+            base=loaded,
+            settings=self._training_settings(made.words),
+            num_images=len(examples.train),
+            num_held_out=len(examples.held_out),
+            num_class_pictures=len(examples.prior),
+            coverage=_coverage(made, examples, cluster),
+            set_hash=image_folder.hash_examples([*examples.train, *examples.held_out]),
+        )
+        texts = run_record.header_texts(known) | self._rights(loaded)
+        texts |= approval.to_metadata(self._approvals, made.character)
+        settings = replace(known.settings, metadata=texts)
         try:
             log_dir = space.log / "tensorboard" / run_id
-            result = _fit(loaded, examples, run_folder, settings, texts, log_dir, on_step)
+            result = trainer.train_lora(
+                loaded,
+                [*examples.train, *examples.prior],
+                examples.held_out,
+                run_folder,
+                settings,
+                log_dir=log_dir,
+                on_step=on_step,
+            )
         except TrainingError as error:
-            failed = {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": str(error)}
-            row |= {"config_json": json.dumps(facts), **failed}
-            return {"training_run": [row]}, f"{made.character}: {error}"
-        rows = {
-            "training_run": [row | table_rows.result_row(result, space.checkpoint, facts)],
-            "training_step": table_rows.step_rows(run_id, result),
-            "adapter": table_rows.adapter_rows(run_id, made.character, result, space.checkpoint),
-        }
-        used = len(examples.train), len(examples.prior)
-        note = table_rows.summary(made.character, loaded, *used, result)
-        return rows, f"{note}; {seen.to_line()}"
+            return run_record.failed_tables(known, str(error)), f"{made.character}: {error}"
+        note = run_record.summary(known, result)
+        return run_record.done_tables(known, result, space.checkpoint), f"{note}; {seen.to_line()}"
 
     def _look(self, folder: Path, loaded: Base, words: CaptionWords) -> TrainerPreview:
         """What our trainer will see of a set, and what it would drop or change."""
@@ -341,17 +316,16 @@ class Finetune(BaseStage):
 
         return on_step
 
-    def _lora_settings(self, words: CaptionWords) -> LoraSettings:
-        """The fine-tune's settings from `models`."""
-        from bunny.training import settings as training_settings
+    def _training_settings(self, words: CaptionWords) -> TrainingSettings:
+        """`models`, the seed, and the pictures that are drawn while training."""
+        from bunny.generation import sampler
 
-        models = self.config.models
-        return training_settings.LoraSettings(
-            **{own: getattr(models, key) for key, own in TRAINER_KEYS.items()},
-            warmup_steps=min(models.warmup_steps, models.training_steps),
-            sample_every=max(1, models.training_steps // SAMPLES),
-            sample_prompts=tuple(p.replace("{subject}", words.subject) for p in SAMPLE_PROMPTS),
+        return TrainingSettings(
+            models=self.config.models,
             seed=self.config.seed,
+            sample_every=max(1, self.config.models.training_steps // SAMPLES),
+            sample_prompts=tuple(p.replace("{subject}", words.subject) for p in SAMPLE_PROMPTS),
+            draw=sampler.draw_plain,
         )
 
 
@@ -374,32 +348,6 @@ def _empty(reason: str) -> StageOutput:
     """Nothing to train on."""
     tables = {name: store.from_rows(name, []) for name in Finetune.writes}
     return StageOutput(tables=tables, num_items=0, note=reason)
-
-
-def _fit(
-    loaded: Base,
-    examples: _Examples,
-    run_folder: Path,
-    settings: LoraSettings,
-    texts: dict[str, str],
-    log_dir: Path,
-    on_step: Callable[[Step], None],
-) -> LoraResult:
-    """Train; sample pictures are drawn as stage generate draws, which training does not know."""
-    from bunny.generation import sampler
-    from bunny.training import trainer
-
-    return trainer.train_lora(
-        loaded,
-        [*examples.train, *examples.prior],
-        examples.held_out,
-        run_folder,
-        settings,
-        metadata=texts,
-        log_dir=log_dir,
-        on_step=on_step,
-        draw=sampler.draw_plain,
-    )
 
 
 def _coverage(made: _Set, examples: _Examples, cluster: pl.DataFrame) -> dict[str, Any]:

@@ -11,7 +11,7 @@ import logging
 import os
 import pickle
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from bunny.training.adapter_file import write
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.optimizer import AdapterOptimizer, MasterWeights
-from bunny.training.settings import AdapterCheckpoint, LoraSettings, Step
+from bunny.training.settings import AdapterCheckpoint, Step, TrainingSettings
 
 logger = logging.getLogger(__name__)
 
@@ -110,15 +110,14 @@ def key_of(
     base: Base,
     train: Sequence[TrainingExample],
     held_out: Sequence[TrainingExample],
-    settings: LoraSettings,
-    metadata: dict[str, str],
+    settings: TrainingSettings,
     num_processes: int,
 ) -> str:
     """Hash of all that a run depends on; a checkpoint of another key is never taken up."""
     every = [*train, *held_out]
     facts = {
-        "settings": asdict(settings),
-        "metadata": metadata,
+        "settings": settings.record(),
+        "metadata": settings.metadata,
         "base": base.hash,
         "family": base.family.name,
         "num_processes": num_processes,
@@ -146,7 +145,7 @@ class CheckpointWriter:
     base : Base
     parts : mapping
         That carry the adapter.
-    metadata : dict
+    metadata : mapping
         Texts of the adapters' headers; the step comes on top.
     processes : ProcessGroup
     """
@@ -157,7 +156,7 @@ class CheckpointWriter:
         key: str,
         base: Base,
         parts: lora.Components,
-        metadata: dict[str, str],
+        metadata: Mapping[str, str],
         processes: ProcessGroup,
     ) -> None:
         self.folder, self.key, self.base, self.parts = folder, key, base, parts
@@ -204,23 +203,29 @@ class CheckpointWriter:
                 {**self.metadata, "step": str(step)},
             )
 
-    def finish(self, curve: Sequence[Step], weights: MasterWeights) -> dict[str, Any]:
-        """Make the last step's adapter the run's; gives that and all that are kept."""
+    @property
+    def adapter_file(self) -> Path:
+        """The run's adapter."""
+        return self.folder / ADAPTER_FILE
+
+    def finish(
+        self, curve: Sequence[Step], weights: MasterWeights
+    ) -> tuple[AdapterCheckpoint, ...]:
+        """Make the last step's adapter the run's; returns those of all steps that are kept."""
         step = curve[-1].step
-        last, path = self.folder / STEP_FILE.format(step), self.folder / ADAPTER_FILE
+        last, path = self.folder / STEP_FILE.format(step), self.adapter_file
         if not last.exists():
             self.save_adapter(step, weights)
         if self.processes.is_first:
             atomic.write_file(path, lambda temporary: shutil.copyfile(last, temporary))
         self.processes.wait()
         held_out = {s.step: s.held_out_loss for s in curve}
-        kept = [
+        return tuple(
             AdapterCheckpoint(
                 step=s, file=f, hash=file_hash.hash_file(f), held_out_loss=held_out.get(s)
             )
             for s, f in self._step_files()
-        ]
-        return {"adapter_file": path, "adapter_hash": kept[-1].hash, "kept": tuple(kept)}
+        )
 
     def _step_files(self) -> list[tuple[int, Path]]:
         """Adapters of single steps, in order."""

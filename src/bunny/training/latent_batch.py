@@ -7,7 +7,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-Tensors = dict[str, Any]
+Tensors = dict[str, "torch.Tensor"]
 
 VERSION = 1  # raise when the same pictures give other latents or words
 ENCODE_BATCH = 8  # captions at once, and small pictures
@@ -204,10 +204,10 @@ class EncodedCaptions:
         That `of` gives them on.
     """
 
-    def __init__(self, rows: dict[str, int], words: dict[str, Any], device: str) -> None:
+    def __init__(self, rows: dict[str, int], words: Tensors, device: str) -> None:
         self.rows, self.words, self.device = rows, words, device
 
-    def of(self, captions: Sequence[str]) -> dict[str, Any]:
+    def of(self, captions: Sequence[str]) -> Tensors:
         """Words of captions, in order."""
         import torch
 
@@ -248,7 +248,7 @@ def encode_bucket(
     pictures = np.stack([e.picture for e in examples])
     facts = [VERSION, base.hash, base.family.name, pictures.shape]
 
-    def encode() -> dict[str, Any]:
+    def encode() -> Tensors:
         found = {"latents": _encode(base, pictures)}
         if has_flips:
             found["flipped"] = _encode(base, pictures[:, :, ::-1])
@@ -273,7 +273,7 @@ def encode_captions(
 
     texts = list(dict.fromkeys(["", *captions]))
 
-    def encode() -> dict[str, Any]:
+    def encode() -> Tensors:
         with torch.no_grad():
             parts = [
                 base.family.encode_words(texts[i : i + ENCODE_BATCH])

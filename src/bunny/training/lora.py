@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bunny.core.config import ModelsConfig
 from bunny.core.error import UserError
 from bunny.training.base import Base
-from bunny.training.settings import LoraSettings
 
 if TYPE_CHECKING:
+    import torch
     from peft import LoraConfig
     from peft.tuners.tuners_utils import BaseTunerLayer
 
@@ -19,15 +20,15 @@ TEXT_OTHER = ("fc1", "fc2")  # feed-forward layers of transformers' CLIP
 Components = Mapping[str, Any]  # component name, as diffusers' LoRA files have it, to module
 
 
-def attach(base: Base, settings: LoraSettings) -> dict[str, Any]:
+def attach(base: Base, models: ModelsConfig) -> dict[str, torch.nn.Module]:
     """Put a LoRA or DoRA on the denoiser, and on the text encoders where that is asked for.
 
     Parameters
     ----------
     base : Base
         Changed in place; `detach` undoes it.
-    settings : LoraSettings
-        `adapter`, `rank`, `alpha`, `targets` and `trains_text_encoder` decide.
+    models : ModelsConfig
+        `adapter`, `lora_rank`, `lora_alpha`, `targets` and `trains_text_encoder` decide.
 
     Returns
     -------
@@ -42,21 +43,21 @@ def attach(base: Base, settings: LoraSettings) -> dict[str, Any]:
     from peft import inject_adapter_in_model
 
     family = base.family
-    wants_all = settings.targets == "all"
-    if settings.trains_text_encoder and not family.trainable_text:
+    wants_all = models.targets == "all"
+    if models.trains_text_encoder and not family.trainable_text:
         raise UserError(
             f"models.trains_text_encoder: the text encoder of {base.name} "
             f"({family.name}) cannot be trained; set it to false"
         )
     targets = [*family.attention_targets, *(family.other_targets if wants_all else ())]
-    inject_adapter_in_model(_config(settings, targets), family.denoiser)
+    inject_adapter_in_model(_config(models, targets), family.denoiser)
     parts = {family.denoiser_key: family.denoiser}
-    if settings.trains_text_encoder:
+    if models.trains_text_encoder:
         for name in family.trainable_text:
             known = family.text_targets[name]  # names, or whole paths of modules
             targets = [t for t in known if wants_all or t.rsplit(".", 1)[-1] not in TEXT_OTHER]
             parts[name] = family.text_encoders[name]
-            inject_adapter_in_model(_config(settings, targets), parts[name])
+            inject_adapter_in_model(_config(models, targets), parts[name])
     return parts
 
 
@@ -71,7 +72,7 @@ def detach(parts: Components) -> None:
         part.requires_grad_(False).eval()
 
 
-def trainable_parameters(parts: Components) -> dict[str, Any]:
+def trainable_parameters(parts: Components) -> dict[str, torch.nn.Parameter]:
     """The adapter's parameters by ``<part>.<name>``, in a fixed order."""
     return {
         f"{key}.{name}": weight
@@ -81,7 +82,7 @@ def trainable_parameters(parts: Components) -> dict[str, Any]:
     }
 
 
-def state_dicts(parts: Components) -> dict[str, tuple[dict[str, Any], Any]]:
+def state_dicts(parts: Components) -> dict[str, tuple[dict[str, torch.Tensor], LoraConfig]]:
     """Of each part, the adapter's weights by peft's names and its `LoraConfig`."""
     from peft.utils import get_peft_model_state_dict
 
@@ -91,7 +92,7 @@ def state_dicts(parts: Components) -> dict[str, tuple[dict[str, Any], Any]]:
     }
 
 
-def b_norms(parameters: Mapping[str, Any]) -> dict[str, float]:
+def b_norms(parameters: Mapping[str, torch.Tensor]) -> dict[str, float]:
     """Norm of each B matrix; it starts at 0, so 0 means that the layer learned nothing."""
     return {name: float(w.norm()) for name, w in parameters.items() if ".lora_B." in name}
 
@@ -117,14 +118,14 @@ def _layers(parts: Components) -> Iterator[BaseTunerLayer]:
         yield from (m for m in part.modules() if isinstance(m, BaseTunerLayer))
 
 
-def _config(settings: LoraSettings, targets: list[str]) -> LoraConfig:
+def _config(models: ModelsConfig, targets: list[str]) -> LoraConfig:
     """peft's words for the settings; B starts at 0, so that training starts at the base."""
     from peft import LoraConfig
 
     return LoraConfig(
-        r=settings.rank,
-        lora_alpha=settings.alpha,
-        use_dora=settings.adapter == "dora",
+        r=models.lora_rank,
+        lora_alpha=models.lora_alpha,
+        use_dora=models.adapter == "dora",
         init_lora_weights="gaussian",
         target_modules=targets,
     )

@@ -12,7 +12,7 @@ from bunny.training import lora
 from bunny.training.family.contract import Family
 from bunny.training.latent_batch import LatentBatch, LatentBucket
 from bunny.training.optimizer import AdapterOptimizer
-from bunny.training.settings import LoraSettings, Step
+from bunny.training.settings import Step, TrainingSettings
 from bunny.training.training_data import OrderedBuckets, TrainingData
 
 FIXED_BATCH = 8  # pictures at once where nothing is learned
@@ -286,7 +286,7 @@ class GradientStep:
     family : Family
         That carries the adapter.
     data : TrainingData
-    settings : LoraSettings
+    settings : TrainingSettings
     optimizer : AdapterOptimizer
     """
 
@@ -294,24 +294,25 @@ class GradientStep:
         self,
         family: Family,
         data: TrainingData,
-        settings: LoraSettings,
+        settings: TrainingSettings,
         optimizer: AdapterOptimizer,
     ) -> None:
         self.family, self.data = family, data
-        self.settings, self.optimizer = settings, optimizer
+        self.models, self.seed = settings.models, settings.seed
+        self.optimizer = optimizer
 
     def accumulate(self, index: int) -> torch.Tensor:
         """Gradients of one batch and of its class pictures; gives its loss, detached."""
         import torch
 
-        rng = np.random.default_rng([self.settings.seed, index])
+        rng = np.random.default_rng([self.seed, index])
         batches = [(self._batch(self.data.subject, index, rng), 1.0)]
         if self.data.prior:
-            batches.append((self._batch(self.data.prior, index, rng), self.settings.class_weight))
+            batches.append((self._batch(self.data.prior, index, rng), self.models.class_weight))
         torch.manual_seed(int(rng.integers(2**62)))  # of dropout, where a base has it
         total: Any = 0.0
         for group in _join_batches(batches):
-            loss = self._loss(*group, rng) / self.settings.gradient_accumulation
+            loss = self._loss(*group, rng) / self.models.gradient_accumulation
             self.optimizer.backward(loss)
             total = total + loss.detach()
         return total
@@ -319,8 +320,8 @@ class GradientStep:
     def _batch(self, source: OrderedBuckets, index: int, rng: np.random.Generator) -> LatentBatch:
         """The pictures of one batch."""
         size, chosen = source.order.batch(index)
-        flips = rng.random(len(chosen)) < self.settings.flip_share
-        is_dropped = rng.random(len(chosen)) < self.settings.caption_dropout
+        flips = rng.random(len(chosen)) < self.models.flip_share
+        is_dropped = rng.random(len(chosen)) < self.models.caption_dropout
         bucket = source.buckets[size]
         draws = rng.random(len(chosen)) if bucket.has_variants else None
         return bucket.batch(chosen, flips, is_dropped, draws)
@@ -333,7 +334,7 @@ class GradientStep:
 
         latents = batch.latents
         seeds = rng.integers(2**62, size=2)
-        noise = gaussian_noise(latents.shape, int(seeds[0]), self.settings.noise_offset)
+        noise = gaussian_noise(latents.shape, int(seeds[0]), self.models.noise_offset)
         generator = torch.Generator().manual_seed(int(seeds[1]))
         losses = denoising_loss(
             self.family,
@@ -342,7 +343,7 @@ class GradientStep:
             noise.to(latents.device),
             self.family.noise.times(len(latents), generator),
             emphasis=batch.emphasis,
-            min_snr_gamma=self.settings.min_snr_gamma,
+            min_snr_gamma=self.models.min_snr_gamma,
         )
         return (losses * torch.as_tensor(shares, dtype=losses.dtype).to(losses.device)).sum()
 

@@ -13,8 +13,9 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from bunny.core.config import ModelsConfig
 from bunny.core.error import UserError
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import MAX_GRADIENT_NORM, WEIGHT_DECAY, warmup_steps
 
 if TYPE_CHECKING:
     import torch
@@ -90,7 +91,7 @@ class MasterWeights:
         if self.average is not None:
             self.average.step(self.masters)
 
-    def final(self) -> dict[str, Any]:
+    def final(self) -> dict[str, torch.Tensor]:
         """Weights for an adapter written now: the average if there is one; 32 bits."""
         values = self.masters if self.average is None else self.average.shadow_params
         return dict(zip(self.names, (v.detach() for v in values), strict=True))
@@ -167,12 +168,12 @@ def cast_base(family: Family, dtype: torch.dtype) -> Callable[[], None]:
     return put_back
 
 
-def learning_rate_factor(settings: LoraSettings) -> Callable[[int], float]:
+def learning_rate_factor(models: ModelsConfig) -> Callable[[int], float]:
     """Share of the learning rate that each step has.
 
     Parameters
     ----------
-    settings : LoraSettings
+    models : ModelsConfig
         `schedule` is ``cosine`` (half a cosine down to a tenth), ``constant``, or diffusers'
         ``linear``, ``cosine_with_restarts``, ``polynomial``, which end at 0; each after a linear
         warm-up.
@@ -182,31 +183,32 @@ def learning_rate_factor(settings: LoraSettings) -> Callable[[int], float]:
     callable
         Of the step, counted from 1; in [0, 1].
     """
-    if settings.schedule == "cosine":
-        return lambda step: _cosine(step, settings)
-    return _of_diffusers(settings)
+    if models.schedule == "cosine":
+        return lambda step: _cosine(step, models)
+    return _of_diffusers(models)
 
 
-def _cosine(step: int, settings: LoraSettings) -> float:
+def _cosine(step: int, models: ModelsConfig) -> float:
     """Linear warm-up, then half a cosine down to a tenth."""
-    if step <= settings.warmup_steps:
-        return step / max(1, settings.warmup_steps)
-    share = (step - settings.warmup_steps) / max(1, settings.steps - settings.warmup_steps)
+    warmup = warmup_steps(models)
+    if step <= warmup:
+        return step / max(1, warmup)
+    share = (step - warmup) / max(1, models.training_steps - warmup)
     return COSINE_FLOOR + (1 - COSINE_FLOOR) / 2 * (1 + math.cos(math.pi * min(1.0, share)))
 
 
-def _of_diffusers(settings: LoraSettings) -> Callable[[int], float]:
+def _of_diffusers(models: ModelsConfig) -> Callable[[int], float]:
     """The factor that diffusers' scheduler of this name multiplies the rate with."""
     import torch
     from diffusers.optimization import get_scheduler
 
-    name = "constant_with_warmup" if settings.schedule == "constant" else settings.schedule
-    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=settings.learning_rate)
+    name = "constant_with_warmup" if models.schedule == "constant" else models.schedule
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=models.learning_rate)
     schedule = get_scheduler(
         name,
         optimizer,
-        num_warmup_steps=settings.warmup_steps,
-        num_training_steps=settings.steps + 1,  # so that the last step still moves
+        num_warmup_steps=warmup_steps(models),
+        num_training_steps=models.training_steps + 1,  # so that the last step still moves
     )
     return schedule.lr_lambdas[0]
 
@@ -218,23 +220,23 @@ class AdapterOptimizer:
     ----------
     weights : MasterWeights
         Names that begin with ``text_encoder`` have the text encoders' learning rate.
-    settings : LoraSettings
+    models : ModelsConfig
     device : str
     """
 
-    def __init__(self, weights: MasterWeights, settings: LoraSettings, device: str) -> None:
+    def __init__(self, weights: MasterWeights, models: ModelsConfig, device: str) -> None:
         import torch
 
-        self.weights, self.settings = weights, settings
-        self.factor = learning_rate_factor(settings)
-        self.rates, groups = _groups(weights, settings)
-        self.optimizer = _make(groups, settings)
+        self.weights, self.models = weights, models
+        self.factor = learning_rate_factor(models)
+        self.rates, groups = _groups(weights, models)
+        self.optimizer = _make(groups, models)
         is_half = weights.parameters[0].dtype == torch.float16
         self.scaler = torch.amp.GradScaler(device.split(":")[0], enabled=is_half)
 
     def learning_rate(self, step: int) -> float:
         """Of the denoiser, at a step counted from 1."""
-        return self.settings.learning_rate * self.factor(step)
+        return self.models.learning_rate * self.factor(step)
 
     def backward(self, loss: torch.Tensor) -> None:
         """Add the gradients of one batch."""
@@ -248,7 +250,7 @@ class AdapterOptimizer:
         for group, own in zip(self.optimizer.param_groups, self.rates, strict=True):
             group["lr"] = own * self.factor(step)
         self.scaler.unscale_(self.optimizer)
-        norm = torch.nn.utils.clip_grad_norm_(self.weights.masters, self.settings.max_gradient_norm)
+        norm = torch.nn.utils.clip_grad_norm_(self.weights.masters, MAX_GRADIENT_NORM)
         is_good = bool(torch.isfinite(norm))
         if is_good:
             self.scaler.step(self.optimizer)
@@ -268,22 +270,22 @@ class AdapterOptimizer:
 
 
 def _groups(
-    weights: MasterWeights, settings: LoraSettings
+    weights: MasterWeights, models: ModelsConfig
 ) -> tuple[list[float], list[dict[str, Any]]]:
     """Parameter groups and the learning rate of each."""
-    text_rate = settings.text_learning_rate or TEXT_SHARE * settings.learning_rate
-    own: dict[float, list[torch.Tensor]] = {settings.learning_rate: []}
+    text_rate = models.text_learning_rate or TEXT_SHARE * models.learning_rate
+    own: dict[float, list[torch.Tensor]] = {models.learning_rate: []}
     for name, master in zip(weights.names, weights.masters, strict=True):
         is_text = name.startswith("text_encoder")
-        own.setdefault(text_rate if is_text else settings.learning_rate, []).append(master)
+        own.setdefault(text_rate if is_text else models.learning_rate, []).append(master)
     return list(own), [{"params": masters, "lr": own_rate} for own_rate, masters in own.items()]
 
 
-def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> torch.optim.Optimizer:
-    """The optimizer of the settings."""
+def _make(groups: list[dict[str, Any]], models: ModelsConfig) -> torch.optim.Optimizer:
+    """The optimizer of the models."""
     import torch
 
-    if settings.optimizer == "adamw8bit":
+    if models.optimizer == "adamw8bit":
         try:
             from bitsandbytes.optim import AdamW8bit  # pyright: ignore[reportMissingImports] optional
         except ImportError as error:
@@ -291,5 +293,5 @@ def _make(groups: list[dict[str, Any]], settings: LoraSettings) -> torch.optim.O
                 "models.optimizer: adamw8bit needs bitsandbytes, which is not "
                 "installed; install it (pip install bitsandbytes) or use adamw"
             ) from error
-        return AdamW8bit(groups, weight_decay=settings.weight_decay)
-    return torch.optim.AdamW(groups, weight_decay=settings.weight_decay, fused=True)
+        return AdamW8bit(groups, weight_decay=WEIGHT_DECAY)
+    return torch.optim.AdamW(groups, weight_decay=WEIGHT_DECAY, fused=True)

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bunny.core.config import ModelsConfig
 from bunny.core.error import BunnyError, UserError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+WEIGHT_DECAY = 1e-4
+MAX_GRADIENT_NORM = 1.0  # longer gradients are scaled down to it
+
+DrawSamples = Callable[..., "list[Image.Image]"]  # (base, prompts, *, seed, num_steps)
 
 
 class TrainingError(BunnyError):
@@ -20,38 +30,55 @@ class MemoryShortError(UserError):
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoraSettings:
-    """Training settings of a LoRA."""
+class TrainingSettings:
+    """Section `models` of the settings, and what else decides how a fine-tune goes."""
 
-    adapter: str = "lora"  # lora, dora
-    rank: int = 16
-    alpha: int = 16
-    targets: str = "all"  # attention; all: feed-forward layers and convolutions too
-    trains_text_encoder: bool = False
-    learning_rate: float = 1e-3
-    text_learning_rate: float = 0.0  # 0: a tenth of `learning_rate`
-    schedule: str = "cosine"  # see `optimizer.learning_rate_factor`
-    warmup_steps: int = 20
-    optimizer: str = "adamw"  # adamw8bit needs bitsandbytes
-    steps: int = 400
-    batch_size: int = 8  # pictures of the character; as many class pictures come on top
-    gradient_accumulation: int = 1  # batches whose gradients make one step
-    has_gradient_checkpointing: bool = False
-    precision: str = "auto"  # auto, fp32, bf16, fp16; LoRA weights are kept in 32 bits always
-    caption_dropout: float = 0.1
-    flip_share: float = 0.0  # of the pictures shown mirrored
-    min_snr_gamma: float = 5.0  # 0: noise levels weigh alike
-    noise_offset: float = 0.0
-    background_weight: float = 1.0  # of the loss outside the mask; 1: masks are not used
-    class_weight: float = 1.0
-    ema_decay: float = 0.0  # above 0 the adapter is a moving average
-    patience: int = 0  # checkpoints without a better held-out loss; 0: never stop early
-    weight_decay: float = 1e-4
-    max_gradient_norm: float = 1.0
-    checkpoint_every: int = 100
-    sample_every: int = 0  # 0: no pictures while training
-    sample_prompts: tuple[str, ...] = ()
+    models: ModelsConfig
     seed: int = 0
+    sample_every: int = 0  # steps; 0: no pictures while training
+    sample_prompts: tuple[str, ...] = ()
+    draw: DrawSamples | None = None  # e.g. `generation.sampler.draw_plain`; None: no pictures
+    metadata: Mapping[str, str] = field(default_factory=dict)  # texts of the adapters' headers
+
+    def record(self) -> dict[str, object]:
+        """Settings by the names that ``training_run.config_json`` and checkpoints keep."""
+        models = self.models
+        return {
+            "adapter": models.adapter,
+            "rank": models.lora_rank,
+            "alpha": models.lora_alpha,
+            "targets": models.targets,
+            "trains_text_encoder": models.trains_text_encoder,
+            "learning_rate": models.learning_rate,
+            "text_learning_rate": models.text_learning_rate,
+            "schedule": models.schedule,
+            "warmup_steps": warmup_steps(models),
+            "optimizer": models.optimizer,
+            "steps": models.training_steps,
+            "batch_size": models.batch_size,
+            "gradient_accumulation": models.gradient_accumulation,
+            "has_gradient_checkpointing": models.has_gradient_checkpointing,
+            "precision": models.precision,
+            "caption_dropout": models.caption_dropout,
+            "flip_share": models.flip_share,
+            "min_snr_gamma": models.min_snr_gamma,
+            "noise_offset": models.noise_offset,
+            "background_weight": models.background_weight,
+            "class_weight": models.class_weight,
+            "ema_decay": models.ema_decay,
+            "patience": models.patience,
+            "weight_decay": WEIGHT_DECAY,
+            "max_gradient_norm": MAX_GRADIENT_NORM,
+            "checkpoint_every": models.checkpoint_every,
+            "sample_every": self.sample_every,
+            "sample_prompts": self.sample_prompts,
+            "seed": self.seed,
+        }
+
+
+def warmup_steps(models: ModelsConfig) -> int:
+    """Limit the steps of the warm-up to those of the training."""
+    return min(models.warmup_steps, models.training_steps)
 
 
 @dataclass(frozen=True, kw_only=True)

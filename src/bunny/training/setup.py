@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from bunny.core import atomic, image_file
+from bunny.core.config import ModelsConfig
 from bunny.training import lora
 from bunny.training.base import Base
 from bunny.training.family.contract import Family
-from bunny.training.settings import LoraSettings, Step
+from bunny.training.settings import DrawSamples, Step
 from bunny.training.training_data import TrainingData
 
 if TYPE_CHECKING:
     import torch
-    from PIL import Image
     from torch.utils.tensorboard import SummaryWriter
 
 CHANNELS_LAST_MAX = 2**29  # bytes of weights that are laid out anew on a CPU
@@ -27,18 +27,14 @@ SAMPLE_STEPS = 12  # of the sampler, for pictures while training
 EVENTS = "events.out.tfevents.*"  # files of TensorBoard
 SCALARS = ("loss", "held_out_loss", "probe_loss", "learning_rate")  # of a step
 
-DrawSamples = Callable[
-    ..., "list[Image.Image]"
-]  # (base, prompts, *, seed, num_steps) to PIL pictures
 
-
-def move_encoders_off(family: Family, settings: LoraSettings) -> None:
+def move_encoders_off(family: Family, models: ModelsConfig) -> None:
     """Take VAE and text encoders that are not trained off a GPU; nothing on a CPU."""
     if family.device == "cpu":
         return
     import torch
 
-    is_kept = family.trainable_text if settings.trains_text_encoder else ()
+    is_kept = family.trainable_text if models.trains_text_encoder else ()
     others = [part for name, part in family.text_encoders.items() if name not in is_kept]
     for part in (family.vae, *others):
         part.to("cpu")
@@ -46,7 +42,7 @@ def move_encoders_off(family: Family, settings: LoraSettings) -> None:
         torch.cuda.empty_cache()
 
 
-def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> Callable[[], None]:
+def speed_up(family: Family, parts: lora.Components, models: ModelsConfig) -> Callable[[], None]:
     """Gradient checkpointing where asked for, the faster layout; gives what undoes it.
 
     Parameters
@@ -54,13 +50,13 @@ def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> 
     family : Family
     parts : mapping
         That carry the adapter.
-    settings : LoraSettings
+    models : ModelsConfig
     """
     import torch
 
     undo = ExitStack()
     denoiser = family.denoiser
-    if settings.has_gradient_checkpointing:
+    if models.has_gradient_checkpointing:
         denoiser.enable_gradient_checkpointing()
         undo.callback(denoiser.disable_gradient_checkpointing)
         for name, part in parts.items():
@@ -68,7 +64,7 @@ def speed_up(family: Family, parts: lora.Components, settings: LoraSettings) -> 
                 part.activation_checkpointing_enable({"use_reentrant": False})
                 undo.callback(part.activation_checkpointing_disable)
     # Peft's DoRA wants its kernels as they are.
-    if settings.adapter == "lora" and (family.device != "cpu" or _is_small(denoiser)):
+    if models.adapter == "lora" and (family.device != "cpu" or _is_small(denoiser)):
         denoiser.to(memory_format=torch.channels_last)
         undo.callback(denoiser.to, memory_format=torch.contiguous_format)
     if family.device.startswith("cuda"):
@@ -120,7 +116,7 @@ def add_step(writer: SummaryWriter, step: Step) -> None:
 def draw_samples(
     draw: DrawSamples,
     base: Base,
-    settings: LoraSettings,
+    prompts: Sequence[str],
     folder: Path,
     step: int,
     writer: SummaryWriter | None,
@@ -131,13 +127,13 @@ def draw_samples(
     ----------
     draw : DrawSamples
     base : Base
-    settings : LoraSettings
+    prompts : sequence of str
     folder : Path
         Of the run.
     step : int
     writer : SummaryWriter or None
     """
-    pictures = draw(base, settings.sample_prompts, seed=0, num_steps=SAMPLE_STEPS)
+    pictures = draw(base, prompts, seed=0, num_steps=SAMPLE_STEPS)
     for index, picture in enumerate(pictures):
         path = folder / "sample" / f"step-{step:06d}-{index}.png"
         atomic.write_file(path, partial(picture.save, format="PNG"))
@@ -145,13 +141,13 @@ def draw_samples(
             writer.add_image(f"sample/{index}", np.asarray(picture), step, dataformats="HWC")
 
 
-def unused_settings(settings: LoraSettings, data: TrainingData) -> tuple[str, ...]:
+def unused_settings(models: ModelsConfig, data: TrainingData) -> tuple[str, ...]:
     """Settings that had nothing to work on."""
     said = []
-    if settings.patience and not data.held_out:
+    if models.patience and not data.held_out:
         said.append("models.patience had no effect: no picture is held out")
     buckets = [*data.subject.buckets, *data.held_out]
-    if settings.background_weight < 1 and all(d.emphasis is None for d in buckets):
+    if models.background_weight < 1 and all(d.emphasis is None for d in buckets):
         said.append("models.background_weight had no effect: no picture has a mask")
     return tuple(said)
 

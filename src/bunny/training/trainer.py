@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bunny.core.config import ModelsConfig
 from bunny.dataset.image_folder import CLASS, TrainingExample
 from bunny.training import base as training_base
 from bunny.training import checkpoint, lora, optimizer, setup, training_data
@@ -25,7 +26,13 @@ from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.loss import GradientStep
 from bunny.training.optimizer import AdapterOptimizer
-from bunny.training.settings import LoraResult, LoraSettings, MemoryShortError, Step, TrainingError
+from bunny.training.settings import (
+    LoraResult,
+    MemoryShortError,
+    Step,
+    TrainingError,
+    TrainingSettings,
+)
 
 if TYPE_CHECKING:
     from torch.utils.tensorboard import SummaryWriter
@@ -43,12 +50,10 @@ def train_lora(
     train: Sequence[TrainingExample],
     held_out: Sequence[TrainingExample],
     folder: Path,
-    settings: LoraSettings,
+    settings: TrainingSettings,
     *,
-    metadata: dict[str, str] | None = None,
     log_dir: Path | None = None,
     on_step: Callable[[Step], None] | None = None,
-    draw: setup.DrawSamples | None = None,
 ) -> LoraResult:
     """Train, resume when a checkpoint of the same key lies in `folder`, save the adapters.
 
@@ -63,16 +68,11 @@ def train_lora(
     folder : Path
         Gets ``checkpoint-NNNNNN/`` (the last two), ``step-NNNNNN.safetensors`` (one a
         checkpoint), ``adapter.safetensors`` (the last of them), ``sample/`` and ``cache/``.
-    settings : LoraSettings
-    metadata : dict, optional
-        Texts kept in the adapters' headers, e.g. trigger and base.
+    settings : TrainingSettings
     log_dir : Path, optional
         TensorBoard events go there.
     on_step : callable, optional
         Told each finished step.
-    draw : callable, optional
-        Draws the sample prompts while the adapter trains, as `generation.sampler.draw_plain`;
-        without it none are drawn.
 
     Returns
     -------
@@ -99,8 +99,8 @@ def train_lora(
     if not any(e.role != CLASS for e in train):
         raise TrainingError("expected at least one training picture, found none")
 
-    with explain_out_of_memory(settings):
-        run = TrainingLoop(base, train, held_out, folder, settings, metadata or {}, log_dir, draw)
+    with explain_out_of_memory(settings.models):
+        run = TrainingLoop(base, train, held_out, folder, settings, log_dir)
         try:
             return run.train(on_step)
         finally:
@@ -134,7 +134,7 @@ class InterruptHandler:
 
 
 @contextmanager
-def explain_out_of_memory(settings: LoraSettings) -> Iterator[None]:
+def explain_out_of_memory(models: ModelsConfig) -> Iterator[None]:
     """Turn an allocation that failed into a sentence that names what to lower.
 
     Raises
@@ -150,24 +150,24 @@ def explain_out_of_memory(settings: LoraSettings) -> Iterator[None]:
             text = str(error).lower()
             if not any(words in text for words in CPU_MEMORY_ERRORS):
                 raise
-        raise MemoryShortError(_memory_advice(settings)) from error
+        raise MemoryShortError(_memory_advice(models)) from error
 
 
-def _memory_advice(settings: LoraSettings) -> str:
+def _memory_advice(models: ModelsConfig) -> str:
     """What can still be lowered."""
     ways = []
-    if settings.batch_size > 1:
+    if models.batch_size > 1:
         ways.append(
-            f"models.batch_size {settings.batch_size} -> {settings.batch_size // 2} "
-            f"(and models.gradient_accumulation {settings.gradient_accumulation} -> "
-            f"{2 * settings.gradient_accumulation}, so that the effective batch size "
+            f"models.batch_size {models.batch_size} -> {models.batch_size // 2} "
+            f"(and models.gradient_accumulation {models.gradient_accumulation} -> "
+            f"{2 * models.gradient_accumulation}, so that the effective batch size "
             "stays the same)"
         )
-    if not settings.has_gradient_checkpointing:
+    if not models.has_gradient_checkpointing:
         ways.append("models.has_gradient_checkpointing true")
-    if settings.precision not in ("bf16", "fp16"):
+    if models.precision not in ("bf16", "fp16"):
         ways.append("models.precision bf16")
-    if settings.trains_text_encoder:
+    if models.trains_text_encoder:
         ways.append("models.trains_text_encoder false")
     ways.append("a smaller models.resolution")
     return f"fine-tuning ran out of memory; set {', or '.join(ways)}"
@@ -183,13 +183,9 @@ class TrainingLoop:
     train, held_out : sequence of TrainingExample
     folder : Path
         Gets checkpoints, adapters, samples and the cache.
-    settings : LoraSettings
-    metadata : dict
-        Texts of the adapters' headers.
+    settings : TrainingSettings
     log_dir : Path or None
         For TensorBoard.
-    draw : callable, optional
-        Draws sample pictures, see `train_lora`.
     """
 
     def __init__(
@@ -198,13 +194,11 @@ class TrainingLoop:
         train: Sequence[TrainingExample],
         held_out: Sequence[TrainingExample],
         folder: Path,
-        settings: LoraSettings,
-        metadata: dict[str, str],
+        settings: TrainingSettings,
         log_dir: Path | None,
-        draw: setup.DrawSamples | None = None,
     ) -> None:
-        self.draw = draw
-        self.base, self.family, self.settings = base, base.family, settings
+        self.base, self.family = base, base.family
+        self.settings, self.models = settings, settings.models
         self.processes = ProcessGroup(base.device)
         self.undo = ExitStack()
         try:
@@ -212,9 +206,9 @@ class TrainingLoop:
         except BaseException:
             self.undo.close()
             raise
-        key = checkpoint.key_of(base, train, held_out, settings, metadata, self.processes.size)
+        key = checkpoint.key_of(base, train, held_out, settings, self.processes.size)
         self.checkpoint_writer = checkpoint.CheckpointWriter(
-            folder, key, base, self.parts, metadata, self.processes
+            folder, key, base, self.parts, settings.metadata, self.processes
         )
         self.log_dir = log_dir if self.processes.is_first else None
         self.writer: SummaryWriter | None = None
@@ -226,29 +220,29 @@ class TrainingLoop:
         """Encode, put the adapter on, make the optimizer."""
         import torch
 
-        settings, processes = self.settings, self.processes
-        batches = settings.steps * settings.gradient_accumulation * processes.size
+        models, processes = self.models, self.processes
+        batches = models.training_steps * models.gradient_accumulation * processes.size
         self.data = training_data.encode_on_first(
             lambda cache: training_data.encode(
-                self.base, train, held_out, settings, batches, cache
+                self.base, train, held_out, self.settings, batches, cache
             ),
             folder,
             processes,
         )
-        setup.move_encoders_off(self.family, settings)
-        chosen = training_base.choose_precision(settings.precision, self.base.device)
+        setup.move_encoders_off(self.family, models)
+        chosen = training_base.choose_precision(models.precision, self.base.device)
         dtype = training_base.dtype_of(chosen, self.base.device)
         self.undo.callback(optimizer.cast_base(self.family, dtype))
-        torch.manual_seed(settings.seed)
-        self.parts = lora.attach(self.base, settings)
+        torch.manual_seed(self.settings.seed)
+        self.parts = lora.attach(self.base, models)
         self.undo.callback(lora.detach, self.parts)
-        self.undo.callback(setup.speed_up(self.family, self.parts, settings))
+        self.undo.callback(setup.speed_up(self.family, self.parts, models))
         self.weights = optimizer.MasterWeights(
-            lora.trainable_parameters(self.parts), dtype, settings.ema_decay
+            lora.trainable_parameters(self.parts), dtype, models.ema_decay
         )
         processes.broadcast([m.detach() for m in self.weights.masters])
-        self.optimizer = AdapterOptimizer(self.weights, settings, self.base.device)
-        self.gradient_step = GradientStep(self.family, self.data, settings, self.optimizer)
+        self.optimizer = AdapterOptimizer(self.weights, models, self.base.device)
+        self.gradient_step = GradientStep(self.family, self.data, self.settings, self.optimizer)
 
     def close(self) -> None:
         """Give the base back as it was."""
@@ -265,7 +259,7 @@ class TrainingLoop:
             self._note(self._measured(start))
         bad, step = 0, self.curve[-1].step
         with InterruptHandler() as watch:
-            while step < self.settings.steps and not self._is_over():
+            while step < self.models.training_steps and not self._is_over():
                 step += 1
                 loss, has_moved, is_stopped = self._step(step, watch.is_asked)
                 bad = 0 if has_moved else bad + 1
@@ -273,16 +267,16 @@ class TrainingLoop:
                 self._after(step, loss, begun, is_stopped)
                 if on_step:
                     on_step(self.curve[-1])
-                if is_stopped and step < self.settings.steps:
+                if is_stopped and step < self.models.training_steps:
                     logger.info("fine-tuning interrupted; checkpoint saved after step %d", step)
                     raise KeyboardInterrupt
         return self._result(time.monotonic() - begun)
 
     def _after(self, step: int, loss: float, begun: float, is_stopped: bool) -> None:
         """Note a finished step; measure and keep it where it is due."""
-        settings = self.settings
-        is_last = step == settings.steps
-        is_kept = is_last or step % settings.checkpoint_every == 0
+        every = self.settings.sample_every
+        is_last = step == self.models.training_steps
+        is_kept = is_last or step % self.models.checkpoint_every == 0
         done = Step(
             step=step,
             loss=loss if math.isfinite(loss) else None,
@@ -297,14 +291,14 @@ class TrainingLoop:
             self.checkpoint_writer.save_state(
                 step, self.curve, seconds, self.weights, self.optimizer
             )
-        if settings.sample_every and step % settings.sample_every == 0 and self.processes.is_first:
+        if every and step % every == 0 and self.processes.is_first:
             self._draw_samples(step)
 
     def _step(self, step: int, is_asked: bool) -> tuple[float, bool, bool]:
         """Mean loss of a step, whether the weights moved, whether somebody asked to stop."""
         import torch
 
-        accumulation = self.settings.gradient_accumulation
+        accumulation = self.models.gradient_accumulation
         for part in self.parts.values():
             part.train()
         total = torch.zeros((), device=self.base.device)
@@ -340,7 +334,7 @@ class TrainingLoop:
 
     def _is_over(self) -> bool:
         """Whether the held-out loss says that it is enough."""
-        return training_loss.should_stop_early(self.curve, self.settings.patience)
+        return training_loss.should_stop_early(self.curve, self.models.patience)
 
     def _check(self, step: int, loss: float, bad: int) -> None:
         """Give up a run whose loss or gradients are no numbers time and again."""
@@ -371,20 +365,21 @@ class TrainingLoop:
 
     def _draw_samples(self, step: int) -> None:
         """Draw the sample prompts as the model is now."""
-        if self.draw is None:
+        draw = self.settings.draw
+        if draw is None:
             return
         for part in self.parts.values():
             part.eval()
         with self.weights.shown():
             setup.draw_samples(
-                self.draw,
+                draw,
                 self.base,
-                self.settings,
+                self.settings.sample_prompts,
                 self.checkpoint_writer.folder,
                 step,
                 self.writer,
             )
-        setup.move_encoders_off(self.family, self.settings)
+        setup.move_encoders_off(self.family, self.models)
 
     def _result(self, seconds: float) -> LoraResult:
         """Save the adapter and say honestly what it learned."""
@@ -404,8 +399,11 @@ class TrainingLoop:
                 "raise models.learning_rate or models.training_steps"
             )
         norms = lora.b_norms(self.weights.final())
+        kept = self.checkpoint_writer.finish(self.curve, self.weights)
         result = LoraResult(
-            **self.checkpoint_writer.finish(self.curve, self.weights),
+            adapter_file=self.checkpoint_writer.adapter_file,
+            adapter_hash=kept[-1].hash,
+            kept=kept,
             curve=tuple(self.curve),
             seconds=seconds,
             num_adapted=len(norms),
@@ -413,8 +411,8 @@ class TrainingLoop:
             output_change=change,
             output_size=size,
             has_fallen=False,
-            stopped_early=self.curve[-1].step < self.settings.steps,
-            remarks=setup.unused_settings(self.settings, self.data),
+            stopped_early=self.curve[-1].step < self.models.training_steps,
+            remarks=setup.unused_settings(self.models, self.data),
         )
         first, last = result.probe()
         has_fallen = first is not None and last is not None and last < first

@@ -18,7 +18,7 @@ from bunny.training import latent_batch
 from bunny.training.base import Base
 from bunny.training.distributed import ProcessGroup
 from bunny.training.latent_batch import EncodedCaptions, LatentBucket, LatentCache
-from bunny.training.settings import LoraSettings
+from bunny.training.settings import TrainingSettings
 
 T = TypeVar("T")
 
@@ -127,7 +127,7 @@ def encode(
     base: Base,
     train: Sequence[TrainingExample],
     held_out: Sequence[TrainingExample],
-    settings: LoraSettings,
+    settings: TrainingSettings,
     num_batches: int,
     cache: LatentCache,
 ) -> TrainingData:
@@ -138,14 +138,15 @@ def encode(
     base : Base
     train, held_out : sequence of TrainingExample
         `train` has class pictures too, by their role.
-    settings : LoraSettings
+    settings : TrainingSettings
     num_batches : int
         Of all steps and processes.
     cache : LatentCache
     """
+    models = settings.models
     subject = [e for e in train if e.role != CLASS]
-    prior = [e for e in train if e.role == CLASS] if settings.class_weight > 0 else []
-    has_flips = settings.flip_share > 0
+    prior = [e for e in train if e.role == CLASS] if models.class_weight > 0 else []
+    has_flips = models.flip_share > 0
 
     def encode_buckets(examples: Sequence[TrainingExample], flips: bool) -> list[LatentBucket]:
         return [
@@ -153,7 +154,7 @@ def encode(
                 base,
                 group,
                 has_flips=flips,
-                background_weight=settings.background_weight,
+                background_weight=models.background_weight,
                 cache=cache,
             )
             for group in latent_batch.group_by_size(examples)
@@ -162,7 +163,7 @@ def encode(
     def ordered(examples: Sequence[TrainingExample], salt: int) -> OrderedBuckets:
         made = encode_buckets(examples, has_flips)
         repeats = [[e.repeats for e in d.examples] for d in made]
-        order = BatchOrder(repeats, settings.batch_size, num_batches, settings.seed + salt)
+        order = BatchOrder(repeats, models.batch_size, num_batches, settings.seed + salt)
         return OrderedBuckets(buckets=made, order=order)
 
     captions = [
@@ -171,7 +172,7 @@ def encode(
         for text in latent_batch.every_caption(example, has_flips=has_flips)
     ]
     phrases = None
-    if not settings.trains_text_encoder:
+    if not models.trains_text_encoder:
         phrases = latent_batch.encode_captions(base, captions, cache)
     return TrainingData(
         subject=ordered(subject, 0),

@@ -151,7 +151,8 @@ def merged(weight, one):
 
 def write_kohya(path, states, family: str, *, form: str = "kohya", **options) -> str:
     """Write states of peft in kohya's names."""
-    return write.write_parts(path, write.layers_of_states(states), family, form, {}, **options)
+    layers = write.layers_of_states(states)
+    return write.write_parts(path, layers, family, {}, write.AdapterForm(name=form, **options))
 
 
 def shape_of(pipeline, family: str):
@@ -187,7 +188,7 @@ def test_kohyas_form_is_read_and_changes_the_same(pipelines, tmp_path, family, i
     write_kohya(path, states, family, shape=shape)
     adapter = read.read(path, shape=shape)
     assert (adapter.kind, adapter.is_dora, adapter.alpha) == ("kohya", is_dora, 2.0)
-    back = write.write_parts(tmp_path / "d.safetensors", adapter.parts, family, "diffusers", {})
+    back = write.write_parts(tmp_path / "d.safetensors", adapter.parts, family, {})
     assert back == write.write_diffusers(tmp_path / "e.safetensors", states, family, {})
     read.load_into(pipeline, adapter, "again")
     try:
@@ -217,7 +218,7 @@ def test_diffusers_loads_both_forms_of_flux(pipelines, tmp_path):
     attention = {n: la for n, la in double.items() if ".attn." in n}
     for form, kept in (("kohya", double), ("comfy", attention)):
         path = tmp_path / f"{form}.safetensors"
-        write.write_parts(path, {"transformer": kept}, "flux", form, {})
+        write.write_parts(path, {"transformer": kept}, "flux", {}, write.AdapterForm(name=form))
         pipeline.load_lora_weights(path)
         found = merged_by_peft(pipeline.transformer)
         pipeline.unload_lora_weights()
@@ -362,7 +363,7 @@ def test_adapter_of_another_base_is_refused_by_its_first_layer(pipelines, tmp_pa
     ):
         read.check_fits(read.read(path), base)
     own, one = next(iter(write.layers_of_states(states)["unet"].items()))
-    write.write_parts(path, {"unet": {f"{own}.more": one}}, "sdxl", "diffusers", {})
+    write.write_parts(path, {"unet": {f"{own}.more": one}}, "sdxl", {})
     with pytest.raises(UserError, match=r"\.more is missing from it"):
         read.load_into(pipelines("sdxl"), read.read(path), "x")
 

@@ -5,18 +5,16 @@ The configurations are those of the models' own transformer/config.json and unet
 
 import pytest
 
-from bunny.training.family import flux, sd, sd3, sdxl
+from bunny.training.family import flux, pipeline, sd, sd3
 
 
-def on_nothing(kind, config, family):
-    """A family of the published shape, of which only the denoiser is there."""
+def on_nothing(kind, config):
+    """A denoiser of the published shape, without weights."""
     import diffusers
     import torch
 
-    made = family.__new__(family)
     with torch.device("meta"):
-        made.denoiser = getattr(diffusers, kind)(**config)
-    return made
+        return getattr(diffusers, kind)(**config)
 
 
 def adapted(denoiser, targets):
@@ -31,12 +29,13 @@ def adapted(denoiser, targets):
 
 def test_flux_dev():
     """19 blocks of words beside picture, 38 of both."""
-    made = on_nothing("FluxTransformer2DModel", {"guidance_embeds": True}, flux.Flux)
-    attention, other = made._named(flux.ATTENTION), made._named(flux.OTHER)
+    denoiser = on_nothing("FluxTransformer2DModel", {"guidance_embeds": True})
+    attention = pipeline.find_modules(denoiser, flux.ATTENTION)
+    other = pipeline.find_modules(denoiser, flux.OTHER)
     assert len(attention) == 19 * 8 + 38 * 3
     assert len(other) == 19 * 4 + 38 * 2
     assert "proj_out" not in other  # the last layer is no block's
-    assert sorted(adapted(made.denoiser, (*attention, *other))) == sorted((*attention, *other))
+    assert sorted(adapted(denoiser, (*attention, *other))) == sorted((*attention, *other))
 
 
 @pytest.mark.parametrize(("dual", "more"), [((), 0), (tuple(range(13)), 13 * 4)])
@@ -49,18 +48,17 @@ def test_sd3_and_sd35_medium(dual, more):
         "pos_embed_max_size": 8,  # 192 and 384 in the files; this table alone takes memory
         "dual_attention_layers": dual,
     }
-    made = on_nothing("SD3Transformer2DModel", config, sd3.StableDiffusion3)
-    targets = [*made._living(sd3.ATTENTION), *made._living(sd3.OTHER)]
+    denoiser = on_nothing("SD3Transformer2DModel", config)
+    targets = sd3.living_modules(denoiser, (*sd3.ATTENTION, *sd3.OTHER))
     assert len(targets) == 24 * 8 - 2 + 24 * 4 - 2 + more
-    assert sorted(adapted(made.denoiser, targets)) == sorted(targets)
+    assert sorted(adapted(denoiser, targets)) == sorted(targets)
 
 
 @pytest.mark.parametrize(
-    ("family", "config", "num_attentions"),
+    ("config", "num_attentions"),
     [
-        (sd.StableDiffusion, {"cross_attention_dim": 768}, 16 * 2),
+        ({"cross_attention_dim": 768}, 16 * 2),
         (
-            sdxl.StableDiffusionXL,
             {
                 "block_out_channels": (320, 640, 1280),
                 "down_block_types": ("DownBlock2D", *("CrossAttnDownBlock2D",) * 2),
@@ -77,9 +75,9 @@ def test_sd3_and_sd35_medium(dual, more):
         ),
     ],
 )
-def test_sd15_and_sdxl(family, config, num_attentions):
-    made = on_nothing("UNet2DConditionModel", config, family)
-    assert made._present(sd.ATTENTION) == sd.ATTENTION
-    assert made._present(sd.OTHER) == sd.OTHER
-    names = adapted(made.denoiser, sd.ATTENTION)
+def test_sd15_and_sdxl(config, num_attentions):
+    denoiser = on_nothing("UNet2DConditionModel", config)
+    assert pipeline.present_endings(denoiser, sd.ATTENTION) == sd.ATTENTION
+    assert pipeline.present_endings(denoiser, sd.OTHER) == sd.OTHER
+    names = adapted(denoiser, sd.ATTENTION)
     assert len(names) == 4 * num_attentions  # query, key, value, output

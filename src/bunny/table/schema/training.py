@@ -63,7 +63,7 @@ class Evaluation(dy.Schema):
     # choose: checkpoints are chosen by these; report: figures to go by; class: the class word
     # alone; pair: with another character; other: another character alone; real: the film's own
     prompt_set = dy.Enum(PROMPT_SET, primary_key=True)
-    metric = dy.String(primary_key=True)  # see `evaluation.table_rows`
+    metric = dy.String(primary_key=True)  # see `evaluation.run_metric`
     about = dy.String(primary_key=True)  # a prompt, or whom it was taken for; "": all of them
     value = dy.Float64(nullable=True)
     low = dy.Float64(nullable=True)  # 95 % interval by bootstrap over prompts and seeds

@@ -35,6 +35,7 @@ from bunny.training.adapter_file.layer import (
 if TYPE_CHECKING:
     import torch
 
+Modules = Mapping[str, "torch.nn.Module"]
 QKV = ("to_q", "to_k", "to_v")
 ADDED = ("add_q_proj", "add_k_proj", "add_v_proj")
 WHOLE = -1  # instead of the number of a part
@@ -231,8 +232,8 @@ def to_kohya(
     *,
     shape: UnetShape | None = None,
     is_comfy: bool = False,
-    base: Mapping[str, Any] | None = None,
-) -> dict[str, Any]:
+    base: Modules | None = None,
+) -> dict[str, torch.Tensor]:
     """Tensors of an adapter by kohya's names.
 
     Parameters
@@ -259,7 +260,7 @@ def to_kohya(
         If the original model has no such layer, or a base is needed and not given.
     """
     texts = ONE_TEXT_PREFIX if family == "sd" else TEXT_PREFIX
-    tensors: dict[str, Any] = {}
+    tensors: dict[str, torch.Tensor] = {}
     for component, layers in parts.items():
         if is_comfy:
             layers = _for_comfy(layers, component, base)
@@ -277,7 +278,9 @@ def to_kohya(
     return tensors
 
 
-def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) -> ComponentLayers:
+def from_kohya(
+    tensors: Mapping[str, torch.Tensor], *, shape: UnetShape | None = None
+) -> ComponentLayers:
     """Layers of kohya's tensors by diffusers' names.
 
     Parameters
@@ -292,7 +295,7 @@ def from_kohya(tensors: Mapping[str, Any], *, shape: UnetShape | None = None) ->
     UserError
         If a tensor is no part of a LoRA or DoRA over outputs.
     """
-    groups: dict[str, dict[str, Any]] = {}
+    groups: dict[str, dict[str, torch.Tensor]] = {}
     for full, tensor in tensors.items():
         stem, _, kind = full.partition(".")
         if kind not in TENSORS:
@@ -319,7 +322,7 @@ def _denoiser(layers: Layers, family: str, shape: UnetShape, is_comfy: bool) -> 
     return "lora_unet_", layers
 
 
-def _tensors(stem: str, layer: LoraLayer) -> dict[str, Any]:
+def _tensors(stem: str, layer: LoraLayer) -> dict[str, torch.Tensor]:
     """Tensors of one layer."""
     import torch
 
@@ -333,7 +336,7 @@ def _tensors(stem: str, layer: LoraLayer) -> dict[str, Any]:
     return tensors
 
 
-def _for_comfy(layers: Layers, component: str, base: Mapping[str, Any] | None) -> Layers:
+def _for_comfy(layers: Layers, component: str, base: Modules | None) -> Layers:
     """DoRA's lengths for ComfyUI's formula; LoRA as it is."""
     if all(layer.magnitude is None for layer in layers.values()):
         return layers
@@ -355,7 +358,7 @@ def _for_comfy(layers: Layers, component: str, base: Mapping[str, Any] | None) -
     return suited
 
 
-def find_module(modules: Mapping[str, Any], own: str) -> Any:
+def find_module(modules: Modules, own: str) -> Any:
     """A module by name; CLIP text models have or have not ``text_model.`` in front.
 
     Parameters
@@ -386,7 +389,7 @@ def _place(stem: str) -> tuple[str, str]:
     )
 
 
-def _layer(stem: str, group: Mapping[str, Any]) -> LoraLayer:
+def _layer(stem: str, group: Mapping[str, torch.Tensor]) -> LoraLayer:
     """One layer of its tensors."""
     if DOWN not in group or UP not in group:
         raise UserError(f"adapter: {stem} is incomplete; download the file again")

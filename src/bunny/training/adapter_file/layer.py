@@ -215,7 +215,7 @@ ComponentLayers = dict[
 ]  # by component: unet or transformer, text_encoder, text_encoder_2
 
 
-def from_peft(state: Mapping[str, Any], config: LoraConfig) -> Layers:
+def from_peft(state: Mapping[str, torch.Tensor], config: LoraConfig) -> Layers:
     """Layers of a peft state dict.
 
     Parameters
@@ -243,7 +243,7 @@ def from_peft(state: Mapping[str, Any], config: LoraConfig) -> Layers:
     return {m: _layer_of(state, m, config) for m in modules}
 
 
-def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
+def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, torch.Tensor]:
     """State dict in peft's names with ``alpha == rank`` in every layer.
 
     The scale goes into `up`, so that readers that know of no alpha get the same change.
@@ -261,7 +261,7 @@ def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
     dict
         Tensors by ``<module>.lora_A.weight``, ``.lora_B.weight``, ``.lora_magnitude_vector``.
     """
-    state: dict[str, Any] = {}
+    state: dict[str, torch.Tensor] = {}
     for name, layer in sorted(layers.items()):
         state[name + DOWN] = layer.down
         state[name + UP] = _scaled(layer.up, layer.scale)
@@ -271,7 +271,7 @@ def to_peft(layers: Layers, *, is_text: bool = False) -> dict[str, Any]:
     return state
 
 
-def to_diffusers(parts: ComponentLayers) -> dict[str, Any]:
+def to_diffusers(parts: ComponentLayers) -> dict[str, torch.Tensor]:
     """Tensors of all components in diffusers' names, alpha the same as rank.
 
     Returns
@@ -321,7 +321,7 @@ def check_finite(parts: ComponentLayers) -> None:
                 )
 
 
-def _layer_of(state: Mapping[str, Any], module: str, config: LoraConfig) -> LoraLayer:
+def _layer_of(state: Mapping[str, torch.Tensor], module: str, config: LoraConfig) -> LoraLayer:
     """One module's matrices with its alpha."""
     if module + UP not in state:
         raise UserError(f"adapter: {module}{UP} is missing; the file is incomplete")

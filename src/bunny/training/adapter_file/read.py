@@ -16,6 +16,7 @@ from bunny.training.adapter_file.layer import ComponentLayers, LoraLayer, UnetSh
 from bunny.training.adapter_file.write import COMFY_TEXT, PEFT_TEXT
 
 if TYPE_CHECKING:
+    import torch
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
     from bunny.training.family.contract import Family
@@ -86,7 +87,7 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
     )
 
 
-def components_of(family: Family) -> dict[str, Any]:
+def components_of(family: Family) -> dict[str, torch.nn.Module]:
     """Modules of a base that adapters may change, by diffusers' names.
 
     Parameters
@@ -103,7 +104,7 @@ def components_of(family: Family) -> dict[str, Any]:
     return {family.denoiser_key: family.denoiser, **texts}
 
 
-def check_fits(adapter: AdapterFile, components: Mapping[str, Any]) -> None:
+def check_fits(adapter: AdapterFile, components: kohya.Modules) -> None:
     """Refuse an adapter whose layers are not those of a base.
 
     Parameters
@@ -157,9 +158,9 @@ def load_into(pipeline: DiffusionPipeline, adapter: AdapterFile, name: str) -> N
     pipeline.load_lora_weights(layers_of.to_diffusers(adapter.parts), adapter_name=name)
 
 
-def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> ComponentLayers:
+def _diffusers(tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> ComponentLayers:
     """Layers by component of diffusers' names."""
-    states: dict[str, dict[str, Any]] = {}
+    states: dict[str, dict[str, torch.Tensor]] = {}
     for full, tensor in tensors.items():
         component, _, rest = full.partition(".")
         if component not in COMPONENTS:
@@ -175,7 +176,7 @@ def _diffusers(tensors: Mapping[str, Any], texts: Mapping[str, str]) -> Componen
     }
 
 
-def _peft_names(state: Mapping[str, Any]) -> dict[str, Any]:
+def _peft_names(state: Mapping[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     """Tensors by peft's names of today; older diffusers wrote others."""
     from diffusers.utils import state_dict_utils
 
@@ -208,7 +209,7 @@ def _config(component: str, said: Mapping[str, Any]) -> Any:
     )
 
 
-def _family(parts: ComponentLayers, tensors: Mapping[str, Any]) -> str | None:
+def _family(parts: ComponentLayers, tensors: Mapping[str, torch.Tensor]) -> str | None:
     """Family by the layers' names, where they decide."""
     if "transformer" in parts:
         names = list(parts["transformer"])

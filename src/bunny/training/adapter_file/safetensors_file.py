@@ -60,7 +60,7 @@ HASHES = ("modelspec.hash_sha256", "sshs_model_hash")  # `write_file` fills them
 MAX_TAGS = 500  # of the table of words; more would swell the header
 
 
-def write_file(path: Path, tensors: Mapping[str, Any], texts: Mapping[str, str]) -> str:
+def write_file(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[str, str]) -> str:
     """Write tensors and texts; the bytes depend on them alone.
 
     Parameters
@@ -146,7 +146,7 @@ def read_texts(path: Path) -> dict[str, str]:
     return dict(read_header(path).get("__metadata__", {}))
 
 
-def read_tensors(path: Path) -> dict[str, Any]:
+def read_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Tensors of a checked file, by name; the file is not kept open or mapped.
 
     Raises
@@ -246,7 +246,9 @@ def _check_spans(path: Path, header: Mapping[str, Any], size: int) -> None:
         )
 
 
-def own_texts(parts: ComponentLayers, family: str, metadata: Mapping[str, Any]) -> dict[str, str]:
+def own_texts(
+    parts: ComponentLayers, family: str, metadata: Mapping[str, object]
+) -> dict[str, str]:
     """Our texts: those given, and what the weights say.
 
     Parameters
@@ -310,7 +312,7 @@ def kohya_texts(
         "ss_sd_model_hash": own.get("base_hash"),
         "ss_steps": own.get("step"),
         "ss_num_train_images": len(captions) or None,
-        "ss_tag_frequency": json.dumps({subject: count_tags(captions)}) if captions else None,
+        "ss_tag_frequency": json.dumps({subject: _count_tags(captions)}) if captions else None,
         "ss_network_args": _network_args(parts),
         **_modelspec(f"{version}_v" if is_v and version == "sd2" else version, own, subject),
         **dict.fromkeys(HASHES, ""),
@@ -338,12 +340,12 @@ def common_rank(parts: ComponentLayers) -> tuple[int, float]:
     return pairs.most_common(1)[0][0] if pairs else (0, 0.0)
 
 
-def count_tags(captions: Sequence[str]) -> dict[str, int]:
+def _count_tags(captions: Sequence[str]) -> dict[str, int]:
     """Count the comma-separated tags in captions, the most frequent first.
 
     Examples
     --------
-    >>> count_tags(["bun character, snow", "bun character"])
+    >>> _count_tags(["bun character, snow", "bun character"])
     {'bun character': 2, 'snow': 1}
     """
     counts = Counter(tag.strip() for text in captions for tag in text.split(",") if tag.strip())
@@ -351,7 +353,7 @@ def count_tags(captions: Sequence[str]) -> dict[str, int]:
     return dict(ordered[:MAX_TAGS])
 
 
-def _modelspec(version: str, own: Mapping[str, str], subject: str) -> dict[str, Any]:
+def _modelspec(version: str, own: Mapping[str, str], subject: str) -> dict[str, str | None]:
     """The model specification's keys; what is not known is left out."""
     trigger = own.get("trigger")
     side = own.get("resolution_px")

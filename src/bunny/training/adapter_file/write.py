@@ -4,22 +4,43 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, safetensors_file
 from bunny.training.adapter_file import layer as layers_of
 from bunny.training.adapter_file.layer import ComponentLayers, Layers, UnetShape
 
+if TYPE_CHECKING:
+    import torch
+    from peft import LoraConfig
+
 FORMS = ("diffusers", "kohya", "comfy")
 PEFT_TEXT = "lora_adapter_metadata"  # where diffusers keeps peft's settings
 COMFY_TEXT = "dora_scale_for"  # says that DoRA's lengths suit ComfyUI's formula alone
 
-States = Mapping[str, tuple[Mapping[str, Any], Any]]  # component: (peft state dict, LoraConfig)
+States = Mapping[
+    str, "tuple[Mapping[str, torch.Tensor], LoraConfig]"
+]  # component: (peft state dict, LoraConfig)
 
 
-def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[str, Any]) -> str:
+@dataclass(frozen=True, kw_only=True)
+class AdapterForm:
+    """One of `FORMS`, and what the forms of other tools need besides the layers."""
+
+    # kohya: for sd-scripts, ComfyUI and A1111, alpha kept as trained; comfy: see module `kohya`.
+    name: str = "diffusers"
+    shape: UnetShape | None = None  # of an SDXL-like UNet that is not SDXL's own
+    captions: Sequence[str] = ()  # of the training set; model managers show their words
+    base: kohya.Modules | None = None  # component to module, for a DoRA in the form comfy
+
+
+DIFFUSERS = AdapterForm()
+
+
+def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[str, object]) -> str:
     """Write an adapter that ``pipeline.load_lora_weights(path)`` of its family loads.
 
     Each layer's scale (alpha / rank) is in its ``lora_B``, and rank and alpha are the same: so it
@@ -47,21 +68,17 @@ def write_diffusers(path: Path, states: States, family: str, metadata: Mapping[s
     UserError
         If weights are no numbers, no LoRA or DoRA, or there are none.
     """
-    return write_parts(path, layers_of_states(states), family, "diffusers", metadata)
+    return write_parts(path, layers_of_states(states), family, metadata)
 
 
 def write_parts(
     path: Path,
     parts: ComponentLayers,
     family: str,
-    form: str,
-    metadata: Mapping[str, Any],
-    *,
-    shape: UnetShape | None = None,
-    captions: Sequence[str] = (),
-    base: Mapping[str, Any] | None = None,
+    metadata: Mapping[str, object],
+    form: AdapterForm = DIFFUSERS,
 ) -> str:
-    """Write layers, e.g. those of `read.read`, in one of `FORMS`.
+    """Write layers, e.g. those of `read.read`, in the form of a tool.
 
     Parameters
     ----------
@@ -69,15 +86,7 @@ def write_parts(
         As `write_diffusers`.
     parts : dict
         Layers by component and module.
-    form : str
-        ``diffusers``; ``kohya`` for sd-scripts, ComfyUI and A1111, alpha kept as trained;
-        ``comfy``: the form that ComfyUI reads best, see `kohya`.
-    shape : UnetShape, optional
-        Of an SDXL-like UNet that is not SDXL's own, see `layer.shape_of`.
-    captions : sequence of str
-        Of the training set, for the table of words that model managers show.
-    base : mapping, optional
-        Component to module; needed for a DoRA in the form ``comfy``.
+    form : AdapterForm
 
     Returns
     -------
@@ -89,17 +98,17 @@ def write_parts(
     UserError
         As `write_diffusers`, for an unknown form and for layers that the original model lacks.
     """
-    if form not in FORMS:
-        raise UserError(f"--format: expected one of {', '.join(FORMS)}, got {form}")
+    if form.name not in FORMS:
+        raise UserError(f"--format: expected one of {', '.join(FORMS)}, got {form.name}")
     parts = {component: layers for component, layers in parts.items() if layers}
     layers_of.check_finite(parts)
     texts = safetensors_file.own_texts(parts, family, metadata)
-    if form == "diffusers":
+    if form.name == "diffusers":
         tensors = layers_of.to_diffusers(parts)
         return safetensors_file.write_file(path, tensors, {**texts, PEFT_TEXT: _peft_text(parts)})
-    is_comfy = form == "comfy"
-    tensors = kohya.to_kohya(parts, family, shape=shape, is_comfy=is_comfy, base=base)
-    said = safetensors_file.kohya_texts(parts, family, texts, captions)
+    is_comfy = form.name == "comfy"
+    tensors = kohya.to_kohya(parts, family, shape=form.shape, is_comfy=is_comfy, base=form.base)
+    said = safetensors_file.kohya_texts(parts, family, texts, form.captions)
     if is_comfy and texts["adapter"] == "dora":
         said[COMFY_TEXT] = "comfy"
     return safetensors_file.write_file(path, tensors, {**texts, **said})
@@ -126,14 +135,14 @@ def _text_name(own: str) -> str:
 
 def _peft_text(parts: ComponentLayers) -> str:
     """Peft's settings as diffusers reads them, keys by component, in order."""
-    said: dict[str, Any] = {}
+    said: dict[str, object] = {}
     for component, layers in sorted(parts.items()):
         settings = _peft_settings(component, layers)
         said |= {f"{component}.{key}": value for key, value in settings.items()}
     return json.dumps(said, sort_keys=True)
 
 
-def _peft_settings(component: str, layers: Layers) -> dict[str, Any]:
+def _peft_settings(component: str, layers: Layers) -> dict[str, object]:
     """Settings of a LoraConfig that takes these layers, alpha the same as rank."""
     rank = safetensors_file.common_rank({component: layers})[0]
     is_text = component.startswith("text_encoder")

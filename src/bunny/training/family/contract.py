@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     import torch
     from diffusers.pipelines.pipeline_utils import DiffusionPipeline
 
-PromptEmbeds = Mapping[str, Any]  # tensors whose first axis is the caption, e.g. hidden, pooled
+PromptEmbeds = Mapping[
+    str, "torch.Tensor"
+]  # tensors whose first axis is the caption, e.g. hidden, pooled
 
 MODEL, DIFFUSION = "model", "diffusion_pytorch_model"  # stems of weights by transformers, diffusers
 
@@ -54,7 +56,9 @@ class Family(Protocol):
     source: Any  # diffusers' pipeline as it was loaded, with its tokenizers
     denoiser: Any  # the UNet or transformer
     denoiser_key: str  # unet or transformer, as diffusers' LoRA files name it
-    text_encoders: dict[str, Any]  # text_encoder, text_encoder_2, ... in the pipeline's order
+    text_encoders: dict[
+        str, torch.nn.Module
+    ]  # text_encoder, text_encoder_2, ... in the pipeline's order
     trainable_text: tuple[str, ...]  # those of them that LoRA files know (CLIP, never T5)
     text_targets: dict[str, tuple[str, ...]]  # by trainable encoder: modules that a LoRA adapts
     vae: Any  # in 32 bits, whatever the precision of the other parts

@@ -45,8 +45,8 @@ class Flux(pipeline.LoadedFamily):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.size_step_px = self.vae_scale * PACK
-        self.attention_targets = self._named(ATTENTION)
-        self.other_targets = self._named(OTHER)
+        self.attention_targets = pipeline.find_modules(self.denoiser, ATTENTION)
+        self.other_targets = pipeline.find_modules(self.denoiser, OTHER)
 
     @property
     def resolution_px(self) -> int:

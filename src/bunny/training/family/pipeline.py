@@ -203,15 +203,17 @@ class LoadedFamily:
                 num_images_per_prompt=1,
             )
 
-    def _present(self, endings: Sequence[str]) -> tuple[str, ...]:
-        """Those of the endings that a module of the denoiser has: nothing is adapted in vain."""
-        modules = self._named(endings)
-        return tuple(t for t in endings if any(name.endswith(f".{t}") for name in modules))
 
-    def _named(self, endings: Sequence[str]) -> tuple[str, ...]:
-        """Full names of the denoiser's modules that end so; the outermost modules never do."""
-        dotted = tuple(f".{ending}" for ending in endings)
-        return tuple(n for n, _module in self.denoiser.named_modules() if n.endswith(dotted))
+def present_endings(denoiser: torch.nn.Module, endings: Sequence[str]) -> tuple[str, ...]:
+    """Select the endings that the name of a module of the denoiser has, so that all are adapted."""
+    modules = find_modules(denoiser, endings)
+    return tuple(t for t in endings if any(name.endswith(f".{t}") for name in modules))
+
+
+def find_modules(denoiser: torch.nn.Module, endings: Sequence[str]) -> tuple[str, ...]:
+    """Find the full names of modules below the outermost ones that end in one of `endings`."""
+    dotted = tuple(f".{ending}" for ending in endings)
+    return tuple(name for name, _module in denoiser.named_modules() if name.endswith(dotted))
 
 
 def fetch_safety_checker(model: str, folder: Path) -> Path:

@@ -25,7 +25,8 @@ class StableDiffusion(pipeline.LoadedFamily):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.attention_targets, self.other_targets = self._present(ATTENTION), self._present(OTHER)
+        self.attention_targets = pipeline.present_endings(self.denoiser, ATTENTION)
+        self.other_targets = pipeline.present_endings(self.denoiser, OTHER)
         if self.device == "cpu" and int(self.denoiser.config.sample_size) <= SMALL_LATENT_PX:
             from diffusers.models.attention_processor import AttnProcessor
 

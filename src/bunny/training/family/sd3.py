@@ -40,8 +40,8 @@ class StableDiffusion3(pipeline.LoadedFamily):
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
         self.size_step_px = self.vae_scale * int(self.denoiser.config.patch_size)
-        self.attention_targets = self._living(ATTENTION)
-        self.other_targets = self._living(OTHER)
+        self.attention_targets = living_modules(self.denoiser, ATTENTION)
+        self.other_targets = living_modules(self.denoiser, OTHER)
 
     def encode_words(self, captions: Sequence[str], *, has_grad: bool = False) -> PromptEmbeds:
         """Text embeddings of the two CLIPs and the T5, one after the other, see `Family`."""
@@ -67,10 +67,11 @@ class StableDiffusion3(pipeline.LoadedFamily):
         )
         return drawn.sample.float()
 
-    def _living(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Full names of the target modules, but the last block's query of the words.
 
-        Nobody reads what that block makes of the words, so a LoRA there would never learn.
-        """
-        dead = f"transformer_blocks.{self.denoiser.config.num_layers - 1}.attn.add_q_proj"
-        return tuple(name for name in self._named(names) if name != dead)
+def living_modules(denoiser: Any, endings: Sequence[str]) -> tuple[str, ...]:
+    """Find full names of the target modules, except the last block's query of the words.
+
+    Nothing reads what that block makes of the words, so a LoRA there would never learn.
+    """
+    dead = f"transformer_blocks.{denoiser.config.num_layers - 1}.attn.add_q_proj"
+    return tuple(n for n in pipeline.find_modules(denoiser, endings) if n != dead)

@@ -21,8 +21,8 @@ class StableDiffusionXL(pipeline.LoadedFamily):
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
-        self.attention_targets = self._present(sd.ATTENTION)
-        self.other_targets = self._present(sd.OTHER)
+        self.attention_targets = pipeline.present_endings(self.denoiser, sd.ATTENTION)
+        self.other_targets = pipeline.present_endings(self.denoiser, sd.OTHER)
         self.text_targets["text_encoder"] = self._living(self.text_encoders["text_encoder"])
         config = self.source.config
         self.is_empty_zero = bool(config.get("force_zeros_for_empty_prompt", True))

@@ -18,6 +18,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -112,14 +113,8 @@ def drift(
     return {key: float(value) / scale for key, value in zip(keys, moved, strict=True)}
 
 
-def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
-    """Add each picture's part in the metrics: nobody, recognised, leak, copied, bleeding, score.
-
-    Parameters
-    ----------
-    pictures : pl.DataFrame
-        Table `evaluation_picture` of one run. Null stays null: not measured.
-    """
+def _with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
+    """Add each picture's part in the metrics to table `evaluation_picture`; null: not measured."""
     scores = [
         None
         if row["is_somebody"] is None  # nobody looked
@@ -141,14 +136,14 @@ def with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
 
 def scores_by_step(pictures: pl.DataFrame) -> dict[int, dict[Key, float]]:
     """Score of each picture of the prompts for choosing, by step; the base is left out."""
-    drawn = with_measures(pictures).filter(pl.col("prompt_set") == "choose", pl.col("step") > 0)
+    drawn = _with_measures(pictures).filter(pl.col("prompt_set") == "choose", pl.col("step") > 0)
     found: dict[int, dict[Key, float]] = {}
     for row in drawn.iter_rows(named=True):
         found.setdefault(row["step"], {})[row["prompt"], row["seed"]] = row["score"] or 0.0
     return found
 
 
-def rows(
+def run_rows(
     pictures: pl.DataFrame,
     vectors: Mapping[str, np.ndarray],
     character: str,
@@ -180,14 +175,13 @@ def rows(
     if pictures.is_empty():
         return []
     run_id = pictures["run_id"][0]
-    measured = with_measures(pictures)
+    measured = _with_measures(pictures)
     found: list[Row] = []
 
     def put(who: str, step: int, prompt_set: str, metric: str, value: Interval, about: str = ""):
         if value.n:
             key = {"run_id": run_id, "character": who, "step": step, "prompt_set": prompt_set}
-            numbers = {"value": value.value, "low": value.low, "high": value.high, "n": value.n}
-            found.append({**key, "metric": metric, "about": about, **numbers})
+            found.append(_row(key, metric, value, about))
 
     def mean(part: pl.DataFrame, column: str) -> Interval:
         return _mean(part, column, num, seed)
@@ -223,18 +217,7 @@ def choice_rows(
     key = {"run_id": run_id, "character": character, "step": choice.step, "prompt_set": "choose"}
     chosen = Interval(value=float(choice.step), low=None, high=None, n=1)
     found = {"chosen": chosen} | ({"score over last": choice.over_last} if choice.over_last else {})
-    return [
-        {
-            **key,
-            "metric": metric,
-            "about": "",
-            "value": i.value,
-            "low": i.low,
-            "high": i.high,
-            "n": i.n,
-        }
-        for metric, i in found.items()
-    ]
+    return [_row(key, metric, value) for metric, value in found.items()]
 
 
 def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
@@ -247,9 +230,14 @@ def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> li
     }
     key = {"run_id": run_id, "character": character, "step": 0, "prompt_set": "real"}
     return [
-        {**key, "metric": metric, "about": "", "value": value, "low": None, "high": None, "n": n}
+        _row(key, metric, Interval(value=value, low=None, high=None, n=n))
         for metric, (value, n) in numbers.items()
     ]
+
+
+def _row(key: Row, metric: str, value: Interval, about: str = "") -> Row:
+    """A row of table `evaluation`; `key` has the run, the character, the step and the set."""
+    return {**key, "metric": metric, "about": about, **asdict(value)}
 
 
 def _metrics(prompt_set: str) -> dict[str, str]:
