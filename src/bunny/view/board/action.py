@@ -8,23 +8,14 @@ from typing import Any, cast
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.review import create_event
-from bunny.review.event_log import Event, Level
+from bunny.review import create_event, undo
+from bunny.review.event_log import Event, Level, order_key
 from bunny.review.state import ReviewState
 
 ITEM_WORD = {"scene": "shot", "character": "figure"}
 
 ABOUT_ITEMS = ("assign", "propagate", "reject", "split", "approve", "comment", "caption")
 ABOUT_CLUSTERS = ("merge", "rename")
-
-
-def _undone_events(events: Sequence[Event]) -> set[str]:
-    """Ids of events that do not hold; an undo that was itself undone has no effect."""
-    found: set[str] = set()
-    for event in sorted(events, key=_moment, reverse=True):
-        if event.kind == "undo" and event.event_id not in found:
-            found.add(event.undoes)
-    return found
 
 
 def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Event | None]:
@@ -36,18 +27,14 @@ def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Eve
         The person's last correction that holds, and the last undo of theirs that holds and came
         after their last correction: undoing that one brings the correction back.
     """
-    gone = _undone_events(events)
-    own = sorted((e for e in events if e.user == user), key=_moment)
-    deeds = [e for e in own if e.kind != "undo"]
-    last = _moment(deeds[-1]) if deeds else ("", "")
-    known = {e.event_id for e in deeds}
-    back = [
-        e
-        for e in own
-        if e.kind == "undo" and e.undoes in known and e.event_id not in gone and _moment(e) > last
-    ]
-    held = [e for e in deeds if e.event_id not in gone]
-    return (held[-1] if held else None), (back[-1] if back else None)
+    gone = undo.undone(events)
+    own = sorted((e for e in events if e.user == user), key=order_key)
+    done = [e for e in own if e.kind != "undo"]
+    held = [e for e in done if e.event_id not in gone]
+    known = {e.event_id for e in done}
+    back = [e for e in own if e.kind == "undo" and e.undoes in known and e.event_id not in gone]
+    is_newest = bool(back) and order_key(back[-1]) > order_key(done[-1])
+    return (held[-1] if held else None), (back[-1] if is_newest else None)
 
 
 def describe(event: Event, events: Sequence[Event] = ()) -> str:
@@ -87,10 +74,6 @@ def _name(cluster) -> str:
     if cluster is None:
         return "the noise bucket"
     return cluster.name or cluster.cluster_id or "the noise bucket"
-
-
-def _moment(event: Event) -> tuple[str, str]:
-    return event.time, event.event_id
 
 
 def make_events(
