@@ -7,6 +7,7 @@ import tiny_captioner
 
 from bunny.caption import image_to_text
 from bunny.caption.answer import CaptionQuestion
+from bunny.core.config.captioning import TransformersCaptionConfig
 from bunny.core.error import UserError
 
 
@@ -23,9 +24,9 @@ def question(colour, height=40, width=60):
 QUESTIONS = [question((0, 0, 255)), question((9, 99, 9), 80, 30), question((255, 255, 255), 20, 20)]
 
 
-def load(folder, **more):
-    settings = image_to_text.ImageToTextSettings(model=str(folder), device="cpu", **more)
-    return image_to_text.ImageToText(settings)
+def load(folder, max_tokens=120, prompt=""):
+    config = TransformersCaptionConfig(model=str(folder), device="cpu", prompt=prompt)
+    return image_to_text.ImageToText(config, max_tokens)
 
 
 @pytest.fixture(scope="module")

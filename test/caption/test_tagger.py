@@ -7,6 +7,7 @@ import tiny_captioner
 
 from bunny.caption import tagger
 from bunny.caption.answer import CaptionQuestion
+from bunny.core.config.captioning import TaggerCaptionConfig
 from bunny.core.error import UserError
 
 RED, GREEN = (0, 0, 255), (0, 255, 0)  # BGR
@@ -18,7 +19,7 @@ def folder(tmp_path_factory):
 
 
 def load(folder, **more):
-    return tagger.Tagger(tagger.TaggerSettings(model=str(folder), **more))
+    return tagger.Tagger(TaggerCaptionConfig(model=str(folder), **more))
 
 
 def square(colour, side=10):

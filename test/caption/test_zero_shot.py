@@ -8,6 +8,7 @@ import yaml
 
 from bunny.caption import zero_shot
 from bunny.caption.answer import CaptionQuestion
+from bunny.core.config.captioning import ClipCaptionConfig
 from bunny.core.error import UserError
 
 PLACE = {"template": "{word}", "says": "in {word}", "words": ["grass", "snow"]}
@@ -23,10 +24,8 @@ def folder(tmp_path_factory):
 def load(folder, tmp_path, groups, least=0.0):
     path = tmp_path / "words.yaml"
     path.write_text(yaml.safe_dump(groups, sort_keys=False))
-    settings = zero_shot.ZeroShotSettings(
-        model=str(folder), vocabulary=str(path), min_probability=least
-    )
-    return zero_shot.ZeroShot(settings)
+    config = ClipCaptionConfig(model=str(folder), vocabulary=str(path), min_probability=least)
+    return zero_shot.ZeroShot(config)
 
 
 def ask(ready, **more):

@@ -5,13 +5,13 @@ continue the prompt, or write freely without one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.question import decode_jpeg
+from bunny.core.config.captioning import TransformersCaptionConfig
 from bunny.core.error import UserError
 
 KEY = "captioning.transformers.model"
@@ -23,23 +23,15 @@ CHAT_PROMPT = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageToTextSettings:
-    """Settings of a captioning model."""
-
-    model: str  # folder as `save_pretrained` writes it, or hub id
-    prompt: str = ""  # empty: the model's usual one
-    max_tokens: int = 120
-    batch_size: int = 4
-    device: str = "auto"
-
-
 class ImageToText:
     """A loaded captioning model; one call at a time.
 
     Parameters
     ----------
-    settings : ImageToTextSettings
+    config : TransformersCaptionConfig
+        Section `captioning.transformers` of the settings.
+    max_tokens : int
+        Most tokens of a caption, `captioning.max_tokens`.
 
     Raises
     ------
@@ -47,14 +39,14 @@ class ImageToText:
         If the model cannot be loaded.
     """
 
-    def __init__(self, settings: ImageToTextSettings) -> None:
+    def __init__(self, config: TransformersCaptionConfig, max_tokens: int) -> None:
         import torch
 
-        self.settings = settings
-        self.batch_size = settings.batch_size
-        self._device = _find_device(settings.device)
+        self.batch_size = config.batch_size
+        self._prompt, self._max_tokens = config.prompt, max_tokens
+        self._device = _find_device(config.device)
         is_gpu = self._device != "cpu"
-        self._net, self._processor = _load(settings.model, torch.float16 if is_gpu else "auto")
+        self._net, self._processor = _load(config.model, torch.float16 if is_gpu else "auto")
         self._net.to(self._device)
         self._is_florence = self._net.config.model_type == "florence2"
         self._is_chat = bool(getattr(self._processor, "chat_template", None))
@@ -69,9 +61,7 @@ class ImageToText:
         pictures = [decode_jpeg(question.picture)[:, :, ::-1].copy() for question in questions]
         ready = self._prepare(questions, pictures).to(self._device, self._net.dtype)
         with torch.inference_mode():
-            written = self._net.generate(
-                **ready, max_new_tokens=self.settings.max_tokens, do_sample=False
-            )
+            written = self._net.generate(**ready, max_new_tokens=self._max_tokens, do_sample=False)
         ids = ready.get("input_ids")
         if ids is not None and torch.equal(written[:, : ids.shape[1]], ids):
             written = written[:, ids.shape[1] :]  # decoders repeat the prompt
@@ -90,13 +80,13 @@ class ImageToText:
                 return_tensors="pt",
                 processor_kwargs={"padding": True},
             )
-        prompt = self.settings.prompt or (FLORENCE_TASK if self._is_florence else "")
+        prompt = self._prompt or (FLORENCE_TASK if self._is_florence else "")
         words = {"text": [prompt] * len(pictures)} if prompt else {}
         return self._processor(images=pictures, return_tensors="pt", padding=True, **words)
 
     def _chat(self, question: CaptionQuestion, picture: np.ndarray) -> list[dict[str, Any]]:
         """One conversation: the picture, the prompt, the facts."""
-        words = [self.settings.prompt or CHAT_PROMPT]
+        words = [self._prompt or CHAT_PROMPT]
         if question.names:
             words.append(f"Call the characters exactly: {', '.join(question.names)}.")
         if question.facts:

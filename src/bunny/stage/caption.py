@@ -264,7 +264,7 @@ class Caption(stage.BaseStage):
         )
         found = optimize.optimize(
             film.pictures(),
-            film.settings,
+            film.model,
             {name: name for name in triggers},
             ask=film.ask,
             budget=film.budget,
