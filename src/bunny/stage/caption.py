@@ -28,7 +28,6 @@ from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.style import caption_tags as said_tags
-from bunny.caption.trigger import CharacterWords
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.character import forgotten
@@ -179,13 +178,8 @@ class Caption(stage.BaseStage):
         """How captions are written from what the providers gave."""
         own = self.config.captioning
         return WritingSettings(
-            words=CharacterWords(triggers=triggers, class_word=own.class_word),
-            style=own.style,
-            variants=tuple(own.variants.shares),
-            has_sides=own.has_sides,
-            max_tag_share=own.max_tag_share,
-            keep_tags=own.keep_tags,
-            prune_tags=own.prune_tags,
+            captioning=own,
+            triggers=triggers,
             replacements=replacement.read_replacements(own.replacements),
             limit=self._limit,
         )
@@ -373,7 +367,7 @@ def _write(
             known,
             row["answer"],
             {name: row[name] for name in PARTS if row.get(name)},
-            said_tags(row["tags"], settings.words.triggers.values()),
+            said_tags(row["tags"], settings.triggers.values()),
         )
         for i, (row, known) in enumerate(zip(rows, facts, strict=True))
         if row["status"] == "done"
