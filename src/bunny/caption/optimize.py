@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.caption import film_audit, program, provider_report
+from bunny.caption import audit, program, provider_report
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget
 from bunny.caption.metadata_facts import Facts
@@ -329,5 +329,5 @@ def _doubt(facts: Facts, text: str, triggers: Mapping[str, str]) -> tuple[float,
         "status": "done",
     }
     table = store.from_rows("caption", [row])
-    found = film_audit.audit_captions(table, [facts], {facts.frame_id: 0}, triggers).captions
+    found = audit.audit_captions(table, [facts], {facts.frame_id: 0}, triggers).captions
     return found["doubt"][0], found["reasons"][0].to_list()
