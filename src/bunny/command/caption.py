@@ -109,12 +109,10 @@ def replace(
         return "\n".join([f"{film_id}: {changed.height} captions would change{hint}", *lines])
     frame = store.read(library.space.table, "frame")
     texts = dict(changed.select("frame_id", "after").iter_rows())
+    reason = f"replaced {old!r} by {new!r}"
+    context = create_event.EventContext(user=library.user, origin="cli", reason=reason)
     event = create_event.frame_caption_edit(
-        library.state,
-        create_event.frame_captions(frame, texts),
-        user=library.user,
-        origin="cli",
-        reason=f"replaced {old!r} by {new!r}",
+        library.state, context, create_event.frame_captions(frame, texts)
     )
     library.say([event])
     last = [f"undo with `bunny correct undo {film_id}`", correct.next_command(library, data_dir)]

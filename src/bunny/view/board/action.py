@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
@@ -80,10 +81,7 @@ def make_events(
     state: ReviewState,
     items: pl.DataFrame,
     wanted: Mapping[str, Any],
-    *,
-    user: str,
-    seen: int,
-    **say,
+    context: create_event.EventContext,
 ) -> list[Event]:
     """Events for one action; items of several clusters may need one each.
 
@@ -96,10 +94,7 @@ def make_events(
         `action`; `cluster` (id, of assign, propagate, merge: the one that stays, rename), `other`
         (of merge: the one that goes), `text` (of split: the new name or empty; of rename, comment,
         caption).
-    user, seen
-        As in `Event`.
-    **say
-        More fields of `create_event.EventContext`.
+    context : EventContext
 
     Returns
     -------
@@ -111,32 +106,34 @@ def make_events(
     UserError
         For an action that there is not, or that can do nothing.
     """
-    action, say = wanted.get("action"), {"user": user, "seen": seen, **say}
+    action = wanted.get("action")
     ids, text = items["asset_id"].to_list(), str(wanted.get("text", "")).strip()
     if action in ABOUT_ITEMS and not ids:
         raise UserError(f"{action}: no items are selected; select at least one first")
     if action in ("assign", "propagate"):
         origin = "propagated" if action == "propagate" else "board"
-        return [create_event.assign(state, ids, str(wanted["cluster"]), **say, origin=origin)]
+        return [
+            create_event.assign(state, replace(context, origin=origin), ids, str(wanted["cluster"]))
+        ]
     if action == "reject":
-        return _reject(state, ids, say)
+        return _reject(state, context, ids)
     if action == "approve":
         return [
-            create_event.approve(state, own, cluster_id, **say)
+            create_event.approve(state, context, own, cluster_id)
             for cluster_id, own in create_event.by_cluster(state, ids).items()
         ]
     if action == "split":
-        return [create_event.split(state, ids, text, **say)]
+        return [create_event.split(state, context, ids, text)]
     if action == "comment":
-        return [create_event.comment(state, ids, text, **say)]
+        return [create_event.comment(state, context, ids, text)]
     if action == "caption":
-        return [create_event.caption_edit(state, ids, text, **say)]
+        return [create_event.caption_edit(state, context, ids, text)]
     level = cast(Level, str(wanted.get("level", "scene")))
     if action == "merge":
         stays, goes = str(wanted["cluster"]), str(wanted["other"])
-        return [create_event.merge(state, stays, goes, level=level, **say)]
+        return [create_event.merge(state, context, stays, goes, level=level)]
     if action == "rename":
-        return [create_event.rename(state, str(wanted["cluster"]), text, level=level, **say)]
+        return [create_event.rename(state, context, str(wanted["cluster"]), text, level=level)]
     known = ", ".join((*ABOUT_ITEMS, *ABOUT_CLUSTERS))
     raise UserError(f"unknown action {action!r}: expected one of {known}")
 
@@ -172,7 +169,9 @@ def conflicts(
     ]
 
 
-def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> list[Event]:
+def _reject(
+    state: ReviewState, context: create_event.EventContext, ids: Sequence[str]
+) -> list[Event]:
     """One event for each cluster that the items are taken out of."""
     inside = create_event.by_cluster(state, ids)
     inside.pop("", None)
@@ -181,5 +180,5 @@ def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> l
             "reject: these items are already in the noise bucket; expected items of a cluster"
         )
     return [
-        create_event.reject(state, own, cluster_id, **say) for cluster_id, own in inside.items()
+        create_event.reject(state, context, own, cluster_id) for cluster_id, own in inside.items()
     ]

@@ -119,7 +119,7 @@ class CaptionGallery:
         last = next((e for e in own if e.kind == "frame_caption_edit"), None)
         if last is None:
             return None
-        return self._append(create_event.undo(self.state, last.event_id, user=self.user))
+        return self._append(create_event.undo(self.state, self._context(), last.event_id))
 
     def _said(self) -> dict[str, str]:
         """Words of people by frame_id: of shots, and over them of single pictures."""
@@ -132,10 +132,11 @@ class CaptionGallery:
     def _put_down(self, texts: Mapping[str, str], reason: str) -> Event:
         self._read_on()
         frames = create_event.frame_captions(self.frame, texts)
-        event = create_event.frame_caption_edit(
-            self.state, frames, user=self.user, origin="board", reason=reason
-        )
+        event = create_event.frame_caption_edit(self.state, self._context(reason), frames)
         return self._append(event)
+
+    def _context(self, reason: str = "") -> create_event.EventContext:
+        return create_event.EventContext(user=self.user, reason=reason)
 
     def _append(self, event: Event) -> Event:
         event_log.append(self.root, [event])
