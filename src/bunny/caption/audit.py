@@ -7,7 +7,6 @@ a caption is 1 less the product of (1 - weight) over the rules that it breaks.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
@@ -19,7 +18,7 @@ from bunny.caption import (
     provider_report,
     trigger,
 )
-from bunny.caption.answer import AnswerStore
+from bunny.caption.answer import AnswerStore, KeptAnswer
 from bunny.caption.metadata_facts import Facts
 from bunny.core.config import CaptioningConfig
 from bunny.core.error import UserError
@@ -218,7 +217,7 @@ def audit_captions(
     shots: Mapping[str, int],
     triggers: Mapping[str, str],
     class_word: str = "",
-    answers: Sequence[Mapping[str, Any]] = (),
+    answers: Sequence[KeptAnswer] = (),
 ) -> CaptionAudit:
     """Audit the newest version of each caption.
 
@@ -232,7 +231,7 @@ def audit_captions(
         Shot of each frame_id.
     triggers : mapping
         Trigger word of every character.
-    answers : sequence of mapping
+    answers : sequence of KeptAnswer
         As `AnswerStore.every` gives them.
     """
     newest = caption.sort("version").unique("frame_id", keep="last").sort("frame_id")
@@ -262,14 +261,13 @@ def audit_captions(
     claims = caption_claim.read_claims(done, triggers)
     joined = joined.join(claims, on="frame_id", how="left", maintain_order="left")
     joined = joined.with_columns(_accidental(joined, words, triggers, class_word))
-    providers = provider_report.summarize(kept)
     return CaptionAudit(
         captions=_judge(joined),
         words=store.check("caption_audit_word", words).sort(
             "lift", "character", "word", descending=[True, False, False]
         ),
-        providers=store.from_rows("caption_audit_provider", providers.to_dicts()),
-        pairs=store.from_rows("caption_audit_pair", pairs),
+        providers=provider_report.summarize(kept),
+        pairs=pairs,
     )
 
 

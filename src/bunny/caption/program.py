@@ -20,7 +20,7 @@ from bunny.caption import answer_check, limit
 from bunny.caption.answer import PARTS, CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget, count_prompt_tokens, find_price
 from bunny.caption.limit import RequestLimit
-from bunny.caption.provider import ServedModel, import_dspy, make_lm
+from bunny.caption.provider import ModelCall, ServedModel, import_dspy, make_lm
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import log
 from bunny.core.error import UserError
@@ -139,20 +139,20 @@ class Captioner:
         """The `dspy.Signature` that it asks by."""
         return signature()
 
-    def inputs(self, question: CaptionQuestion) -> dict[str, Any]:
+    def inputs(self, question: CaptionQuestion) -> dict[str, object]:
         """Input fields of the signature beside the picture, names and facts as data."""
         return {
             "facts": [answer_check.as_data(fact) for fact in question.facts],
             "names": [answer_check.as_data(name) for name in question.names],
         }
 
-    def asked(self, question: CaptionQuestion) -> dict[str, Any]:
+    def asked(self, question: CaptionQuestion) -> dict[str, object]:
         """All input fields of the signature."""
         picture = import_dspy().Image(_data_uri(question.picture))
         return {"picture": picture, **self.inputs(question)}
 
     def read(
-        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+        self, prediction: Any, question: CaptionQuestion, calls: list[ModelCall]
     ) -> CaptionAnswer:
         """The answer in the output fields; `calls` tell what it cost."""
         tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
@@ -220,7 +220,7 @@ class Captioner:
         with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
             return self.call(program, asked)
 
-    def set_aside(self, predict: Any, asked: Mapping[str, Any]) -> None:
+    def set_aside(self, predict: Any, asked: Mapping[str, object]) -> None:
         """Count what a `call` may cost; raises `ProviderStopped` if that is more than is left."""
         most = 0.0
         if self.price is not None:
@@ -230,7 +230,7 @@ class Captioner:
         if not self.budget.reserve(most):
             raise ProviderStopped(_limit_sentence(self.budget))
 
-    def call(self, predict: Any, asked: Mapping[str, Any]) -> Any:
+    def call(self, predict: Any, asked: Mapping[str, object]) -> Any:
         """One call of a dspy program within the limits, tried again while a failure is passing.
 
         Parameters
@@ -312,7 +312,7 @@ def _pause_s(state: Any) -> float:
     return limit.pause_s(state.attempt_number, hint)
 
 
-def _count_asked(predict: Any, asked: Mapping[str, Any]) -> int:
+def _count_asked(predict: Any, asked: Mapping[str, object]) -> int:
     """Input tokens of a call with its examples, at most about."""
     told = [str(value) for name, value in asked.items() if name != "picture"]
     told += [str(demo) for demo in predict.demos]
@@ -362,18 +362,18 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def to_answer(
-    raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]
+    raw: str, caption: str | None, tags: tuple[str, ...], calls: list[ModelCall]
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""
     paid = _meter(calls)
     text = log.redact(" ".join((caption or "").split()))
     raw, tags = log.redact(raw), tuple(log.redact(tag) for tag in tags)
-    last = calls[-1] if calls else {"refusal": None, "is_filtered": False, "is_cut": False}
-    said = text or last["refusal"] or " ".join(raw.split())
-    if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):
+    last = calls[-1] if calls else None
+    said = text or (last and last["refusal"]) or " ".join(raw.split())
+    if (last and (last["refusal"] or last["is_filtered"])) or REFUSAL.match(said):
         why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'blocked by its content filter'}"
         return CaptionAnswer(status="refused", error=why, **paid)
-    if last["is_cut"] and not tags:
+    if last and last["is_cut"] and not tags:
         why = "expected a whole caption, the answer was cut off at captioning.max_tokens"
         return CaptionAnswer(status="failed", error=why, **paid)
     if not text:
@@ -394,7 +394,7 @@ def _parts(prediction: Any) -> dict[str, str]:
     return found
 
 
-def _meter(calls: list[dict]) -> dict[str, Any]:
+def _meter(calls: list[ModelCall]) -> dict[str, Any]:
     """Tokens and cost over the calls of one question; null where any of them is unknown."""
 
     def total(values: list) -> Any:

@@ -2,9 +2,10 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from bunny.caption.bedrock import ConverseEngine
@@ -19,6 +20,16 @@ LOCAL_KEY_VARIABLE = "LOCAL_API_KEY"  # many local servers need none
 PREFIX = {"openai": "openai", "anthropic": "anthropic", "local": "ollama", "bedrock": "bedrock"}
 OWN_HOST = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
 REASONING_MIN_TOKENS = 16_000  # dspy's least budget for OpenAI's reasoning models
+
+
+class ModelCall(TypedDict):
+    """What one call of a model came to, without what was said."""
+
+    usage: Mapping[str, int | None]  # prompt_tokens, completion_tokens
+    cost: float | None  # US dollars
+    refusal: str | None
+    is_filtered: bool
+    is_cut: bool  # at the most tokens of an answer
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -187,14 +198,13 @@ def _metered(dspy: Any) -> type:
         def update_history(self, entry: dict[str, Any]) -> None:
             response = entry["response"]  # a dspy.lm15.Response
             said_no = [part.text for part in response.message.parts if part.type == "refusal"]
-            self.history.append(
-                {
-                    "usage": entry["usage"],
-                    "cost": entry["cost"],
-                    "refusal": " ".join(said_no) or None,
-                    "is_filtered": response.finish_reason == "content_filter",
-                    "is_cut": response.finish_reason == "length",
-                }
-            )
+            call: ModelCall = {
+                "usage": entry["usage"],
+                "cost": entry["cost"],
+                "refusal": " ".join(said_no) or None,
+                "is_filtered": response.finish_reason == "content_filter",
+                "is_cut": response.finish_reason == "length",
+            }
+            self.history.append(call)
 
     return MeteredLM

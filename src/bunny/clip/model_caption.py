@@ -17,7 +17,7 @@ from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionQuestion, qu
 from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.caption.program import Captioner, signature_hash, to_answer
-from bunny.caption.provider import ServedModel, import_dspy
+from bunny.caption.provider import ModelCall, ServedModel, import_dspy
 from bunny.caption.trigger import TOLD_CLASS, CharacterWords, has_word, place_triggers
 from bunny.clip.caption import CAMERA
 
@@ -110,7 +110,7 @@ class ClipCaptioner(Captioner):
         return signature()
 
     def read(
-        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+        self, prediction: Any, question: CaptionQuestion, calls: list[ModelCall]
     ) -> CaptionAnswer:
         """The caption; one about frames is a failed one."""
         answer = to_answer("", prediction.caption, ("caption",), calls)

@@ -152,7 +152,7 @@ class Clip(BaseStage):
         columns = ("frame_id", "frame_index", "timestamp_s", "width_px", *CROP)
         frames = pl.concat(self.read(name).select(columns) for name in ("frame", "extra_frame"))
         joined = rows.join(frames.drop_nulls(CROP), on="frame_id").sort("subject_id")
-        found = group_labels(joined.iter_rows(named=True))
+        found = group_labels(joined)
         wanted = self._wanted({one.character for own in found.values() for one in own})
         return {s: own for s, own in found.items() if any(o.character in wanted for o in own)}
 
