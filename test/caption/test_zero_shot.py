@@ -6,7 +6,7 @@ import pytest
 import tiny_captioner
 import yaml
 
-from bunny.caption import zero_shot
+from bunny.caption import clip, zero_shot
 from bunny.caption.answer import CaptionQuestion
 from bunny.core.config.captioning import ClipCaptionConfig
 from bunny.core.error import UserError
@@ -99,7 +99,8 @@ def test_a_siglip_does_as_well(tmp_path):
     ready = load(siglip, tmp_path, {"place": PLACE, "light": LIGHT})
     [chosen] = ready.choose([PICTURE])
     assert set(chosen) == {"place", "light"}
-    vectors = ready._encoder.embed_picture([PICTURE])
+    encoder = clip.load(str(siglip), setting="captioning.clip.model", otherwise="leave it out")
+    vectors = encoder.embed_picture([PICTURE])
     assert vectors.shape == (1, 16)
     assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
 

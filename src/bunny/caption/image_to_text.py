@@ -46,11 +46,11 @@ class ImageToText:
         self._prompt, self._max_tokens = config.prompt, max_tokens
         self._device = _find_device(config.device)
         is_gpu = self._device != "cpu"
-        self._net, self._processor = _load(config.model, torch.float16 if is_gpu else "auto")
+        self._net, self.processor = _load(config.model, torch.float16 if is_gpu else "auto")
         self._net.to(self._device)
         self._is_florence = self._net.config.model_type == "florence2"
-        self._is_chat = bool(getattr(self._processor, "chat_template", None))
-        tokenizer = getattr(self._processor, "tokenizer", None)
+        self._is_chat = bool(getattr(self.processor, "chat_template", None))
+        tokenizer = getattr(self.processor, "tokenizer", None)
         if tokenizer is not None and self._is_chat:
             tokenizer.padding_side = "left"  # what is written follows the last token
 
@@ -65,14 +65,17 @@ class ImageToText:
         ids = ready.get("input_ids")
         if ids is not None and torch.equal(written[:, : ids.shape[1]], ids):
             written = written[:, ids.shape[1] :]  # decoders repeat the prompt
-        texts = self._processor.batch_decode(written, skip_special_tokens=True)
-        return [_to_answer(text) for text in texts]
+        texts = self.processor.batch_decode(written, skip_special_tokens=True)
+        return [to_answer(text) for text in texts]
 
     def _prepare(self, questions: Sequence[CaptionQuestion], pictures: list[np.ndarray]) -> Any:
         """The model's inputs, padded to one length."""
         if self._is_chat:
-            asked = [self._chat(q, p) for q, p in zip(questions, pictures, strict=True)]
-            return self._processor.apply_chat_template(
+            asked = [
+                make_conversation(q, p, self._prompt)
+                for q, p in zip(questions, pictures, strict=True)
+            ]
+            return self.processor.apply_chat_template(
                 asked,
                 add_generation_prompt=True,
                 tokenize=True,
@@ -82,17 +85,29 @@ class ImageToText:
             )
         prompt = self._prompt or (FLORENCE_TASK if self._is_florence else "")
         words = {"text": [prompt] * len(pictures)} if prompt else {}
-        return self._processor(images=pictures, return_tensors="pt", padding=True, **words)
+        return self.processor(images=pictures, return_tensors="pt", padding=True, **words)
 
-    def _chat(self, question: CaptionQuestion, picture: np.ndarray) -> list[dict[str, Any]]:
-        """One conversation: the picture, the prompt, the facts."""
-        words = [self._prompt or CHAT_PROMPT]
-        if question.names:
-            words.append(f"Call the characters exactly: {', '.join(question.names)}.")
-        if question.facts:
-            words.append(f"Measured facts: {'; '.join(question.facts)}.")
-        content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]
-        return [{"role": "user", "content": content}]
+
+def make_conversation(
+    question: CaptionQuestion, picture: np.ndarray, prompt: str = ""
+) -> list[dict[str, object]]:
+    """What a chat model is asked, in the form of transformers: the picture, the prompt, the facts.
+
+    Parameters
+    ----------
+    question : CaptionQuestion
+    picture : np.ndarray, shape (height, width, 3), uint8
+        RGB.
+    prompt : str
+        Empty: `CHAT_PROMPT`.
+    """
+    words = [prompt or CHAT_PROMPT]
+    if question.names:
+        words.append(f"Call the characters exactly: {', '.join(question.names)}.")
+    if question.facts:
+        words.append(f"Measured facts: {'; '.join(question.facts)}.")
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]
+    return [{"role": "user", "content": content}]
 
 
 def _find_device(name: str) -> str:
@@ -120,7 +135,7 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
         ) from error
 
 
-def _to_answer(text: str) -> CaptionAnswer:
+def to_answer(text: str) -> CaptionAnswer:
     """The first line of what the model wrote; nothing at all is a failure."""
     lines = [" ".join(line.split()) for line in text.splitlines()]
     caption = next((line for line in lines if line), "")
