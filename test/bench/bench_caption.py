@@ -106,20 +106,17 @@ def work(url, folder, count, rate, memory):
     """One run over all questions, in a process of its own; answers are kept in `folder`."""
     import psutil
 
-    from bunny.caption import program, provider
+    from bunny.caption import limit, program
     from bunny.caption.answer import AnswerStore, CaptionQuestion, question_key
     from bunny.caption.fallback import FallbackChain, ProviderEntry
+    from bunny.caption.provider import ServedModel
+    from bunny.core.config import Config
 
-    settings = provider.ProviderSettings(
-        provider="local",
-        model="seer",
-        endpoint_url=f"{url}/v1",
-        num_in_flight=IN_FLIGHT,
-        requests_per_minute=rate * 60,
-        max_retries=8,
-        backoff_s=0.1,
-        timeout_s=20.0,
-    )
+    limit.FIRST_PAUSE_S = 0.1
+    local = {"model": "seer", "endpoint_url": f"{url}/v1", "requests_per_minute": rate * 60}
+    own = {"local": local, "batch_size": IN_FLIGHT, "max_retries": 8, "timeout_seconds": 20.0}
+    config = Config.model_validate({"captioning": {**own, "max_tokens": 120}})
+    model = ServedModel(provider="local", captioning=config.captioning, aws=config.aws)
     answers = AnswerStore(Path(folder))
 
     def make(index):
@@ -136,7 +133,7 @@ def work(url, folder, count, rate, memory):
 
     entry = ProviderEntry(
         name="local",
-        load=lambda: program.Captioner(settings),
+        load=lambda: program.Captioner(model),
         num_in_flight=IN_FLIGHT,
         breaker_s=1.0,
         kept=lambda index: answers.get(question_key([index])),

@@ -35,6 +35,7 @@ from bunny.character import cluster
 from bunny.character.drawn import efficientnet
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_embed
+from bunny.core.config import ClusteringConfig
 from bunny.review import asset_table as review_asset
 from bunny.review.learn import item
 from bunny.scene import cluster as scene_cluster
@@ -125,7 +126,7 @@ def libraries(args) -> dict[str, SimulatedLibrary]:
         made["photos, made up"] = make_up(*photos, args.items)
     composed = _cached(args, "composed", read_composed)
     if composed:
-        start = scene_cluster.assign_incrementally(composed[0]).cluster
+        start = scene_cluster.group_frames(composed[0], ClusteringConfig()).cluster
         made["composed"] = SimulatedLibrary(vector=composed[0], start=start, truth=composed[1])
     if args.film is not None:
         made |= read_sample(args.film)

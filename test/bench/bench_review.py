@@ -13,8 +13,11 @@ import numpy as np
 import polars as pl
 
 from bunny.review import create_event, doubt
+from bunny.review.create_event import EventContext
 from bunny.review.state import ReviewState
 from bunny.table import store
+
+ANA = EventContext(user="ana")
 
 DIM = 1584  # of the scene vectors
 
@@ -63,15 +66,13 @@ def say(state: ReviewState, random: np.random.Generator, turn: int):
     ids = [state.content.ids[i] for i in random.choice(len(state.content.ids), 5, replace=False)]
     kind = turn % 4
     if kind == 0:
-        return create_event.assign(state, ids, f"scene-{turn % 300:03d}", user="ana")
+        return create_event.assign(state, ANA, ids, f"scene-{turn % 300:03d}")
     if kind == 1:
-        return create_event.reject(
-            state, ids[:1], state.cluster_of(ids[0]) or "scene-001", user="ana"
-        )
+        return create_event.reject(state, ANA, ids[:1], state.cluster_of(ids[0]) or "scene-001")
     return (
-        create_event.split(state, ids, user="ana")
+        create_event.split(state, ANA, ids)
         if kind == 2
-        else create_event.approve(state, ids[:1], user="b")
+        else create_event.approve(state, EventContext(user="b"), ids[:1])
     )
 
 
@@ -97,7 +98,7 @@ def main() -> None:
         words = f"median {np.median(times):6.1f} ms, first {times[0]:6.1f} ms"
         print(f"apply {kind:<18} {words}, most after it {max(times[1:]):6.1f} ms")
     for name, back in (("undo of the last", -1), ("undo of the first", 0)):
-        event = create_event.undo(state, state.events[back].event_id, user="ana")
+        event = create_event.undo(state, ANA, state.events[back].event_id)
         started = clock()
         state.apply(event)
         print(f"{name:<24} {1e3 * (clock() - started):8.1f} ms")

@@ -20,6 +20,7 @@ import numpy as np
 
 from bunny import demo
 from bunny.character.drawn import efficientnet
+from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster, embed, stability
 
 PER_SHOT = 5
@@ -125,9 +126,11 @@ def judge(name, vector, place, setup):
     print(f"\n{name}: {len(place)} frames, {truth.max() + 1} places")
     print(f"{'join':>5} {'method':14}{'scenes':>7}{'none':>5}{'purity':>8}{'ARI':>7}{'set-ups':>9}")
     for join in JOINS:
-        threshold = cluster.SceneThreshold(join=join, noise=0.5)
         for method in cluster.METHOD:
-            found = cluster.group_frames(vector, threshold, method).cluster
+            config = ClusteringConfig(
+                scene_threshold=join, noise_threshold=0.5, scene_method=method
+            )
+            found = cluster.group_frames(vector, config).cluster
             by_setup = (
                 f"{stability.adjusted_rand_index(found, setup):9.3f}" if setup is not None else ""
             )
@@ -140,7 +143,7 @@ def judge(name, vector, place, setup):
 
 def steadiness(vector, number):
     print(f"  {'stability at the default threshold':46}{'mean':>6}{'lowest':>8}")
-    for row in stability.measure_stability(vector, number):
+    for row in stability.measure_stability(vector, number, ClusteringConfig()):
         what = f"{row['method']} against {row['compared_with']}"
         print(f"  {what:46}{row['rand_index']:6.3f}{row['lowest']:8.3f}")
 
@@ -168,11 +171,11 @@ def speed(num_frames):
     print(f"\n{num_frames} made-up frames of {vector.shape[1]} numbers, {number.max() + 1} shots")
     for method in cluster.METHOD:
         start = time.process_time()
-        found = cluster.group_frames(vector, method=method).cluster
+        found = cluster.group_frames(vector, ClusteringConfig(scene_method=method)).cluster
         took = time.process_time() - start
         print(f"  {method:14}{found.max() + 1:6} scenes{(found < 0).sum():6} in none{took:8.2f} s")
     start = time.process_time()
-    stability.measure_stability(vector, number)
+    stability.measure_stability(vector, number, ClusteringConfig())
     took = time.process_time() - start
     print(f"  stability, 8 runs, of {stability.MAX_FRAMES} frames {took:25.2f} s")
 

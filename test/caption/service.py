@@ -11,6 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
+from bunny.caption.provider import ServedModel
+from bunny.core.config import AwsConfig, CaptioningConfig
+from bunny.core.config.captioning import ServedCaptionConfig
+
 
 def marked(caption: str, tags: str = "grass, day") -> str:
     """An answer in the form that the program asks for."""
@@ -18,6 +22,17 @@ def marked(caption: str, tags: str = "grass, day") -> str:
 
 
 GOOD = marked("bunny character runs over grass, medium shot, day")
+
+
+def served_model(provider: str, **changes: Any) -> ServedModel:
+    """A model of a provider; changes are fields of its own section, of `aws` or `captioning`."""
+
+    def own(kind: Any) -> dict[str, Any]:
+        return {key: changes.pop(key) for key in kind.model_fields if key in changes}
+
+    section, aws = ServedCaptionConfig(**own(ServedCaptionConfig)), AwsConfig(**own(AwsConfig))
+    captioning = CaptioningConfig(**{provider: section, **changes})
+    return ServedModel(provider=provider, captioning=captioning, aws=aws)
 
 
 @dataclass

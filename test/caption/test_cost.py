@@ -1,10 +1,20 @@
 """Prices, estimates and the limit on costs."""
 
+import runpy
+from pathlib import Path
+from types import SimpleNamespace
+
 import pytest
 
 from bunny.caption import cost
 from bunny.caption.cost import Budget, CostEstimate, Price
 from bunny.core.error import UserError
+
+service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service.py"))))
+
+
+def find_price(provider, **section):
+    return cost.find_price(service.served_model(provider, **section))
 
 
 def test_what_tokens_cost():
@@ -13,13 +23,14 @@ def test_what_tokens_cost():
 
 
 def test_the_price_of_the_settings_goes_before_that_of_the_list():
-    known = cost.find_price("openai", "gpt-4o-mini")
+    known = find_price("openai", model="gpt-4o-mini")
     assert known is not None
     assert 0 < known.input_usd < known.output_usd
-    own = cost.find_price("openai", "gpt-4o-mini", 3.0, 0.0)
+    own = find_price("openai", model="gpt-4o-mini", input_price_usd=3.0)
     assert own == Price(input_usd=3.0, output_usd=0.0)
-    assert cost.find_price("local", "seer") == Price(input_usd=0.0, output_usd=0.0)
-    assert cost.find_price("openai", "no-such-model") is None
+    local = find_price("local", model="seer", endpoint_url="http://x")
+    assert local == Price(input_usd=0.0, output_usd=0.0)
+    assert find_price("openai", model="no-such-model") is None
 
 
 def test_a_limit_needs_prices():

@@ -8,7 +8,6 @@ import pytest
 
 from bunny.caption import identity
 from bunny.caption.answer import CaptionQuestion
-from bunny.caption.provider import ProviderSettings
 
 service = SimpleNamespace(**runpy.run_path(str(Path(__file__).parent / "service.py")))
 
@@ -21,10 +20,9 @@ def ask(*replies):
     """The answer about a figure beside two references, and the requests that it took."""
     question = CaptionQuestion(frame_id="f1", picture=b"\xff\xd8", facts=("anna", "ben"), names=())
     with service.serve(lambda n: replies[min(n, len(replies) - 1)]) as server:
-        settings = ProviderSettings(
-            provider="local", model="seer", endpoint_url=f"{server.url}/v1", max_retries=0
-        )
-        answer = identity.IdentityProvider(settings).ask(question)
+        url = f"{server.url}/v1"
+        model = service.served_model("local", model="seer", endpoint_url=url, max_retries=0)
+        answer = identity.IdentityProvider(model).ask(question)
     return answer, server.requests
 
 

@@ -7,6 +7,7 @@ import tiny_captioner
 
 from bunny.caption import image_to_text
 from bunny.caption.answer import CaptionQuestion
+from bunny.core.config.captioning import TransformersCaptionConfig
 from bunny.core.error import UserError
 
 
@@ -23,9 +24,9 @@ def question(colour, height=40, width=60):
 QUESTIONS = [question((0, 0, 255)), question((9, 99, 9), 80, 30), question((255, 255, 255), 20, 20)]
 
 
-def load(folder, **more):
-    settings = image_to_text.ImageToTextSettings(model=str(folder), device="cpu", **more)
-    return image_to_text.ImageToText(settings)
+def load(folder, max_tokens=120):
+    config = TransformersCaptionConfig(model=str(folder), device="cpu")
+    return image_to_text.ImageToText(config, max_tokens)
 
 
 @pytest.fixture(scope="module")
@@ -56,21 +57,21 @@ def test_a_chat_model_that_cuts_pictures_into_patches_answers(tmp_path):
     assert [a.text for a in ready.caption_batch(QUESTIONS)] == ["rabbit rabbit"] * 3
 
 
-def test_a_chat_model_is_told_the_facts_and_the_words(llava):
-    ready = load(llava)
-    [turn] = ready._chat(QUESTIONS[0], np.zeros((4, 4, 3), np.uint8))
+def test_a_chat_model_is_told_the_facts_and_the_words():
+    black = np.zeros((4, 4, 3), np.uint8)
+    [turn] = image_to_text.make_conversation(QUESTIONS[0], black)
     picture, words = turn["content"]
     assert picture["type"] == "image"
     assert words["text"].startswith(image_to_text.CHAT_PROMPT)
     assert words["text"].endswith("Call the characters exactly: bunny. Measured facts: solo; day.")
-    asked = load(llava, prompt="What is it?")._chat(QUESTIONS[0], picture["image"])
+    asked = image_to_text.make_conversation(QUESTIONS[0], black, "What is it?")
     assert asked[0]["content"][1]["text"].startswith("What is it? Call")
 
 
 def test_florence_gets_its_task_and_no_marks_are_left_in_what_it_writes(tmp_path):
     ready = load(tiny_captioner.save_florence(tmp_path), max_tokens=4)
-    asked, whole = [], ready._processor._construct_prompts
-    ready._processor._construct_prompts = lambda text: asked.append(list(text)) or whole(text)
+    asked, whole = [], ready.processor._construct_prompts
+    ready.processor._construct_prompts = lambda text: asked.append(list(text)) or whole(text)
     answers = ready.caption_batch(QUESTIONS[:2])
     assert asked == [["<DETAILED_CAPTION>"] * 2]
     assert all("<" not in (answer.text or "") for answer in answers)
@@ -91,7 +92,7 @@ class Spy:
 
 def test_pictures_are_seen_as_rgb_and_in_their_own_size(blip):
     ready = load(blip, max_tokens=1)
-    ready._processor = spy = Spy(ready._processor)
+    ready.processor = spy = Spy(ready.processor)
     ready.caption_batch(QUESTIONS[:2])
     assert [picture.shape for picture in spy.seen] == [(40, 60, 3), (80, 30, 3)]
     red, green, blue = spy.seen[0].reshape(-1, 3).mean(axis=0)
@@ -99,8 +100,8 @@ def test_pictures_are_seen_as_rgb_and_in_their_own_size(blip):
 
 
 def test_nothing_written_is_a_failure_and_lines_are_one():
-    assert image_to_text._to_answer("\n \n").status == "failed"
-    assert image_to_text._to_answer("\n a  hare\nmore").text == "a hare"
+    assert image_to_text.to_answer("\n \n").status == "failed"
+    assert image_to_text.to_answer("\n a  hare\nmore").text == "a hare"
 
 
 @pytest.mark.parametrize("make", [False, True])

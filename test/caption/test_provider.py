@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.caption import program, provider
+from bunny.caption import limit, program, provider
 from bunny.caption.answer import CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
@@ -36,6 +36,11 @@ QUESTION = CaptionQuestion(frame_id="f0", picture=PICTURE, facts=("solo", "day")
 
 
 @pytest.fixture(autouse=True)
+def short_pauses(monkeypatch):
+    monkeypatch.setattr(limit, "FIRST_PAUSE_S", 0.01)
+
+
+@pytest.fixture(autouse=True)
 def keys(monkeypatch, tmp_path):
     """Keys of our own, no profile and no instance service."""
     for name in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "AWS_SECRET_ACCESS_KEY"):
@@ -48,17 +53,17 @@ def keys(monkeypatch, tmp_path):
         monkeypatch.delenv(name, raising=False)
 
 
-def _settings(name: str, url: str, **changes) -> provider.ProviderSettings:
+def _model(name: str, url: str, **changes) -> provider.ServedModel:
     model = {"openai": "gpt-4o-mini", "anthropic": "claude-sonnet-4-5"}.get(name, "seer:7b")
-    known = {"model": model, "timeout_s": 5.0, "max_retries": 2, "backoff_s": 0.01}
+    known = {"model": model, "timeout_seconds": 5.0, "max_retries": 2, "max_tokens": 120}
     address = url if name == "bedrock" else f"{url}/v1"
-    return provider.ProviderSettings(provider=name, **({"endpoint_url": address} | known | changes))
+    return service.served_model(name, **({"endpoint_url": address} | known | changes))
 
 
 def _ask(name: str, *replies, **changes):
     """Ask one question of a server that gives the replies in turn, the last one for ever."""
     with service.serve(lambda n: replies[min(n, len(replies) - 1)]) as server:
-        answer = program.Captioner(_settings(name, server.url, **changes)).ask(QUESTION)
+        answer = program.Captioner(_model(name, server.url, **changes)).ask(QUESTION)
     return answer, server.requests
 
 
@@ -131,7 +136,7 @@ def test_a_lasting_failure_is_given_up_after_the_retries(name):
 
 @pytest.mark.parametrize("name", ["openai", "bedrock"])
 def test_a_server_that_never_answers_is_a_timeout(name):
-    answer, requests = _ask(name, Reply(delay_s=1.5), timeout_s=0.2, max_retries=0)
+    answer, requests = _ask(name, Reply(delay_s=1.5), timeout_seconds=0.2, max_retries=0)
     assert (answer.status, answer.is_answered) == ("failed", False)
     assert "timeout" in answer.error
     assert len(requests) == 1
@@ -140,7 +145,7 @@ def test_a_server_that_never_answers_is_a_timeout(name):
 def test_nobody_at_the_address_is_a_failure_of_transport():
     with service.serve(lambda n: Reply()) as server:
         url = server.url
-    answer = program.Captioner(_settings("local", url, max_retries=0)).ask(QUESTION)
+    answer = program.Captioner(_model("local", url, max_retries=0)).ask(QUESTION)
     assert answer.status == "failed"
     assert answer.error.startswith("transport")
 
@@ -211,7 +216,7 @@ def test_a_trickle_of_bytes_is_no_answer(name):
     """Each byte comes within the time for the next, the whole never does."""
     started = time.monotonic()
     slow = Reply(trickle_s=0.15)
-    answer, _ = _ask(name, slow, timeout_s=0.5, connect_timeout_s=0.1, max_retries=0)
+    answer, _ = _ask(name, slow, timeout_seconds=0.5, connect_timeout_seconds=0.1, max_retries=0)
     assert answer.status == "failed"
     assert answer.error == "timeout: no whole answer within 0.5 s"
     assert time.monotonic() - started < 5
@@ -253,7 +258,7 @@ def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name
     monkeypatch.delenv(variable)
     monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
     with pytest.raises(UserError, match=variable):
-        program.Captioner(_settings(name, "http://127.0.0.1:9"))
+        program.Captioner(_model(name, "http://127.0.0.1:9"))
 
 
 @pytest.mark.parametrize(
@@ -262,42 +267,36 @@ def test_a_missing_credential_is_named_before_anything_is_sent(monkeypatch, name
         ({"model": ""}, r"captioning\.local\.model"),
         ({"endpoint_url": ""}, r"captioning\.local\.endpoint_url"),
         ({"endpoint_url": "localhost:1"}, r"captioning\.local\.endpoint_url"),
-        ({"provider": "tags"}, r"captioning\.providers"),
         ({"endpoint_url": "http://me:secret1@host/v1"}, "without user and password"),
     ],
 )
 def test_settings_that_cannot_work_are_refused(changes, key):
-    settings = provider.ProviderSettings(
-        **({"provider": "local", "model": "m", "endpoint_url": "http://x"} | changes)
-    )
+    known = {"model": "m", "endpoint_url": "http://x"} | changes
     with pytest.raises(UserError, match=key):
-        provider.make_lm(settings)
+        service.served_model("local", **known)
+
+
+def test_a_provider_without_an_address_is_refused():
+    local = service.served_model("local", model="m", endpoint_url="http://x")
+    with pytest.raises(UserError, match=r"captioning\.providers"):
+        replace(local, provider="tags")
 
 
 def test_an_unknown_profile_is_refused():
     with pytest.raises(UserError, match=r"aws\.profile"):
-        provider.make_lm(_settings("bedrock", "http://127.0.0.1:9", profile="nobody"))
+        provider.make_lm(_model("bedrock", "http://127.0.0.1:9", profile="nobody"))
 
 
 def test_reasoning_models_are_given_what_they_take():
-    lm = provider.make_lm(_settings("openai", "http://127.0.0.1:9", model="gpt-5"))
+    lm = provider.make_lm(_model("openai", "http://127.0.0.1:9", model="gpt-5"))
     assert lm.kwargs["max_completion_tokens"] == provider.REASONING_MIN_TOKENS
     assert lm.kwargs["temperature"] is None
 
 
-def test_pauses_double_follow_the_server_and_have_an_end():
-    captioner = program.Captioner(_settings("local", "http://127.0.0.1:9", backoff_s=1.0))
-
-    class State:
-        def __init__(self, number, hint):
-            self.attempt_number = number
-            error = Exception()
-            error.retry_after = hint
-            self.outcome = type("O", (), {"exception": lambda _: error})()
-
-    pauses = [captioner._pause(State(n, None)) for n in (1, 2, 3, 9)]
-    assert pauses == [1, 2, 4, 60]
-    assert captioner._pause(State(1, 70)) == 70
+def test_pauses_double_follow_the_server_and_have_an_end(monkeypatch):
+    monkeypatch.setattr(limit, "FIRST_PAUSE_S", 1.0)
+    assert [limit.pause_s(n, None) for n in (1, 2, 3, 9)] == [1, 2, 4, 60]
+    assert limit.pause_s(1, 70) == 70
 
 
 def test_a_server_that_asks_to_wait_too_long_has_failed():
@@ -316,7 +315,7 @@ def test_what_the_server_asks_for_is_obeyed_by_all_threads():
         return wait if n < 3 else Reply()
 
     with service.serve(reply) as server:
-        captioner = program.Captioner(_settings("local", server.url, num_in_flight=1))
+        captioner = program.Captioner(_model("local", server.url, batch_size=1))
         with ThreadPoolExecutor(4) as pool:
             answers = list(pool.map(captioner.ask, [QUESTION] * 4))
     assert [answer.status for answer in answers] == ["done"] * 4
@@ -326,7 +325,7 @@ def test_what_the_server_asks_for_is_obeyed_by_all_threads():
 def test_requests_at_once_go_down_when_there_are_too_many():
     busy = Reply(status=429, body={}, headers={"Retry-After": "0"})
     with service.serve(lambda n: busy if n == 0 else Reply()) as server:
-        captioner = program.Captioner(_settings("local", server.url, num_in_flight=8))
+        captioner = program.Captioner(_model("local", server.url, batch_size=8))
         captioner.ask(QUESTION)
         assert captioner.limit.allowed == 4
         for _ in range(5):
@@ -344,8 +343,8 @@ def test_no_request_is_sent_that_could_cost_more_than_is_left():
     """An answer may cost 120 tokens at 1 USD for a thousand; it does cost 7."""
     budget = Budget(0.25)
     with service.serve(lambda n: Reply()) as server:
-        settings = _settings("local", server.url, output_price_usd=1000.0)
-        captioner = program.Captioner(settings, budget)
+        model = _model("local", server.url, output_price_usd=1000.0)
+        captioner = program.Captioner(model, budget)
         for _ in range(19):
             captioner.ask(QUESTION)
         assert budget.spent_usd == pytest.approx(19 * 0.007)  # 0.133; 0.12 more is too much
@@ -356,9 +355,9 @@ def test_no_request_is_sent_that_could_cost_more_than_is_left():
 
 def test_what_a_tuning_request_may_cost_goes_by_the_longest_answer_that_is_set():
     """Each of 450 tokens may cost 0.001 USD; a second request would pass the limit."""
-    settings = _settings("local", "http://x", max_tokens=450, output_price_usd=1000.0)
+    model = _model("local", "http://x", max_tokens=450, output_price_usd=1000.0)
     budget = Budget(0.6)
-    captioner = program.Captioner(settings, budget)
+    captioner = program.Captioner(model, budget)
     captioner.set_aside(captioner.program, captioner.asked(QUESTION))
     assert budget.spent_usd == pytest.approx(0.45)
     with pytest.raises(ProviderStopped, match="is reached"):
@@ -389,8 +388,8 @@ def test_no_caption_is_lost_or_asked_for_twice_with_every_fault_on_a_schedule(na
 
     kept = {}
     with service.serve(reply) as server:
-        settings = _settings(name, server.url, timeout_s=2.0, max_retries=6, num_in_flight=4)
-        captioner = program.Captioner(settings)
+        model = _model(name, server.url, timeout_seconds=2.0, max_retries=6, batch_size=4)
+        captioner = program.Captioner(model)
         entry = ProviderEntry(
             name=name, load=lambda: captioner, num_in_flight=4, kept=kept.get, keep=kept.__setitem__
         )
@@ -409,7 +408,7 @@ def test_pictures_are_not_kept_in_memory():
     """Of forty pictures of 200 kB each nothing stays."""
     large = replace(QUESTION, picture=PICTURE + bytes(200_000))
     with service.serve(lambda n: Reply()) as server:
-        captioner = program.Captioner(_settings("local", server.url))
+        captioner = program.Captioner(_model("local", server.url))
         for _ in range(3):
             captioner.ask(large)
         server.requests.clear()
@@ -429,8 +428,11 @@ def test_the_prompt_has_a_hash():
 def test_dspy_leaves_the_home_folder_alone_and_keeps_no_pictures(tmp_path):
     code = (
         "from bunny.caption import provider\n"
-        "s = provider.ProviderSettings(provider='local', model='m', endpoint_url='http://x')\n"
-        "provider.make_lm(s)\n"
+        "from bunny.core.config import Config\n"
+        "local = {'model': 'm', 'endpoint_url': 'http://x'}\n"
+        "config = Config.model_validate({'captioning': {'local': local}})\n"
+        "own = {'captioning': config.captioning, 'aws': config.aws}\n"
+        "provider.make_lm(provider.ServedModel(provider='local', **own))\n"
     )
     environment = {**os.environ, "HOME": str(tmp_path), "USERPROFILE": str(tmp_path)}
     environment.pop("DSPY_CACHEDIR", None)
@@ -467,21 +469,23 @@ def test_a_server_on_loopback_is_not_away(host, away):
     ],
 )
 def test_the_machine_that_is_asked(name, url, host):
-    settings = provider.ProviderSettings(provider=name, model="m", endpoint_url=url)
-    assert provider.host_of(settings) == host
+    assert service.served_model(name, model="m", endpoint_url=url).host == host
 
 
 def test_a_request_waits_for_as_many_tokens_as_its_answer_may_have():
-    """Of 600 a minute 100 may come at once; an answer of the default length would wait 20 s."""
-    settings = _settings("local", "http://x", max_tokens=100, tokens_per_minute=600)
-    captioner, start = program.Captioner(settings), time.monotonic()
-    assert captioner._attempt(lambda: "said", 0) == "said"
-    assert time.monotonic() - start < 10
+    taken = []
+    with service.serve(lambda n: Reply()) as server:
+        for max_tokens in (100, 450):
+            captioner = program.Captioner(_model("local", server.url, max_tokens=max_tokens))
+            request = captioner.limit.request
+            captioner.limit.request = lambda n, own=request: taken.append(n) or own(n)
+            captioner.ask(QUESTION)
+    assert taken[1] - taken[0] == 350
 
 
 def test_bedrock_is_reached_in_the_region_that_is_set():
-    settings = provider.ProviderSettings(provider="bedrock", model="m", region="eu-west-3")
-    assert provider.host_of(settings) == "bedrock-runtime.eu-west-3.amazonaws.com"
+    model = service.served_model("bedrock", model="m", region="eu-west-3")
+    assert model.host == "bedrock-runtime.eu-west-3.amazonaws.com"
 
 
 @pytest.mark.parametrize(
@@ -494,7 +498,7 @@ def test_bedrock_is_reached_in_the_region_that_is_set():
     ],
 )
 def test_a_credential_is_named_by_where_it_comes_from(name, profile, where):
-    assert provider.credential_name(_settings(name, "http://x", profile=profile)) == where
+    assert _model(name, "http://x", profile=profile).credential_name == where
 
 
 @pytest.mark.parametrize(
@@ -505,4 +509,6 @@ def test_each_provider_reads_its_own_key(monkeypatch, name, key):
     monkeypatch.setenv("OPENAI_API_KEY", "sk-1")
     monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-2")
     monkeypatch.setenv("LOCAL_API_KEY", "kept")
-    assert provider._read_key(_settings(name, "http://x")) == key
+    _, [(_, headers, _)] = _ask(name, Reply())
+    sent = [said for said in ("sk-1", "sk-2", "kept") if said in str(headers)]
+    assert sent == ([] if key is None else [key])

@@ -9,8 +9,8 @@ import pytest
 
 from bunny.caption import metadata_facts, tags, writing
 from bunny.caption.pruning import CoreTags
-from bunny.caption.trigger import CharacterWords
 from bunny.caption.writing import CaptionDraft, WritingSettings
+from bunny.core.config import CaptioningConfig
 from bunny.table import store
 
 TRIGGER = {"bunny": "bunny", "bear": "brn bear"}
@@ -140,7 +140,7 @@ def test_captions_say_who_where_how_near_and_the_light(changes, text):
 
 def _text(facts, **changes) -> str:
     """The caption that the offline provider writes."""
-    settings = WritingSettings(words=CharacterWords(triggers=TRIGGER), **changes)
+    settings = WritingSettings(captioning=CaptioningConfig(**changes), triggers=TRIGGER)
     parts = tags.write_parts(facts, has_background_colours=True)
     draft = CaptionDraft(characters=facts.characters, parts=parts, sides=tags.side_words(facts))
     return writing.write(draft, settings, CoreTags()).text

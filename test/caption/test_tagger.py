@@ -7,6 +7,8 @@ import tiny_captioner
 
 from bunny.caption import tagger
 from bunny.caption.answer import CaptionQuestion
+from bunny.character.drawn.onnx_model import ModelFolder
+from bunny.core.config.captioning import TaggerCaptionConfig
 from bunny.core.error import UserError
 
 RED, GREEN = (0, 0, 255), (0, 255, 0)  # BGR
@@ -18,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def load(folder, **more):
-    return tagger.Tagger(tagger.TaggerSettings(model=str(folder), **more))
+    return tagger.Tagger(TaggerCaptionConfig(model=str(folder), **more))
 
 
 def square(colour, side=10):
@@ -78,7 +80,8 @@ def test_a_network_of_timm_gives_what_timm_gives(tmp_path):
     ready = transform(Image.fromarray(picture[:, :, ::-1]))[[2, 1, 0]]
     with torch.inference_mode():
         wanted = net(ready[None]).sigmoid()[0].numpy()
-    network = load(folder)._network
+    about = ModelFolder(key=tagger.KEY, path=folder, licence="unknown")
+    network = tagger.TimmNetwork(about, num_tags=len(wanted))
     assert network.side_px == 32
     assert network.estimate(picture[None].astype(np.float32))[0] == pytest.approx(wanted, abs=1e-5)
     general = load(folder, general_threshold=0.0, character_threshold=1.0).tag([picture])[0][0]

@@ -80,3 +80,10 @@ def test_a_word_inside_another_does_not_count():
     assert not trigger.has_word("savannah at dusk", "anna")
     assert trigger.has_word("with ANNA.", "anna")
     assert trigger.has_word("a c++ mug", "c++")
+
+
+def test_missing_triggers_are_put_in_front_once():
+    text, added = trigger.add_triggers("a woman in a field", ["anna", "brn bear", "anna"])
+    assert (text, added) == ("anna, brn bear, a woman in a field", ["anna", "brn bear"])
+    assert trigger.add_triggers("Anna, in a field", ["anna"]) == ("Anna, in a field", [])
+    assert trigger.add_triggers("", ["anna"]) == ("anna", ["anna"])

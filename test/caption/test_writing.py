@@ -4,8 +4,8 @@ import pytest
 
 from bunny.caption import style, writing
 from bunny.caption.pruning import CoreTags
-from bunny.caption.trigger import CharacterWords
 from bunny.caption.writing import CaptionDraft, WritingSettings
+from bunny.core.config import CaptioningConfig
 
 PARTS = {
     "subject": "anna",
@@ -24,7 +24,8 @@ DRAFT = CaptionDraft(
 
 
 def _write(name: str, draft: CaptionDraft = DRAFT) -> str:
-    settings = WritingSettings(words=CharacterWords(triggers={"anna": "sks"}), style=name)
+    captioning = CaptioningConfig().model_copy(update={"style": name})
+    settings = WritingSettings(captioning=captioning, triggers={"anna": "sks"})
     return writing.write(draft, settings, CoreTags()).text
 
 
@@ -73,7 +74,7 @@ def test_the_persons_name_for_a_place_replaces_the_models():
 
 
 def test_the_note_says_all_that_was_done():
-    settings = WritingSettings(words=CharacterWords(triggers={"anna": "sks"}))
+    settings = WritingSettings(captioning=CaptioningConfig(), triggers={"anna": "sks"})
     draft = CaptionDraft(characters=("anna",), answer="a woman in a red coat", tags=("red coat",))
     written = writing.write(draft, settings, CoreTags(always=frozenset({"red coat", "hat"})))
     assert written.text == "sks character, a woman"

@@ -6,8 +6,9 @@ import pytest
 import tiny_captioner
 import yaml
 
-from bunny.caption import zero_shot
+from bunny.caption import clip, zero_shot
 from bunny.caption.answer import CaptionQuestion
+from bunny.core.config.captioning import ClipCaptionConfig
 from bunny.core.error import UserError
 
 PLACE = {"template": "{word}", "says": "in {word}", "words": ["grass", "snow"]}
@@ -23,10 +24,8 @@ def folder(tmp_path_factory):
 def load(folder, tmp_path, groups, least=0.0):
     path = tmp_path / "words.yaml"
     path.write_text(yaml.safe_dump(groups, sort_keys=False))
-    settings = zero_shot.ZeroShotSettings(
-        model=str(folder), vocabulary=str(path), min_probability=least
-    )
-    return zero_shot.ZeroShot(settings)
+    config = ClipCaptionConfig(model=str(folder), vocabulary=str(path), min_probability=least)
+    return zero_shot.ZeroShot(config)
 
 
 def ask(ready, **more):
@@ -100,7 +99,8 @@ def test_a_siglip_does_as_well(tmp_path):
     ready = load(siglip, tmp_path, {"place": PLACE, "light": LIGHT})
     [chosen] = ready.choose([PICTURE])
     assert set(chosen) == {"place", "light"}
-    vectors = ready._encoder.embed_picture([PICTURE])
+    encoder = clip.load(str(siglip), setting="captioning.clip.model", otherwise="leave it out")
+    vectors = encoder.embed_picture([PICTURE])
     assert vectors.shape == (1, 16)
     assert np.linalg.norm(vectors) == pytest.approx(1, abs=1e-5)
 

@@ -4,6 +4,7 @@ from types import SimpleNamespace
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 
 from bunny.clip import measure
@@ -164,7 +165,7 @@ def test_labels_are_in_pixels_of_the_shot_and_faces_become_heads():
         {**at, **box, "character": "anna", "subject_type": "region"},
         {**at, **box, "character": "ben", "subject_type": "face"},
     ]
-    found = {one.character: one.box for one in measure.group_labels(rows)[2]}
+    found = {one.character: one.box for one in measure.group_labels(pl.DataFrame(rows))[2]}
     assert found["anna"] == (20.0, 40.0, 60.0, 80.0)
     assert found["ben"] == (20 - 24, 40 - 24, 60 + 24, 80 + 60)
 

@@ -16,6 +16,7 @@ from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.dataset import reference_picture
 from bunny.review import create_event, event_log
+from bunny.review.create_event import EventContext
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster
 from bunny.stage.dataset import Dataset
@@ -24,6 +25,8 @@ from bunny.stage.review import Review
 from bunny.table import corrected, store
 from bunny.view.report import film as report_film
 from bunny.view.report import section
+
+ANA = EventContext(user="ana")
 
 WIDTH, HEIGHT, SHOTS, A_SHOT = 320, 240, 4, 2
 PIP, DOT = (60, 40, 150, 160), (220, 60, 300, 150)  # boxes; both move by 10 px a frame
@@ -298,7 +301,7 @@ def test_a_group_that_is_put_into_a_character_on_the_board_becomes_its_labels(fi
     state = open_state(film, Config.model_validate(SMALL))
     members = state.members("figure-01", "character")
     assert len(members) == SHOTS
-    event_log.append(film.root, [create_event.assign(state, members, "pip", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, ANA, members, "pip")])
     run(film, Review, Caption, Dataset)
     label = corrected.read_or_empty(film.table, "label")
     assert set(label.select("character", "subject_type", "source").rows()) == {
@@ -345,7 +348,7 @@ def test_what_was_said_ends_the_question(film):
     config = Config.model_validate(SMALL)
     state = open_state(film, config)
     members = [f"{film.film_id}-g10"]
-    event_log.append(film.root, [create_event.assign(state, members, "dot", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, ANA, members, "dot")])
     run(film, Review)
     row = store.read(film.table, "asset").filter(pl.col("asset_id") == members[0])
     assert row["question"].to_list() == [None] and row["name"].to_list() == ["dot"]
@@ -356,12 +359,10 @@ def test_who_is_said_not_to_be_pip_is_asked_about_no_more(film):
     config = Config.model_validate(SMALL)
     state = open_state(film, config)
     pip = state.members("figure-01", "character")
-    event_log.append(film.root, [create_event.assign(state, pip, "pip", user="ana")])
+    event_log.append(film.root, [create_event.assign(state, ANA, pip, "pip")])
     run(film, Review)
     state = open_state(film, config)
-    event_log.append(
-        film.root, [create_event.reject(state, [f"{film.film_id}-g10"], "pip", user="ana")]
-    )
+    event_log.append(film.root, [create_event.reject(state, ANA, [f"{film.film_id}-g10"], "pip")])
     run(film, Review)
     row = store.read(film.table, "asset").filter(pl.col("perhaps") == "pip")
     assert row["rejected_from"].to_list() == [["pip"]]
@@ -374,7 +375,7 @@ def test_figures_taken_out_of_their_group_are_a_figure_of_their_own(film):
     run(film, Review)
     state = open_state(film, Config.model_validate(SMALL))
     members = state.members("figure-01", "character")[:2]
-    event_log.append(film.root, [create_event.split(state, members, user="ana")])
+    event_log.append(film.root, [create_event.split(state, ANA, members)])
     run(film, Review)
     names = characters.list_characters(None).people["name"].to_list()
     assert names[:2] == ["figure-01", "figure-02"] and names[2].startswith("figure-")

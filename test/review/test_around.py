@@ -8,9 +8,10 @@ import pytest
 
 from bunny.review import corrected_table, create_event, look_alike
 from bunny.review import doubt as review_doubt
+from bunny.review.create_event import EventContext
 from bunny.review.state import ReviewState
 
-ANA = {"user": "ana"}
+ANA = EventContext(user="ana")
 ANGLES = (0, 10, 20, 80, 90, 100, 30)
 
 
@@ -38,8 +39,8 @@ def test_look_alikes_are_shown_the_nearest_first_and_nothing_changes(shots, plan
 
 def test_look_alikes_leave_out_whom_a_person_spoke_of_and_who_is_there(shots, plane):
     state = ReviewState.of(shots)
-    state.apply(create_event.approve(state, [s(1)], **ANA))
-    state.apply(create_event.reject(state, [s(2)], "scene-002", **ANA))
+    state.apply(create_event.approve(state, ANA, [s(1)]))
+    state.apply(create_event.reject(state, ANA, [s(2)], "scene-002"))
     found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
     assert found["asset_id"].to_list() == [s(0)]
     into = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-001")
@@ -51,18 +52,18 @@ def test_undo_takes_all_of_a_propagated_event_back(shots, plane):
     before = state.frame()
     found = look_alike.look_alikes(state, plane, [s(6)], 0.8, 10, cluster_id="scene-002")
     event = create_event.assign(
-        state, found["asset_id"].to_list(), "scene-002", **ANA, origin="propagated"
+        state, replace(ANA, origin="propagated"), found["asset_id"].to_list(), "scene-002"
     )
     assert len(state.apply(event)) == 3
     assert state.members("scene-001", "scene") == []
-    state.apply(create_event.undo(state, event.event_id, **ANA))
+    state.apply(create_event.undo(state, ANA, event.event_id))
     assert state.frame().equals(before)
 
 
 def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
     state = ReviewState.of(shots)
-    late = create_event.assign(state, [s(0), s(1)], "scene-002", **ANA, origin="propagated")
-    early = create_event.approve(state, [s(0)], user="ben")
+    late = create_event.assign(state, replace(ANA, origin="propagated"), [s(0), s(1)], "scene-002")
+    early = create_event.approve(state, EventContext(user="ben"), [s(0)])
     early = replace(early, time="2020-01-01T00:00:00+00:00")
     state.replay([late, early])
     assert (state.cluster_of(s(0)), state.cluster_of(s(1))) == ("scene-001", "scene-002")
@@ -70,10 +71,10 @@ def test_a_propagated_event_moves_nobody_of_whom_somebody_else_spoke(shots):
 
 def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
     state = ReviewState.of(shots)
-    one = create_event.assign(state, [s(0), s(1)], "scene-002", user="ana", seen=0)
-    other = create_event.assign(state, [s(1)], "attic", user="ben", seen=0)
-    elsewhere = create_event.reject(state, [s(5)], user="ben", seen=0)
-    seen = create_event.assign(state, [s(1)], "attic", user="cleo", seen=2)
+    one = create_event.assign(state, EventContext(user="ana", seen=0), [s(0), s(1)], "scene-002")
+    other = create_event.assign(state, EventContext(user="ben", seen=0), [s(1)], "attic")
+    elsewhere = create_event.reject(state, EventContext(user="ben", seen=0), [s(5)])
+    seen = create_event.assign(state, EventContext(user="cleo", seen=2), [s(1)], "attic")
     record = [one, other, elsewhere, seen]
     state.replay(record)
     assert create_event.unseen_conflicts(record, other, state) == [one]
@@ -83,15 +84,17 @@ def test_what_others_said_unseen_of_the_same_items_is_a_conflict(shots):
 
 def test_a_merge_and_a_word_on_its_members_are_a_conflict(shots):
     state = ReviewState.of(shots)
-    merge = create_event.merge(state, "scene-001", "scene-002", level="scene", user="ana", seen=0)
-    away = create_event.reject(state, [s(4)], user="ben", seen=0)
+    merge = create_event.merge(
+        state, EventContext(user="ana", seen=0), "scene-001", "scene-002", level="scene"
+    )
+    away = create_event.reject(state, EventContext(user="ben", seen=0), [s(4)])
     state.replay([merge, away])
     assert create_event.unseen_conflicts([merge, away], away, state) == [merge]
 
 
 def test_pairs_of_an_assign_and_a_reject(shots):
     state = ReviewState.of(shots)
-    state.apply(create_event.assign(state, [s(0)], "scene-002", **ANA))
+    state.apply(create_event.assign(state, ANA, [s(0)], "scene-002"))
     pairs = {
         (r["anchor_id"], r["positive_id"], r["label"])
         for r in corrected_table.constraint_pairs(state).to_dicts()
@@ -100,7 +103,7 @@ def test_pairs_of_an_assign_and_a_reject(shots):
         *((s(0), s(i), 1) for i in (3, 4, 5)),
         *((s(0), s(i), 0) for i in (1, 2)),
     }
-    state.apply(create_event.reject(state, [s(0)], **ANA))  # the later word counts
+    state.apply(create_event.reject(state, ANA, [s(0)]))  # the later word counts
     labels = (
         corrected_table.constraint_pairs(state)
         .filter(pl.col("positive_id") == s(3))["label"]

@@ -7,7 +7,7 @@ from bunny.review import active_learning
 
 
 def clusters(vector, number):
-    return active_learning._clusters(
+    return active_learning.ClusterSums.of(
         np.asarray(vector, np.float32), np.asarray(number), max(number) + 1
     )
 

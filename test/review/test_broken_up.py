@@ -9,9 +9,10 @@ from rejection import is_rejected
 
 from bunny.review import create_event
 from bunny.review import event_log as record
+from bunny.review.create_event import EventContext
 from bunny.review.state import ReviewState
 
-ANA, BEN = {"user": "ana"}, {"user": "ben"}
+ANA, BEN = EventContext(user="ana"), EventContext(user="ben")
 
 
 def s(number):
@@ -35,8 +36,8 @@ def _at(second, event):
     return replace(event, time=f"2026-01-01T00:00:{second:02d}+00:00", event_id=f"e{second:02d}")
 
 
-def _rename(state, cluster, name, second, **who):
-    return _at(second, create_event.rename(state, cluster, name, level="scene", **(who or ANA)))
+def _rename(state, cluster, name, second, who=ANA):
+    return _at(second, create_event.rename(state, who, cluster, name, level="scene"))
 
 
 @pytest.fixture
@@ -70,13 +71,13 @@ def test_two_names_on_one_cluster_part_it_again(lib, named):
     # the seventh was in neither: it stays with the first that was named
     assert _names(again) == ["kitchen"] * 3 + ["hall"] * 3 + ["kitchen"]
     assert again.find_cluster("hall", "scene") != again.find_cluster("kitchen", "scene")
-    undo = _at(3, create_event.undo(again, "e02", **ANA))
+    undo = _at(3, create_event.undo(again, ANA, "e02"))
     assert _names(again.replay([undo])) == ["kitchen"] * 7
 
 
 def test_of_two_names_for_the_same_shots_the_later_stands(lib, two):
     one = _rename(two, "scene-001", "kitchen", 1)
-    other = _rename(two, "scene-001", "galley", 2, **BEN)  # ben had not seen ana's
+    other = _rename(two, "scene-001", "galley", 2, BEN)  # ben had not seen ana's
     both = ReviewState.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([other, one])
     assert _names(both) == ["galley"] * 3 + [""] * 3 + [None]
     again = ReviewState.of(_film(lib, 1, 2, 1, 2, 2, 2, 0)).replay([other, one])
@@ -84,25 +85,25 @@ def test_of_two_names_for_the_same_shots_the_later_stands(lib, two):
 
 
 def test_what_people_merged_is_named_as_one(lib, two):
-    two.apply(_at(1, create_event.merge(two, "scene-001", "scene-002", level="scene", **ANA)))
+    two.apply(_at(1, create_event.merge(two, ANA, "scene-001", "scene-002", level="scene")))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
     again = ReviewState.of(_film(lib, 1, 1, 2, 3, 3, 4, 0)).replay(two.every)  # both broke up
     assert _names(again) == ["kitchen"] * 6 + [None]
-    undone = again.replay([_at(3, create_event.undo(again, "e01", **ANA))])  # they were never one
+    undone = again.replay([_at(3, create_event.undo(again, ANA, "e01"))])  # they were never one
     assert _names(undone) == ["kitchen"] * 3 + [""] * 3 + [None]
     assert _names(two.replay(undone.every)) == ["kitchen"] * 3 + [""] * 3 + [None]
 
 
 def test_what_a_person_placed_is_no_part(lib, two):
-    split = _at(1, create_event.split(two, [s(2)], **BEN))
+    split = _at(1, create_event.split(two, BEN, [s(2)]))
     name = _rename(two, "scene-001", "kitchen", 2)  # ana had not seen ben's
     again = ReviewState.of(_film(lib, 1, 1, 1, 2, 2, 2, 0)).replay([name, split])
     assert _names(again) == ["kitchen", "kitchen", "", "", "", "", None]
 
 
 def test_approved_ones_go_with_their_name_and_assigned_ones_stay(lib, two):
-    right = _at(1, create_event.approve(two, [s(3), s(4)], "scene-002", **ANA))
-    moved = _at(2, create_event.assign(two, [s(5)], "scene-001", **BEN))
+    right = _at(1, create_event.approve(two, ANA, [s(3), s(4)], "scene-002"))
+    moved = _at(2, create_event.assign(two, BEN, [s(5)], "scene-001"))
     first = _rename(two, "scene-001", "kitchen", 3)
     second = _rename(two, "scene-002", "hall", 4)
     again = ReviewState.of(_film(lib, 1, 1, 1, 1, 1, 1, 0)).replay([second, first, moved, right])
@@ -111,7 +112,7 @@ def test_approved_ones_go_with_their_name_and_assigned_ones_stay(lib, two):
 
 def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures):
     state = ReviewState.of(figures)
-    event = create_event.rename(state, "person-01", "carl", level="character", **ANA)
+    event = create_event.rename(state, ANA, "person-01", "carl", level="character")
     rows = [lib.figure_row(f"film-t{i}", i, "left", "bunny") for i in range(3)]
     rows += [lib.figure_row(f"film-u{i}", i, "right", "bunny") for i in range(3)]
     again = ReviewState.of(lib.table(rows)).replay([event])
@@ -120,7 +121,7 @@ def test_a_person_that_the_machine_takes_for_another_keeps_the_name(lib, figures
 
 
 def test_who_was_rejected_comes_back_by_no_part(lib, two):
-    two.apply(_at(1, create_event.reject(two, [s(2)], "scene-001", **ANA)))
+    two.apply(_at(1, create_event.reject(two, ANA, [s(2)], "scene-001")))
     two.apply(_rename(two, "scene-001", "kitchen", 2))
     again = ReviewState.of(_film(lib, 1, 2, 2, 3, 3, 3, 2)).replay(two.every)
     assert _names(again)[2] is None

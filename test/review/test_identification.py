@@ -10,7 +10,6 @@ import polars as pl
 import pytest
 
 from bunny.caption import identity
-from bunny.caption.provider import ProviderSettings
 from bunny.core.error import UserError
 from bunny.review import identification
 from bunny.table import store
@@ -198,8 +197,7 @@ def test_numbers_of_questions_tell_all_that_is_asked(maker):
 
 
 def test_pictures_stay_here_unless_it_is_allowed(maker, tmp_path):
-    settings = ProviderSettings(provider="openai", model="gpt-4o-mini")
-    model = identification.IdentityModel(settings=settings)
+    model = service.served_model("openai", model="gpt-4o-mini")
     said = []
     with pytest.raises(UserError, match=r"allow_upload: 2 crops .* openai at api.openai.com"):
         identification.ask(maker(figure()), model, tmp_path / "answer", said.append)
@@ -213,13 +211,10 @@ def test_a_figure_is_asked_about_anew_at_another_temperature(maker, tmp_path):
     num_asked = []
     with service.serve(lambda n: reply) as server:
         for temperature in (0.0, 0.5, 0.5, 0.0):
-            settings = ProviderSettings(
-                provider="local",
-                model="m",
-                endpoint_url=f"{server.url}/v1",
-                temperature=temperature,
+            url = f"{server.url}/v1"
+            model = service.served_model(
+                "local", model="m", endpoint_url=url, temperature=temperature
             )
-            model = identification.IdentityModel(settings=settings)
             identification.ask(maker(figure()), model, tmp_path / "answer")
             num_asked.append(len(server.requests))
     assert num_asked == [2, 4, 4, 4]

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from rejection import touched_number
 
 from bunny.review import create_event
+from bunny.review.create_event import EventContext
 from bunny.review.replay import holding
 from bunny.review.snapshot import NONE
 from bunny.review.state import ReviewState
@@ -96,16 +97,20 @@ def _event(state, kind, numbers, one, two, name, user, level):
     ids = [state.content.ids[rows[n]] for n in numbers]
     clusters = sorted(state.clusters(level)["cluster_id"])
     if kind == "comment":
-        return create_event.comment(state, ids, "a word", user=user)
+        return create_event.comment(state, EventContext(user=user), ids, "a word")
     if kind == "undo":
         past = [e for e in state.every if e.kind == "undo" or not state.is_undone(e.event_id)]
-        return create_event.undo(state, past[one % len(past)].event_id, user=user) if past else None
+        return (
+            create_event.undo(state, EventContext(user=user), past[one % len(past)].event_id)
+            if past
+            else None
+        )
     if kind == "noise":
-        return create_event.assign(state, ids, "", user=user)
+        return create_event.assign(state, EventContext(user=user), ids, "")
     if kind == "new":
-        return create_event.assign(state, ids, name, user=user)
+        return create_event.assign(state, EventContext(user=user), ids, name)
     if kind == "split":
-        return create_event.split(state, ids, user=user)
+        return create_event.split(state, EventContext(user=user), ids)
     if not clusters:
         return None
     first, second = clusters[one % len(clusters)], clusters[two % len(clusters)]
@@ -113,16 +118,16 @@ def _event(state, kind, numbers, one, two, name, user, level):
         return (
             None
             if first == second
-            else create_event.merge(state, first, second, level=level, user=user)
+            else create_event.merge(state, EventContext(user=user), first, second, level=level)
         )
     if kind == "rename":
-        return create_event.rename(state, first, name, level=level, user=user)
+        return create_event.rename(state, EventContext(user=user), first, name, level=level)
     if kind == "reject":
-        return create_event.reject(state, ids, first, user=user)
+        return create_event.reject(state, EventContext(user=user), ids, first)
     if kind == "propagated":
-        return create_event.assign(state, ids, first, user=user, origin="propagated")
+        return create_event.assign(state, EventContext(user=user, origin="propagated"), ids, first)
     make_it = create_event.approve if kind == "approve" else create_event.assign
-    return make_it(state, ids, first, user=user)
+    return make_it(state, EventContext(user=user), ids, first)
 
 
 def groups(state):
@@ -200,7 +205,7 @@ def test_what_a_person_rejected_never_comes_back_by_itself(
         return
     ids = [f"film-s{n:05d}" for n in sorted(numbers)]
     clock = itertools.count(30)
-    event = create_event.reject(state, ids, there[target % len(there)], user="ana")
+    event = create_event.reject(state, EventContext(user="ana"), ids, there[target % len(there)])
     event = replace(event, time=f"2026-01-01T00:00:{next(clock)}+00:00")
     state.apply(event)
     number = touched_number(state, event.event_id)
@@ -232,7 +237,7 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
     for one in said:
         if one.kind == "undo":
             continue
-        undo = create_event.undo(state, one.event_id, user="ana")
+        undo = create_event.undo(state, EventContext(user="ana"), one.event_id)
         undo = replace(undo, time="2026-01-01T00:01:00+00:00")
         state.apply(undo)
         without = ReviewState.of(library(lib), vectors(lib)).replay(events)
@@ -245,9 +250,9 @@ def test_undo_restores_as_if_it_had_never_been_said(lib, before, act, after):
 
 def test_undos_in_a_circle_say_nothing(shots):
     state = ReviewState.of(shots)
-    moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
+    moved = create_event.assign(state, EventContext(user="ana"), ["film-s00006"], "scene-001")
     one = replace(
-        create_event.comment(state, ["film-s00000"], "x", user="a"),
+        create_event.comment(state, EventContext(user="a"), ["film-s00000"], "x"),
         kind="undo",
         undoes="b",
         event_id="a",
@@ -277,7 +282,7 @@ def test_undos_in_a_circle_say_nothing(shots):
 def test_undos_in_any_order_and_in_circles_come_to_one_end(shots, undos, stays):
     """`undos` says of each undo what it undoes; whether `moved` holds, in every order."""
     state = ReviewState.of(shots)
-    moved = create_event.assign(state, ["film-s00006"], "scene-001", user="ana")
+    moved = create_event.assign(state, EventContext(user="ana"), ["film-s00006"], "scene-001")
     moved = replace(moved, event_id="moved", time="2026-01-01T00:00:00+00:00")
     empty = replace(moved, kind="undo", items=(), cluster=None)
     events = [moved, *(replace(empty, event_id=k, undoes=v) for k, v in undos.items())]

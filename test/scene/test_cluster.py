@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster
 
 
@@ -13,10 +14,13 @@ def _at(*degrees):
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
 
+def _assign(vector, join=0.85, noise=0.5):
+    config = ClusteringConfig(scene_threshold=join, noise_threshold=noise)
+    return cluster.group_frames(vector, config)
+
+
 def _clusters(*degrees, **threshold):
-    return cluster.assign_incrementally(
-        _at(*degrees), cluster.SceneThreshold(**threshold)
-    ).cluster.tolist()
+    return _assign(_at(*degrees), **threshold).cluster.tolist()
 
 
 def test_near_joins_between_founds_far_is_noise():
@@ -25,13 +29,13 @@ def test_near_joins_between_founds_far_is_noise():
 
 
 def test_a_new_place_is_founded_by_its_second_frame():
-    found = cluster.assign_incrementally(_at(0, 180, 185, 190))
+    found = _assign(_at(0, 180, 185, 190))
     assert found.cluster.tolist() == [0, 1, 1, 1]
     assert found.similarity[1] == pytest.approx(np.cos(np.radians(5)), abs=1e-3)
 
 
 def test_a_flash_stays_noise_and_the_place_goes_on():
-    found = cluster.assign_incrementally(_at(0, 180, 1))
+    found = _assign(_at(0, 180, 1))
     assert found.cluster.tolist() == [0, cluster.NOISE, 0]
     assert found.similarity[1] == pytest.approx(-1)
 
@@ -39,14 +43,8 @@ def test_a_flash_stays_noise_and_the_place_goes_on():
 def test_thresholds_are_inclusive():
     vector = np.array([[1, 0], [0.6, 0.8]], np.float32)
     join = float(vector[0] @ vector[1])
-    assert cluster.assign_incrementally(
-        vector, cluster.SceneThreshold(join=join, noise=0)
-    ).cluster.tolist() == [
-        0,
-        0,
-    ]
-    noise = cluster.SceneThreshold(join=0.9, noise=join)
-    assert cluster.assign_incrementally(vector, noise).cluster.tolist() == [0, 1]
+    assert _assign(vector, join=join, noise=0).cluster.tolist() == [0, 0]
+    assert _assign(vector, join=0.9, noise=join).cluster.tolist() == [0, 1]
 
 
 def test_the_centroid_moves_with_its_members():
@@ -83,33 +81,36 @@ def test_a_chain_is_united_only_as_far_as_the_mean_goes():
 
 
 def test_of_very_many_the_largest_are_looked_at(monkeypatch):
+    assert _clusters(0, 33, 16, 90, 90, 90) == [0, 0, 0, 1, 1, 1]
     monkeypatch.setattr(cluster, "MAX_UNITED", 2)
     assert _clusters(0, 33, 16) == [0, 0, 0]
-    number = np.array([0, 1, 1, 2, 2, cluster.NOISE])
-    total = np.stack([_at(0)[0], _at(0, 0).sum(axis=0), _at(0, 0).sum(axis=0)])
-    assert cluster._unite(number, total, 0.85).tolist() == [0, 1, 1, 1, 1, cluster.NOISE]
+    assert _clusters(0, 33, 16, 90, 90, 90) == [0, 1, 0, 2, 2, 2]  # that of 33 alone is left out
 
 
 def test_empty_and_one():
-    assert len(cluster.assign_incrementally(np.empty((0, 2))).cluster) == 0
+    assert len(_assign(np.empty((0, 2))).cluster) == 0
     assert _clusters(77) == [0]
 
 
-def test_thresholds_the_wrong_way_round_are_refused():
-    with pytest.raises(ValueError, match="expected noise threshold <= scene threshold"):
-        cluster.assign_incrementally(_at(0), cluster.SceneThreshold(join=0.4, noise=0.5))
+@pytest.mark.parametrize("method", cluster.METHOD)
+def test_noise_lies_no_higher_than_the_threshold_of_scenes(method):
+    config = ClusteringConfig(scene_threshold=0.4, noise_threshold=0.5, scene_method=method)
+    level = config.model_copy(update={"noise_threshold": 0.4})
+    vector = _at(0, 5, 63, 130, 131)  # 63 is at a cosine of 0.45 from 0
+    found = cluster.group_frames(vector, config).cluster.tolist()
+    assert found == cluster.group_frames(vector, level).cluster.tolist()
 
 
 def test_many_places_are_each_found_again():
     vector = np.vstack([np.eye(40, dtype=np.float32)] * 2)
-    found = cluster.assign_incrementally(vector, cluster.SceneThreshold(noise=-1))
+    found = _assign(vector, noise=-1)
     assert found.cluster.tolist() == [*range(40), *range(40)]
     assert found.similarity.tolist() == [1] * 80
 
 
 @given(st.lists(st.integers(0, 359), max_size=30))
 def test_clusters_are_numbered_in_order_without_gaps(degrees):
-    found = cluster.assign_incrementally(_at(*degrees) if degrees else np.empty((0, 2)))
+    found = _assign(_at(*degrees) if degrees else np.empty((0, 2)))
     first_seen = [c for i, c in enumerate(found.cluster) if c >= 0 and c not in found.cluster[:i]]
     assert first_seen == list(range(len(first_seen)))
     assert (np.abs(found.similarity) <= 1).all()

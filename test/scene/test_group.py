@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster
 
 WHOLE = ["agglomerative", "hdbscan"]
@@ -15,9 +16,13 @@ def _at(*degrees):
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
 
 
+def _group(vector, method, join=0.85, noise=0.5):
+    config = ClusteringConfig(scene_threshold=join, noise_threshold=noise, scene_method=method)
+    return cluster.group_frames(vector, config)
+
+
 def _clusters(method, *degrees, **threshold):
-    found = cluster.group_frames(_at(*degrees), cluster.SceneThreshold(**threshold), method)
-    return found.cluster.tolist()
+    return _group(_at(*degrees), method, **threshold).cluster.tolist()
 
 
 @pytest.mark.parametrize("method", WHOLE)
@@ -39,7 +44,7 @@ def test_average_linkage_is_cut_at_the_mean_cosine():
 
 
 def test_similarity_is_the_cosine_to_the_mean_of_all_members():
-    found = cluster.group_frames(_at(0, 20, 200), method="agglomerative")
+    found = _group(_at(0, 20, 200), "agglomerative")
     assert found.similarity[:2] == pytest.approx(np.cos(np.radians([10, 10])), abs=1e-6)
     assert found.similarity[2] == pytest.approx(np.cos(np.radians(190)), abs=1e-6)
 
@@ -51,20 +56,6 @@ def test_with_no_scene_of_several_frames_nothing_is_odd(method):
     assert _clusters(method) == []
 
 
-def test_incremental_is_the_pass_over_the_film():
-    vector = _at(0, 20, 50, 260)
-    assert np.array_equal(
-        cluster.group_frames(vector).cluster, cluster.assign_incrementally(vector).cluster
-    )
-
-
-def test_what_is_refused():
-    with pytest.raises(ValueError, match="expected one of incremental, agglomerative, hdbscan"):
-        cluster.group_frames(_at(0), method="kmeans")
-    with pytest.raises(ValueError, match="noise threshold <= scene threshold"):
-        cluster.group_frames(_at(0), cluster.SceneThreshold(join=0.4, noise=0.5), "hdbscan")
-
-
 @pytest.mark.parametrize("method", WHOLE)
 @settings(deadline=None)
 @given(
@@ -74,9 +65,9 @@ def test_what_is_refused():
 )
 def test_the_order_of_rows_changes_nothing(method, degrees, seed, join):
     order = np.random.default_rng(seed).permutation(len(degrees))
-    vector, threshold = _at(*degrees), cluster.SceneThreshold(join=join, noise=0.3)
-    one = cluster.group_frames(vector, threshold, method)
-    other = cluster.group_frames(vector[order], threshold, method)
+    vector = _at(*degrees)
+    one = _group(vector, method, join, 0.3)
+    other = _group(vector[order], method, join, 0.3)
     assert np.array_equal(cluster.relabel_sequential(one.cluster[order]), other.cluster)
     assert np.allclose(one.similarity[order], other.similarity, atol=1e-6)
 
@@ -91,7 +82,7 @@ def test_of_a_long_film_only_a_part_is_linked_and_the_result_is_the_same(method,
     vector = (vector / np.linalg.norm(vector, axis=1, keepdims=True)).astype(np.float32)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(cluster, "MAX_LINKED", 7)
-        found = cluster.group_frames(vector, method=method).cluster
+        found = _group(vector, method).cluster
     counts = np.bincount(place, minlength=5)
     if (counts > 1).all():  # a place of one frame is noise
         assert np.array_equal(found, cluster.relabel_sequential(place))

@@ -5,12 +5,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster, stability
 
 
 def _at(*degrees):
     angle = np.radians(degrees)
     return np.stack([np.cos(angle), np.sin(angle)], axis=1).astype(np.float32)
+
+
+def _measure(vector, shot, num_runs, seed=0):
+    config = ClusteringConfig(stability_runs=num_runs)
+    return stability.measure_stability(vector, shot, config, seed)
 
 
 def _rows(found):
@@ -35,7 +41,7 @@ def test_frames_in_the_noise_bucket_are_not_one_scene():
 def test_places_that_stand_apart_are_stable():
     shot = np.repeat(np.arange(8), 3)
     degrees = [(shot_index % 2) * 90 + i for shot_index in range(8) for i in range(3)]
-    rows = _rows(stability.measure_stability(_at(*degrees), shot, num_runs=4))
+    rows = _rows(_measure(_at(*degrees), shot, 4))
     assert len(rows) == 7 and {row["num_clusters"] for row in rows.values()} == {2}
     assert all(row["rand_index"] == row["lowest"] == 1 for row in rows.values())
     assert rows["incremental", "order"]["num_runs"] == 4
@@ -44,7 +50,7 @@ def test_places_that_stand_apart_are_stable():
 
 def test_a_pan_depends_on_the_order_it_is_seen_in():
     degrees = range(0, 180, 9)  # no gap anywhere: where a scene ends is up to where one began
-    found = _rows(stability.measure_stability(_at(*degrees), np.arange(20), num_runs=8))
+    found = _rows(_measure(_at(*degrees), np.arange(20), 8))
     order = found["incremental", "order"]
     assert order["lowest"] < order["rand_index"] < 0.95
     assert found["agglomerative", "sample"]["rand_index"] < 0.95  # a shot left out is a gap
@@ -65,32 +71,41 @@ def test_any_grouping_is_asked_in_the_same_way():
 
 def test_the_seed_decides():
     vector, shot = _at(*range(0, 180, 9)), np.arange(20)
-    one, same, other = (
-        stability.measure_stability(vector, shot, num_runs=3, seed=s) for s in (1, 1, 2)
-    )
+    one, same, other = (_measure(vector, shot, 3, seed=s) for s in (1, 1, 2))
     assert one == same != other
 
 
 def test_too_little_to_say():
-    assert stability.measure_stability(_at(0, 5), np.array([0, 0])) == []
-    assert stability.measure_stability(_at(0, 90), np.array([0, 1]), num_runs=0) == []
+    assert _measure(_at(0, 5), np.array([0, 0]), 8) == []
+    assert _measure(_at(0, 90), np.array([0, 1]), 0) == []
+
+
+def _asked(shot, seed=0):
+    """Rows that groupings are asked for: as they are, in another order, a sample."""
+    found = []
+
+    def find(rows, method):
+        found.append(rows)
+        return np.zeros(len(rows), int)
+
+    stability.compare_groupings(shot, find, ("one",), ("one",), num_runs=1, seed=seed)
+    return found
 
 
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=40), st.integers(0, 99))
 def test_an_order_of_shots_keeps_each_shot_whole(shots, seed):
-    shot = np.array(sorted(shots))
-    new = np.random.default_rng(seed).permutation(np.unique(shot))
-    rows = stability._in_order_of(shot, new)
-    assert np.array_equal(shot[rows], np.concatenate([shot[shot == s] for s in new]))
-    for one in new:
-        own = rows[shot[rows] == one]
-        assert (np.diff(own) > 0).all()
+    shot = np.array([-1, *sorted(shots)])
+    _, rows, _ = _asked(shot, seed)
+    assert sorted(rows.tolist()) == list(range(len(shot)))
+    parts = np.split(rows, np.flatnonzero(np.diff(shot[rows])) + 1)
+    assert len(parts) == len(set(shot.tolist()))
+    assert all((np.diff(part) == 1).all() for part in parts)
 
 
 def test_of_a_long_film_a_part_is_looked_at(monkeypatch):
     monkeypatch.setattr(stability, "MAX_FRAMES", 10)
     shot = np.repeat(np.arange(6), 4)
-    rows = stability._within(shot, np.array([3, 1, 0, 2, 4, 5]))
-    assert sorted(set(shot[rows].tolist())) == [1, 3] and len(rows) == 8
-    rows = stability._within(np.repeat([0, 1], 50), np.array([1, 0]))  # two shots at least, thinned
+    rows = _asked(shot)[0]
+    assert len(set(shot[rows].tolist())) == 2 and len(rows) == 8
+    rows = _asked(np.repeat([0, 1], 50))[0]  # two shots at least, thinned
     assert len(rows) == 10 and rows[1] == 10

@@ -11,7 +11,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.caption import film_audit
+from bunny.caption import audit
 from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.stage.caption import Caption
@@ -133,7 +133,7 @@ def test_the_name_of_another_character_reaches_no_tag_and_no_label_and_is_audite
     assert rows["f0"]["characters"] == ["bunny"]
     assert rows["f0"]["tags"] == ["bunny", "grass", "place-000"]
     assert rows["f1"]["characters"] == ["bunny", "anna"]
-    found = film_audit.audit_film(tmp_path, Config().captioning).captions.to_dicts()
+    found = audit.audit_film(tmp_path, Config().captioning).captions.to_dicts()
     assert found[0]["frame_id"] == "f0" and "leaked_name" in found[0]["rules"]
     assert "not labelled, but called: anna" in found[0]["reasons"]
 

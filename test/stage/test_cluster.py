@@ -270,7 +270,10 @@ def test_how_sure_unknown_people_are():
         ("unknown", "agglomerative", "sample", 1.0, 1.0, 3, 2),
         ("unknown", "hdbscan", "sample", 1.0, 1.0, 3, 2),
     ]
-    assert cluster_table.person_note(rows, "hdbscan") == " (stability 1.00 with 90 % of the shots)"
+    assert (
+        cluster_table.stability_note(rows, "unknown", "hdbscan")
+        == " (stability 1.00 with 90 % of the shots)"
+    )
     assert cluster_table.person_stability(nameless[:1], ClusteringConfig(), 0).is_empty()
 
 

@@ -16,13 +16,14 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.review import asset_table as review_asset
 from bunny.review import create_event, event_log
+from bunny.review.create_event import EventContext
 from bunny.review.learn import item, linear_map, method, threshold_rule, version
 from bunny.stage.caption import Caption
 from bunny.stage.dataset import Dataset
 from bunny.stage.review import Review
 from bunny.table import metadata, store
 
-ANA = {"user": "ana"}
+ANA = EventContext(user="ana")
 WIDTH, HEIGHT, SHOTS = 128, 96, 4
 # Of each shot: who is labelled in its two frames, and how its scene vectors lie, in degrees.
 WHO = ("bunny", "bunny", "pip", "pip")
@@ -196,7 +197,7 @@ def _run(stage, space, **config):
 def _say(space, make_event, *args, **say):
     """Say something of the library as it is."""
     state = open_state(space, Config())
-    event = make_event(state, *args, **ANA, **say)
+    event = make_event(state, ANA, *args, **say)
     event_log.append(space.root, [event])
     return event
 

@@ -27,7 +27,6 @@ from bunny.core import atomic
 from bunny.core.config import (
     AwsConfig,
     CaptioningConfig,
-    ClusteringConfig,
     Config,
     DetectionConfig,
     ExtractionConfig,
@@ -38,7 +37,6 @@ from bunny.dataset import crop_selection
 from bunny.dataset.image_folder import TrainingExample
 from bunny.evaluation import gallery
 from bunny.generation import provenance
-from bunny.scene import cluster_table
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster
 from bunny.stage.dataset import Dataset, crop_reader
@@ -391,12 +389,6 @@ def test_set_ups_are_alike_as_far_as_is_set(labelled_film, filtering, num_groups
         {0, 1, 2, 3}, every, measure, FilteringConfig(**filtering), has_all=True
     )
     assert len(set(groups.values())) == num_groups
-
-
-def test_scenes_join_by_their_threshold_and_noise_lies_no_higher():
-    near = cluster_table._threshold(ClusteringConfig(scene_threshold=0.3, noise_threshold=0.4))
-    far = cluster_table._threshold(ClusteringConfig(scene_threshold=0.6, noise_threshold=0.4))
-    assert (near.join, near.noise, far.join, far.noise) == (0.3, 0.3, 0.6, 0.4)
 
 
 @pytest.mark.parametrize(("model", "number"), [("yunet", 1), ("hog", 0)])

@@ -7,6 +7,7 @@ from ipywidgets import Button, Textarea
 from bunny.core import config, workspace
 from bunny.core.error import UserError
 from bunny.review import create_event, event_log
+from bunny.review.create_event import EventContext
 from bunny.table import store
 from bunny.view.widget import caption_gallery as gallery_widget
 
@@ -99,7 +100,9 @@ def test_find_and_replace_shows_first_and_is_one_event(gallery, space):
 
 
 def test_what_others_wrote_in_the_meantime_is_heard(gallery, space):
-    event = create_event.caption_edit(gallery.state, ["film-s2"], "bunny sleeps", user="ben")
+    event = create_event.caption_edit(
+        gallery.state, EventContext(user="ben"), ["film-s2"], "bunny sleeps"
+    )
     event_log.append(space.root, [event])
     gallery.edit("f1", "bunny wakes")
     assert texts(gallery)["f2"] == "bunny sleeps"

@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NotRequired, Protocol, TypedDict
 
 from bunny.contract.shard import Shards
 from bunny.core import atomic
@@ -42,6 +42,25 @@ class CaptionAnswer:
     output_tokens: int | None = None
     cost_usd: float | None = None
     latency_s: float | None = None  # from question to answer, with retries and pauses
+
+
+class KeptAnswer(TypedDict):
+    """An answer about a picture as `AnswerStore` keeps it for stage caption."""
+
+    frame_id: str
+    version: int
+    characters: list[str]
+    provider: str
+    model: str | None
+    prompt_hash: str | None
+    status: str
+    text: str | None
+    error: str | None
+    tags: list[str]
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+    latency_s: NotRequired[float | None]
 
 
 class ProviderStopped(Exception):  # noqa: N818 no error: what was asked for has come
@@ -96,13 +115,13 @@ class AnswerStore:
             latency_s=row.get("latency_s"),
         )
 
-    def put(self, key: int, answer: CaptionAnswer, row: Mapping[str, Any]) -> None:
+    def put(self, key: int, answer: CaptionAnswer, row: Mapping[str, object]) -> None:
         """Keep an answer with the other columns of its row; it is on disk when this returns."""
         whole = {**row, **answer_columns(answer), "latency_s": answer.latency_s}
         atomic.write_bytes(self._path(key), json.dumps(whole, ensure_ascii=False).encode())
 
-    def every(self) -> list[dict[str, Any]]:
-        """All kept answers with the columns of their rows, the oldest first; v1 is left out."""
+    def every(self) -> list[KeptAnswer]:
+        """All kept answers of stage caption, the oldest first; v1 is left out."""
         files = sorted(self._folder.glob("*.json"), key=lambda file: (file.stat().st_mtime, file))
         return [json.loads(file.read_text(encoding="utf-8")) for file in files]
 

@@ -7,6 +7,7 @@ API_runtime_Converse.html
 import base64
 from typing import Any, Literal
 
+from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.error import UserError
 
 FINISH: dict[str, Literal["stop", "length", "content_filter"]] = {
@@ -39,26 +40,10 @@ class ConverseEngine:
     @classmethod
     def connect(
         cls,
-        *,
-        profile: str,
-        region: str,
-        endpoint_url: str,
-        timeout_s: float,
-        connect_timeout_s: float,
-        num_connections: int,
+        captioning: CaptioningConfig,
+        aws: AwsConfig,
     ) -> "ConverseEngine":
         """Make the client after looking for credentials.
-
-        Parameters
-        ----------
-        profile, region : str
-            Of ~/.aws; an empty profile is the default one.
-        endpoint_url : str
-            Empty: Amazon's own.
-        timeout_s, connect_timeout_s : float
-            For one answer, and for the connection before it.
-        num_connections : int
-            Most at once.
 
         Raises
         ------
@@ -72,10 +57,10 @@ class ConverseEngine:
         from botocore.exceptions import ProfileNotFound
 
         try:
-            session = boto3.Session(profile_name=profile or None, region_name=region)
+            session = boto3.Session(profile_name=aws.profile or None, region_name=aws.region)
         except ProfileNotFound as error:
             raise UserError(
-                f"aws.profile: no profile named {profile!r} in ~/.aws; run "
+                f"aws.profile: no profile named {aws.profile!r} in ~/.aws; run "
                 "`aws configure` or leave the setting empty"
             ) from error
         has_token = bool(os.environ.get("AWS_BEARER_TOKEN_BEDROCK"))
@@ -85,14 +70,13 @@ class ConverseEngine:
                 "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY in .env, or aws.profile"
             )
         config = Config(
-            connect_timeout=connect_timeout_s,
-            read_timeout=timeout_s,
+            connect_timeout=captioning.connect_timeout_seconds,
+            read_timeout=captioning.timeout_seconds,
             retries={"total_max_attempts": 1},
-            max_pool_connections=num_connections,
+            max_pool_connections=captioning.batch_size,
         )
-        return cls(
-            session.client("bedrock-runtime", endpoint_url=endpoint_url or None, config=config)
-        )
+        url = captioning.bedrock.endpoint_url or None
+        return cls(session.client("bedrock-runtime", endpoint_url=url, config=config))
 
     def complete(self, request: Any) -> Any:
         """Send one canonical request, give back one canonical response."""

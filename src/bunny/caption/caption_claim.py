@@ -1,6 +1,6 @@
 """Claims of captions: whom they name, how many people, how near, which light; from words alone.
 
-Nothing here judges: `audit_rule` compares the claims with the tables.
+Nothing here judges: `audit` compares the claims with the tables.
 """
 
 import re

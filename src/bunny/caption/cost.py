@@ -4,7 +4,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from bunny.caption.provider import PREFIX, import_dspy
+from bunny.caption.provider import PREFIX, ServedModel, import_dspy
 from bunny.core.error import UserError
 
 MILLION = 1_000_000
@@ -45,30 +45,23 @@ class CostEstimate:
         )
 
 
-def find_price(
-    provider: str, model: str, input_usd: float = 0.0, output_usd: float = 0.0
-) -> Price | None:
+def find_price(model: ServedModel) -> Price | None:
     """The price of a model: that of the settings, else of dspy's list.
-
-    Parameters
-    ----------
-    provider, model : str
-    input_usd, output_usd : float
-        Settings, for a million tokens; both 0: not set.
 
     Returns
     -------
     Price or None
         None where neither knows it; a local server without a price costs nothing.
     """
-    if input_usd or output_usd:
-        return Price(input_usd=input_usd, output_usd=output_usd)
-    if provider == "local":
+    config = model.config
+    if config.input_price_usd or config.output_price_usd:
+        return Price(input_usd=config.input_price_usd, output_usd=config.output_price_usd)
+    if model.provider == "local":
         return Price(input_usd=0.0, output_usd=0.0)
     import_dspy()
     from dspy.clients.model_metadata import model_info, rate
 
-    info = model_info(PREFIX[provider], model)
+    info = model_info(PREFIX[model.provider], model.name)
     rates = [rate(info, f"{side}_cost_per_token") for side in ("input", "output")]
     if rates[0] is None or rates[1] is None:
         return None

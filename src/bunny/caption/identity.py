@@ -11,7 +11,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.program import Captioner, signature_hash, to_answer
-from bunny.caption.provider import import_dspy
+from bunny.caption.provider import ModelCall, import_dspy
 
 TILE_PX = 256  # side of the crop and of each reference in the picture that is sent
 TITLE_PX = 28  # height of the line above each of them
@@ -60,12 +60,12 @@ class IdentityProvider(Captioner):
         """The question's own."""
         return signature()
 
-    def inputs(self, question: CaptionQuestion) -> dict[str, Any]:
+    def inputs(self, question: CaptionQuestion) -> dict[str, object]:
         """How many references there are."""
         return {"num_references": len(question.facts)}
 
     def read(
-        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+        self, prediction: Any, question: CaptionQuestion, calls: list[ModelCall]
     ) -> CaptionAnswer:
         """The number; an answer that is no number of a reference is a failed one."""
         said = " ".join(str(prediction.number or "").split())

@@ -5,13 +5,13 @@ continue the prompt, or write freely without one.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.question import decode_jpeg
+from bunny.core.config.captioning import TransformersCaptionConfig
 from bunny.core.error import UserError
 
 KEY = "captioning.transformers.model"
@@ -23,23 +23,15 @@ CHAT_PROMPT = (
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class ImageToTextSettings:
-    """Settings of a captioning model."""
-
-    model: str  # folder as `save_pretrained` writes it, or hub id
-    prompt: str = ""  # empty: the model's usual one
-    max_tokens: int = 120
-    batch_size: int = 4
-    device: str = "auto"
-
-
 class ImageToText:
     """A loaded captioning model; one call at a time.
 
     Parameters
     ----------
-    settings : ImageToTextSettings
+    config : TransformersCaptionConfig
+        Section `captioning.transformers` of the settings.
+    max_tokens : int
+        Most tokens of a caption, `captioning.max_tokens`.
 
     Raises
     ------
@@ -47,18 +39,18 @@ class ImageToText:
         If the model cannot be loaded.
     """
 
-    def __init__(self, settings: ImageToTextSettings) -> None:
+    def __init__(self, config: TransformersCaptionConfig, max_tokens: int) -> None:
         import torch
 
-        self.settings = settings
-        self.batch_size = settings.batch_size
-        self._device = _find_device(settings.device)
+        self.batch_size = config.batch_size
+        self._prompt, self._max_tokens = config.prompt, max_tokens
+        self._device = _find_device(config.device)
         is_gpu = self._device != "cpu"
-        self._net, self._processor = _load(settings.model, torch.float16 if is_gpu else "auto")
+        self._net, self.processor = _load(config.model, torch.float16 if is_gpu else "auto")
         self._net.to(self._device)
         self._is_florence = self._net.config.model_type == "florence2"
-        self._is_chat = bool(getattr(self._processor, "chat_template", None))
-        tokenizer = getattr(self._processor, "tokenizer", None)
+        self._is_chat = bool(getattr(self.processor, "chat_template", None))
+        tokenizer = getattr(self.processor, "tokenizer", None)
         if tokenizer is not None and self._is_chat:
             tokenizer.padding_side = "left"  # what is written follows the last token
 
@@ -69,20 +61,21 @@ class ImageToText:
         pictures = [decode_jpeg(question.picture)[:, :, ::-1].copy() for question in questions]
         ready = self._prepare(questions, pictures).to(self._device, self._net.dtype)
         with torch.inference_mode():
-            written = self._net.generate(
-                **ready, max_new_tokens=self.settings.max_tokens, do_sample=False
-            )
+            written = self._net.generate(**ready, max_new_tokens=self._max_tokens, do_sample=False)
         ids = ready.get("input_ids")
         if ids is not None and torch.equal(written[:, : ids.shape[1]], ids):
             written = written[:, ids.shape[1] :]  # decoders repeat the prompt
-        texts = self._processor.batch_decode(written, skip_special_tokens=True)
-        return [_to_answer(text) for text in texts]
+        texts = self.processor.batch_decode(written, skip_special_tokens=True)
+        return [to_answer(text) for text in texts]
 
     def _prepare(self, questions: Sequence[CaptionQuestion], pictures: list[np.ndarray]) -> Any:
         """The model's inputs, padded to one length."""
         if self._is_chat:
-            asked = [self._chat(q, p) for q, p in zip(questions, pictures, strict=True)]
-            return self._processor.apply_chat_template(
+            asked = [
+                make_conversation(q, p, self._prompt)
+                for q, p in zip(questions, pictures, strict=True)
+            ]
+            return self.processor.apply_chat_template(
                 asked,
                 add_generation_prompt=True,
                 tokenize=True,
@@ -90,19 +83,31 @@ class ImageToText:
                 return_tensors="pt",
                 processor_kwargs={"padding": True},
             )
-        prompt = self.settings.prompt or (FLORENCE_TASK if self._is_florence else "")
+        prompt = self._prompt or (FLORENCE_TASK if self._is_florence else "")
         words = {"text": [prompt] * len(pictures)} if prompt else {}
-        return self._processor(images=pictures, return_tensors="pt", padding=True, **words)
+        return self.processor(images=pictures, return_tensors="pt", padding=True, **words)
 
-    def _chat(self, question: CaptionQuestion, picture: np.ndarray) -> list[dict[str, Any]]:
-        """One conversation: the picture, the prompt, the facts."""
-        words = [self.settings.prompt or CHAT_PROMPT]
-        if question.names:
-            words.append(f"Call the characters exactly: {', '.join(question.names)}.")
-        if question.facts:
-            words.append(f"Measured facts: {'; '.join(question.facts)}.")
-        content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]
-        return [{"role": "user", "content": content}]
+
+def make_conversation(
+    question: CaptionQuestion, picture: np.ndarray, prompt: str = ""
+) -> list[dict[str, object]]:
+    """What a chat model is asked, in the form of transformers: the picture, the prompt, the facts.
+
+    Parameters
+    ----------
+    question : CaptionQuestion
+    picture : np.ndarray, shape (height, width, 3), uint8
+        RGB.
+    prompt : str
+        Empty: `CHAT_PROMPT`.
+    """
+    words = [prompt or CHAT_PROMPT]
+    if question.names:
+        words.append(f"Call the characters exactly: {', '.join(question.names)}.")
+    if question.facts:
+        words.append(f"Measured facts: {'; '.join(question.facts)}.")
+    content = [{"type": "image", "image": picture}, {"type": "text", "text": " ".join(words)}]
+    return [{"role": "user", "content": content}]
 
 
 def _find_device(name: str) -> str:
@@ -130,7 +135,7 @@ def _load(model: str, dtype: Any) -> tuple[Any, Any]:
         ) from error
 
 
-def _to_answer(text: str) -> CaptionAnswer:
+def to_answer(text: str) -> CaptionAnswer:
     """The first line of what the model wrote; nothing at all is a failure."""
     lines = [" ".join(line.split()) for line in text.splitlines()]
     caption = next((line for line in lines if line), "")

@@ -14,6 +14,7 @@ from typing import Any
 BURST_S = 1.0  # of a minute's requests that may go out at once
 TOKEN_BURST_S = 10.0  # of a minute's tokens; a request costs a thousand or so
 NUM_THROTTLED = 3  # in a row, from which a pause holds for all
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0  # of our own; what the server asks for is obeyed
 MIN_CUT_INTERVAL_S = 1.0  # answers to requests sent before a cut say nothing new
 
 
@@ -120,3 +121,13 @@ def _bucket(per_minute: int, burst_s: float) -> Any:
     quota = rate_limiter.per_min(per_minute, burst=burst)
     limiter = Throttled(key="caption", using="gcra", quota=quota, store=store.MemoryStore())
     return burst, limiter
+
+
+def pause_s(attempt_number: int, retry_after_s: float | None) -> float:
+    """Seconds to wait after a failed attempt, the first being 1.
+
+    What the server asks for is obeyed; otherwise pauses double, up to a minute.
+    """
+    if retry_after_s is not None:
+        return float(retry_after_s)
+    return min(FIRST_PAUSE_S * 2 ** (attempt_number - 1), MAX_PAUSE_S)

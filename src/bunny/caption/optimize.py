@@ -16,11 +16,11 @@ from typing import Any
 
 import numpy as np
 
-from bunny.caption import film_audit, program, provider_report
+from bunny.caption import audit, program, provider_report
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget
 from bunny.caption.metadata_facts import Facts
-from bunny.caption.provider import ProviderSettings, import_dspy, make_lm
+from bunny.caption.provider import ServedModel, import_dspy, make_lm
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core.error import UserError
 from bunny.table import store
@@ -130,7 +130,7 @@ def score(
 
 def optimize(
     pictures: Sequence[TuningPicture],
-    settings: ProviderSettings,
+    model: ServedModel,
     triggers: Mapping[str, str],
     *,
     ask: Callable[[TuningPicture, TunedPrompt | None], CaptionAnswer],
@@ -142,8 +142,8 @@ def optimize(
     Parameters
     ----------
     pictures : sequence of TuningPicture
-    settings : ProviderSettings
-        The model that is asked.
+    model : ServedModel
+        The one that is asked.
     triggers : mapping
         Trigger word of every character.
     ask : callable
@@ -163,7 +163,7 @@ def optimize(
     found: list[TunedPrompt] = []
     judge = _Judge(triggers)
     most = 3 * len(held_out) + (CALLS_PER_PICTURE + 2) * len(train)
-    logger.info("optimize: at most about %d requests to %s", most, settings.model)
+    logger.info("optimize: at most about %d requests to %s", most, model.name)
 
     def mean(tuned: TunedPrompt | None) -> float:
         try:
@@ -171,7 +171,7 @@ def optimize(
         except ProviderStopped as stop:
             raise UserError(f"optimize: {stop}; what was answered is kept") from stop
         if tuned is None and not any(answer.is_answered for answer in answers):
-            raise UserError(f"optimize: {settings.model} gave no answer ({answers[0].error})")
+            raise UserError(f"optimize: {model.name} gave no answer ({answers[0].error})")
         pairs = zip(held_out, answers, strict=True)
         return float(np.mean([judge(one, answer.text)[0] for one, answer in pairs]))
 
@@ -179,7 +179,7 @@ def optimize(
     found += [] if current is None else [replace(current, kind="in use")]
     for make in (_with_examples, _with_instructions):
         try:
-            tuned = make(train, lambda: program.Captioner(settings, budget), judge)
+            tuned = make(train, lambda: program.Captioner(model, budget), judge)
         except ProviderStopped as stop:
             logger.warning("optimize: stopped early (%s)", stop)
             break
@@ -240,14 +240,14 @@ def _with_instructions(
 ) -> TunedPrompt | None:
     """Our prompt with instructions that the model wrote after reading the faults."""
     dspy, captioner = import_dspy(), load()
-    settings = captioner.settings
+    own = captioner.model.captioning
+    longer = {"max_tokens": max(REFLECTION_TOKENS, own.max_tokens), "temperature": 1}
+    reflecting = replace(captioner.model, captioning=own.model_copy(update=longer))
     half = max(1, len(train) // 2)
     tuner = dspy.GEPA(
         metric=judge.metric,
         max_metric_calls=CALLS_PER_PICTURE * len(train),
-        reflection_lm=make_lm(
-            replace(settings, max_tokens=max(REFLECTION_TOKENS, settings.max_tokens), temperature=1)
-        ),
+        reflection_lm=make_lm(reflecting),
         num_threads=1,
         seed=SEED,
     )
@@ -329,5 +329,5 @@ def _doubt(facts: Facts, text: str, triggers: Mapping[str, str]) -> tuple[float,
         "status": "done",
     }
     table = store.from_rows("caption", [row])
-    found = film_audit.audit_captions(table, [facts], {facts.frame_id: 0}, triggers).captions
+    found = audit.audit_captions(table, [facts], {facts.frame_id: 0}, triggers).captions
     return found["doubt"][0], found["reasons"][0].to_list()

@@ -16,11 +16,11 @@ from dataclasses import replace
 from functools import cache
 from typing import Any
 
-from bunny.caption import answer_check
+from bunny.caption import answer_check, limit
 from bunny.caption.answer import PARTS, CaptionAnswer, CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget, count_prompt_tokens, find_price
 from bunny.caption.limit import RequestLimit
-from bunny.caption.provider import ProviderSettings, credential_name, import_dspy, make_lm
+from bunny.caption.provider import ModelCall, ServedModel, import_dspy, make_lm
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import log
 from bunny.core.error import UserError
@@ -28,7 +28,6 @@ from bunny.core.error import UserError
 MAX_ERROR_CHARACTERS = 300
 MAX_PART_CHARACTERS = 120
 NO_PART = ("none", "n/a", "empty", "unknown", "null")
-MAX_PAUSE_S = 60.0  # of our own; what the server asks for is obeyed
 MAX_RETRY_AFTER_S = 600.0  # a server that asks for more has failed
 OK, NOT_FOUND = 200, 404
 BUSY = (429, 529)  # HTTP status: too many requests; overloaded, as Anthropic says it
@@ -95,7 +94,7 @@ class Captioner:
 
     Parameters
     ----------
-    settings : ProviderSettings
+    model : ServedModel
     budget : Budget, optional
         What may be spent, by all providers of a run together.
     tuned : TunedPrompt, optional
@@ -104,31 +103,26 @@ class Captioner:
     Raises
     ------
     UserError
-        If the settings cannot work or a credential is missing.
+        If a credential is missing.
     """
 
     batch_size = 1
 
     def __init__(
         self,
-        settings: ProviderSettings,
+        model: ServedModel,
         budget: Budget | None = None,
         tuned: TunedPrompt | None = None,
     ) -> None:
-        self.settings = settings
+        self.model = model
         self.stopped = threading.Event()  # set: pauses end and nothing is tried again
-        self.lm = make_lm(settings)
+        self.lm = make_lm(model)
         self.budget = budget or Budget()
-        self.price = find_price(
-            settings.provider,
-            settings.model,
-            settings.input_price_usd,
-            settings.output_price_usd,
-        )
+        self.price = find_price(model)
         self.limit = RequestLimit(
-            settings.num_in_flight,
-            requests_per_minute=settings.requests_per_minute,
-            tokens_per_minute=settings.tokens_per_minute,
+            model.captioning.batch_size,
+            requests_per_minute=model.config.requests_per_minute,
+            tokens_per_minute=model.config.tokens_per_minute,
             stopped=self.stopped,
         )
         dspy = import_dspy()
@@ -145,20 +139,20 @@ class Captioner:
         """The `dspy.Signature` that it asks by."""
         return signature()
 
-    def inputs(self, question: CaptionQuestion) -> dict[str, Any]:
+    def inputs(self, question: CaptionQuestion) -> dict[str, object]:
         """Input fields of the signature beside the picture, names and facts as data."""
         return {
             "facts": [answer_check.as_data(fact) for fact in question.facts],
             "names": [answer_check.as_data(name) for name in question.names],
         }
 
-    def asked(self, question: CaptionQuestion) -> dict[str, Any]:
+    def asked(self, question: CaptionQuestion) -> dict[str, object]:
         """All input fields of the signature."""
         picture = import_dspy().Image(_data_uri(question.picture))
         return {"picture": picture, **self.inputs(question)}
 
     def read(
-        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+        self, prediction: Any, question: CaptionQuestion, calls: list[ModelCall]
     ) -> CaptionAnswer:
         """The answer in the output fields; `calls` tell what it cost."""
         tags = tuple(dict.fromkeys(t.strip().lower() for t in (prediction.tags or "").split(",")))
@@ -226,15 +220,17 @@ class Captioner:
         with dspy.context(lm=lm, adapter=self.adapter, max_history_size=2, trace=None):
             return self.call(program, asked)
 
-    def set_aside(self, predict: Any, asked: Mapping[str, Any]) -> None:
+    def set_aside(self, predict: Any, asked: Mapping[str, object]) -> None:
         """Count what a `call` may cost; raises `ProviderStopped` if that is more than is left."""
         most = 0.0
         if self.price is not None:
-            most = self.price.cost_usd(_count_asked(predict, asked), self.settings.max_tokens)
+            most = self.price.cost_usd(
+                _count_asked(predict, asked), self.model.captioning.max_tokens
+            )
         if not self.budget.reserve(most):
             raise ProviderStopped(_limit_sentence(self.budget))
 
-    def call(self, predict: Any, asked: Mapping[str, Any]) -> Any:
+    def call(self, predict: Any, asked: Mapping[str, object]) -> Any:
         """One call of a dspy program within the limits, tried again while a failure is passing.
 
         Parameters
@@ -249,12 +245,12 @@ class Captioner:
         num_tokens = _count_asked(predict, asked)
         retrying = tenacity.Retrying(
             stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(self.settings.max_retries + 1),
+                tenacity.stop_after_attempt(self.model.captioning.max_retries + 1),
                 tenacity.stop_when_event_set(self.stopped),
             ),
             sleep=tenacity.sleep_using_event(self.stopped),
             retry=tenacity.retry_if_exception(_is_passing),
-            wait=self._pause,
+            wait=_pause_s,
             reraise=True,
         )
         return retrying(self._attempt, lambda: predict(**asked), num_tokens)
@@ -262,11 +258,12 @@ class Captioner:
     def _attempt(self, call: Callable[[], Any], num_tokens: int) -> Any:
         """One request, within the limits and the time for an answer."""
         dspy = import_dspy()
-        with self.limit.request(num_tokens + self.settings.max_tokens):
+        own = self.model.captioning
+        with self.limit.request(num_tokens + own.max_tokens):
             try:
-                found = _within(self.settings.timeout_s + self.settings.connect_timeout_s, call)
+                found = _within(own.timeout_seconds + own.connect_timeout_seconds, call)
             except TimeoutError as error:
-                why = f"no whole answer within {self.settings.timeout_s:g} s"
+                why = f"no whole answer within {own.timeout_seconds:g} s"
                 raise dspy.LMTimeoutError(why) from error
             except dspy.LMError as error:
                 hint = getattr(error, "retry_after", None)
@@ -277,22 +274,15 @@ class Captioner:
         self.limit.note_answer()
         return found
 
-    def _pause(self, state: Any) -> float:
-        """Seconds to wait: what the server asks for, else doubling."""
-        hint = getattr(state.outcome.exception(), "retry_after", None)
-        if hint is not None:
-            return float(hint)
-        return min(self.settings.backoff_s * 2 ** (state.attempt_number - 1), MAX_PAUSE_S)
-
     def _most_usd(self, question: CaptionQuestion) -> float:
         """What an answer may cost; 0 where nobody knows the price."""
         if self.price is None:
             return 0.0
-        return self.price.cost_usd(_count_tokens(question), self.settings.max_tokens)
+        return self.price.cost_usd(_count_tokens(question), self.model.captioning.max_tokens)
 
     def _priced(self, answer: CaptionAnswer) -> CaptionAnswer:
         """The answer with what it cost by the prices of the settings, where they are set."""
-        is_set = self.settings.input_price_usd or self.settings.output_price_usd
+        is_set = self.model.config.input_price_usd or self.model.config.output_price_usd
         used = (answer.input_tokens, answer.output_tokens)
         if self.price is None or not is_set or used[0] is None or used[1] is None:
             return answer
@@ -308,15 +298,21 @@ class Captioner:
 
     def _explain_refused(self, error: Exception) -> str:
         """One sentence for a refusal that the user can mend."""
-        s = self.settings
+        model = self.model
         return (
-            f"caption provider {s.provider}: request to model {s.model} with "
-            f"{credential_name(s)} failed: {self._clean(error)}; check the key and "
+            f"caption provider {model.provider}: request to model {model.name} with "
+            f"{model.credential_name} failed: {self._clean(error)}; check the key and "
             "the model name"
         )
 
 
-def _count_asked(predict: Any, asked: Mapping[str, Any]) -> int:
+def _pause_s(state: Any) -> float:
+    """How long tenacity waits before the next attempt."""
+    hint = getattr(state.outcome.exception(), "retry_after", None)
+    return limit.pause_s(state.attempt_number, hint)
+
+
+def _count_asked(predict: Any, asked: Mapping[str, object]) -> int:
     """Input tokens of a call with its examples, at most about."""
     told = [str(value) for name, value in asked.items() if name != "picture"]
     told += [str(demo) for demo in predict.demos]
@@ -366,18 +362,18 @@ def _data_uri(jpeg: bytes) -> str:
 
 
 def to_answer(
-    raw: str, caption: str | None, tags: tuple[str, ...], calls: list[dict]
+    raw: str, caption: str | None, tags: tuple[str, ...], calls: list[ModelCall]
 ) -> CaptionAnswer:
     """Say whether what the model said is a caption, a refusal or garbage; adds what it cost."""
     paid = _meter(calls)
     text = log.redact(" ".join((caption or "").split()))
     raw, tags = log.redact(raw), tuple(log.redact(tag) for tag in tags)
-    last = calls[-1] if calls else {"refusal": None, "is_filtered": False, "is_cut": False}
-    said = text or last["refusal"] or " ".join(raw.split())
-    if last["refusal"] or last["is_filtered"] or REFUSAL.match(said):
+    last = calls[-1] if calls else None
+    said = text or (last and last["refusal"]) or " ".join(raw.split())
+    if (last and (last["refusal"] or last["is_filtered"])) or REFUSAL.match(said):
         why = f"the model refused: {said[:MAX_ERROR_CHARACTERS] or 'blocked by its content filter'}"
         return CaptionAnswer(status="refused", error=why, **paid)
-    if last["is_cut"] and not tags:
+    if last and last["is_cut"] and not tags:
         why = "expected a whole caption, the answer was cut off at captioning.max_tokens"
         return CaptionAnswer(status="failed", error=why, **paid)
     if not text:
@@ -398,7 +394,7 @@ def _parts(prediction: Any) -> dict[str, str]:
     return found
 
 
-def _meter(calls: list[dict]) -> dict[str, Any]:
+def _meter(calls: list[ModelCall]) -> dict[str, Any]:
     """Tokens and cost over the calls of one question; null where any of them is unknown."""
 
     def total(values: list) -> Any:

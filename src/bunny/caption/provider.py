@@ -2,12 +2,15 @@
 
 import ipaddress
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from bunny.caption.bedrock import ConverseEngine
+from bunny.core.config import AwsConfig, CaptioningConfig
+from bunny.core.config.captioning import ServedCaptionConfig
 from bunny.core.error import UserError
 
 KEY_VARIABLE = {"openai": "OPENAI_API_KEY", "anthropic": "ANTHROPIC_API_KEY"}
@@ -19,76 +22,113 @@ OWN_HOST = {"openai": "api.openai.com", "anthropic": "api.anthropic.com"}
 REASONING_MIN_TOKENS = 16_000  # dspy's least budget for OpenAI's reasoning models
 
 
+class ModelCall(TypedDict):
+    """What one call of a model came to, without what was said."""
+
+    usage: Mapping[str, int | None]  # prompt_tokens, completion_tokens
+    cost: float | None  # US dollars
+    refusal: str | None
+    is_filtered: bool
+    is_cut: bool  # at the most tokens of an answer
+
+
 @dataclass(frozen=True, kw_only=True)
-class ProviderSettings:
-    """Settings of the model that is asked, with timeouts and retries."""
+class ServedModel:
+    """A model behind an address: its provider, and the sections of the settings for it.
 
-    provider: str  # bedrock, openai, anthropic, local
-    model: str
-    max_tokens: int = 120
-    temperature: float = 0.0
-    endpoint_url: str = ""  # empty: the provider's own; with OpenAI's and Anthropic's "/v1"
-    timeout_s: float = 60.0  # for the whole answer
-    connect_timeout_s: float = 10.0
-    max_retries: int = 4
-    backoff_s: float = 1.0  # first pause; doubled each time
-    region: str = "us-east-1"
-    profile: str = ""
-    num_in_flight: int = 8  # requests at once
-    requests_per_minute: int = 0  # 0: no limit
-    tokens_per_minute: int = 0
-    input_price_usd: float = 0.0  # for a million tokens; both 0: as dspy's list has it
-    output_price_usd: float = 0.0
+    Raises
+    ------
+    UserError
+        If the settings cannot work, e.g. name no model.
+    """
+
+    provider: str  # of `PREFIX`
+    captioning: CaptioningConfig
+    aws: AwsConfig
+
+    def __post_init__(self) -> None:
+        """Refuse settings that cannot work."""
+        if self.provider not in PREFIX:
+            raise UserError(
+                f"captioning.providers: expected one of {', '.join(PREFIX)}, got {self.provider!r}"
+            )
+        _check(self.provider, self.config)
+
+    @property
+    def config(self) -> ServedCaptionConfig:
+        """The provider's own section of `captioning`."""
+        return getattr(self.captioning, self.provider)
+
+    @property
+    def name(self) -> str:
+        """The model's name at its provider."""
+        return self.config.model
+
+    @property
+    def host(self) -> str:
+        """Name of the machine that pictures are sent to."""
+        if self.config.endpoint_url:
+            return urlsplit(self.config.endpoint_url).hostname or ""
+        if self.provider == "bedrock":
+            return f"bedrock-runtime.{self.aws.region}.amazonaws.com"
+        return OWN_HOST[self.provider]
+
+    @property
+    def credential_name(self) -> str:
+        """Source of the provider's credential, for error messages."""
+        if self.provider == "bedrock":
+            return f"profile {self.aws.profile}" if self.aws.profile else "the AWS credentials"
+        return KEY_VARIABLE.get(self.provider, LOCAL_KEY_VARIABLE)
+
+    def check_upload(self, what: str, otherwise: str = "") -> None:
+        """Refuse to send pictures to another machine where `captioning.allow_upload` is not set.
+
+        Parameters
+        ----------
+        what : str
+            Pictures and where they go, e.g. ``12 crops go to openai at api.openai.com``.
+        otherwise : str
+            What the user can do instead, as the end of the sentence.
+        """
+        if is_away(self.host) and not self.captioning.allow_upload:
+            raise UserError(
+                f"captioning.allow_upload: {what}; set captioning.allow_upload=true to allow it"
+                f"{otherwise}"
+            )
 
 
-def make_lm(settings: ProviderSettings) -> Any:
+def make_lm(model: ServedModel) -> Any:
     """Build the `dspy.LM` of a provider: one attempt a call, no cache, no history of pictures.
 
     Raises
     ------
     UserError
-        If the model or address is missing or a credential is not set; nothing was sent.
+        If a credential is not set; nothing was sent.
     """
-    check_settings(settings)
-    key = _read_key(settings)
+    key = _read_key(model.provider)
     dspy = import_dspy()
+    captioning = model.captioning
     options: dict[str, Any] = {
-        "model": f"{PREFIX[settings.provider]}/{settings.model}",
-        "temperature": settings.temperature,
-        "max_tokens": settings.max_tokens,
+        "model": f"{PREFIX[model.provider]}/{model.name}",
+        "temperature": captioning.temperature,
+        "max_tokens": captioning.max_tokens,
         "cache": False,
         "num_retries": 0,
     }
-    if settings.provider == "bedrock":
-        options["engine"] = ConverseEngine.connect(
-            profile=settings.profile,
-            region=settings.region,
-            endpoint_url=settings.endpoint_url,
-            timeout_s=settings.timeout_s,
-            connect_timeout_s=settings.connect_timeout_s,
-            num_connections=settings.num_in_flight,
-        )
+    if model.provider == "bedrock":
+        options["engine"] = ConverseEngine.connect(captioning, model.aws)
     else:
-        wait = dict.fromkeys(("read", "write", "pool"), settings.timeout_s)
-        timeout = SimpleNamespace(connect=settings.connect_timeout_s, **wait)
+        wait = dict.fromkeys(("read", "write", "pool"), captioning.timeout_seconds)
+        timeout = SimpleNamespace(connect=captioning.connect_timeout_seconds, **wait)
         options |= {"engine": "lm15", "api_key": key, "timeout": timeout}
-        if settings.endpoint_url:
-            options["api_base"] = settings.endpoint_url.rstrip("/")
+        if model.config.endpoint_url:
+            options["api_base"] = model.config.endpoint_url.rstrip("/")
     kind = _metered(dspy)
     try:
         return kind(**options)
     except dspy.LMConfigurationError:  # a reasoning model, which takes neither setting
-        budget = max(REASONING_MIN_TOKENS, settings.max_tokens)
+        budget = max(REASONING_MIN_TOKENS, captioning.max_tokens)
         return kind(**(options | {"temperature": None, "max_tokens": budget}))
-
-
-def host_of(settings: ProviderSettings) -> str:
-    """Name of the machine that pictures are sent to."""
-    if settings.endpoint_url:
-        return urlsplit(settings.endpoint_url).hostname or ""
-    if settings.provider == "bedrock":
-        return f"bedrock-runtime.{settings.region}.amazonaws.com"
-    return OWN_HOST[settings.provider]
 
 
 def is_away(host: str) -> bool:
@@ -109,19 +149,10 @@ def import_dspy() -> Any:
     return dspy
 
 
-def credential_name(settings: ProviderSettings) -> str:
-    """Source of the provider's credential, for error messages."""
-    if settings.provider == "bedrock":
-        return f"profile {settings.profile}" if settings.profile else "the AWS credentials"
-    return KEY_VARIABLE.get(settings.provider, LOCAL_KEY_VARIABLE)
-
-
-def check_settings(settings: ProviderSettings) -> None:
-    """Refuse settings that cannot work (`UserError`)."""
-    name, url = settings.provider, settings.endpoint_url
-    if name not in PREFIX:
-        raise UserError(f"captioning.providers: expected one of {', '.join(PREFIX)}, got {name!r}")
-    if not settings.model:
+def _check(name: str, config: ServedCaptionConfig) -> None:
+    """Refuse a section that cannot work."""
+    url = config.endpoint_url
+    if not config.model:
         raise UserError(
             f"captioning.{name}.model: expected the name of a vision model, "
             f'got ""; set it or leave {name} out of captioning.providers'
@@ -143,18 +174,18 @@ def check_settings(settings: ProviderSettings) -> None:
         )
 
 
-def _read_key(settings: ProviderSettings) -> str | None:
+def _read_key(provider: str) -> str | None:
     """The key from the environment; Bedrock's are found by boto3."""
-    if settings.provider == "bedrock":
+    if provider == "bedrock":
         return None
-    if settings.provider == "local":
+    if provider == "local":
         return os.environ.get(LOCAL_KEY_VARIABLE) or "none"
-    variable = KEY_VARIABLE[settings.provider]
+    variable = KEY_VARIABLE[provider]
     key = os.environ.get(variable, "").strip()
     if not key:
         raise UserError(
-            f"caption provider {settings.provider} needs a key in the environment variable "
-            f"{variable}, which is not set; put it in .env or leave {settings.provider} out of "
+            f"caption provider {provider} needs a key in the environment variable "
+            f"{variable}, which is not set; put it in .env or leave {provider} out of "
             "captioning.providers"
         )
     return key
@@ -167,14 +198,13 @@ def _metered(dspy: Any) -> type:
         def update_history(self, entry: dict[str, Any]) -> None:
             response = entry["response"]  # a dspy.lm15.Response
             said_no = [part.text for part in response.message.parts if part.type == "refusal"]
-            self.history.append(
-                {
-                    "usage": entry["usage"],
-                    "cost": entry["cost"],
-                    "refusal": " ".join(said_no) or None,
-                    "is_filtered": response.finish_reason == "content_filter",
-                    "is_cut": response.finish_reason == "length",
-                }
-            )
+            call: ModelCall = {
+                "usage": entry["usage"],
+                "cost": entry["cost"],
+                "refusal": " ".join(said_no) or None,
+                "is_filtered": response.finish_reason == "content_filter",
+                "is_cut": response.finish_reason == "length",
+            }
+            self.history.append(call)
 
     return MeteredLM

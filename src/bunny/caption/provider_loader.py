@@ -12,7 +12,7 @@ from bunny.caption import answer_check
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionProvider, question_key
 from bunny.caption.cost import Budget, Price, check_limit, find_price
 from bunny.caption.fallback import ProviderEntry
-from bunny.caption.provider import PREFIX, ProviderSettings, check_settings, host_of
+from bunny.caption.provider import PREFIX, ServedModel
 from bunny.caption.question import JPEG_QUALITY, MAX_SIDE_PX, QuestionMaker
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core import file_hash
@@ -58,7 +58,8 @@ def set_up(
     budget = budget or Budget(captioning.max_cost_usd)
     for name in captioning.providers:
         if name in PREFIX:
-            found.append(_served(name, captioning, aws, budget, tuned))
+            model = ServedModel(provider=name, captioning=captioning, aws=aws)
+            found.append(_served(model, budget, tuned))
         elif name != TAGS:
             found.append(_SET_UP[name](captioning))
     return found
@@ -115,62 +116,25 @@ def _told_here(name: str, maker: QuestionMaker, index: int) -> list[Any]:
     return [maker.told(index)]
 
 
-def served_settings(name: str, captioning: CaptioningConfig, aws: AwsConfig) -> ProviderSettings:
-    """Settings of a served model from its section of `captioning`.
-
-    Raises
-    ------
-    UserError
-        If they cannot work, e.g. name no model.
-    """
-    own = getattr(captioning, name)
-    settings = ProviderSettings(
-        provider=name,
-        model=own.model,
-        max_tokens=captioning.max_tokens,
-        temperature=captioning.temperature,
-        endpoint_url=own.endpoint_url,
-        timeout_s=captioning.timeout_seconds,
-        connect_timeout_s=captioning.connect_timeout_seconds,
-        max_retries=captioning.max_retries,
-        region=aws.region,
-        profile=aws.profile,
-        num_in_flight=captioning.batch_size,
-        requests_per_minute=own.requests_per_minute,
-        tokens_per_minute=own.tokens_per_minute,
-        input_price_usd=own.input_price_usd,
-        output_price_usd=own.output_price_usd,
-    )
-    check_settings(settings)
-    return settings
-
-
-def _served(
-    name: str,
-    captioning: CaptioningConfig,
-    aws: AwsConfig,
-    budget: Budget,
-    tuned: TunedPrompt | None = None,
-) -> ProviderSetup:
-    own = getattr(captioning, name)
-    settings = served_settings(name, captioning, aws)
-    price = find_price(name, own.model, own.input_price_usd, own.output_price_usd)
-    check_limit(budget.max_usd, {name: price})
+def _served(model: ServedModel, budget: Budget, tuned: TunedPrompt | None) -> ProviderSetup:
+    price = find_price(model)
+    check_limit(budget.max_usd, {model.provider: price})
     from bunny.caption import program  # dspy takes seconds to import
 
     ours = program.prompt_hash()
     if tuned is not None and tuned.base_hash != ours:
         logger.warning("caption: the tuned prompt is of an older version, ours is used")
         tuned = None
+    own = model.captioning
     return ProviderSetup(
-        name=name,
-        model=own.model,
+        name=model.provider,
+        model=model.name,
         prompt_hash=ours if tuned is None else tuned.prompt_hash,
-        num_in_flight=captioning.batch_size,
-        load=lambda: program.Captioner(settings, budget, tuned),
+        num_in_flight=own.batch_size,
+        load=lambda: program.Captioner(model, budget, tuned),
         price=price,
-        host=host_of(settings),
-        depends=(name, own.model, captioning.max_tokens, captioning.temperature),
+        host=model.host,
+        depends=(model.provider, model.name, own.max_tokens, own.temperature),
     )
 
 
@@ -179,17 +143,10 @@ def _image_to_text(captioning: CaptioningConfig) -> ProviderSetup:
 
     own = captioning.transformers
     _need_model("transformers", own.model, "Qwen/Qwen2-VL-2B-Instruct")
-    settings = image_to_text.ImageToTextSettings(
-        model=own.model,
-        prompt=own.prompt,
-        max_tokens=captioning.max_tokens,
-        batch_size=own.batch_size,
-        device=own.device,
-    )
     return _local(
         "transformers",
         own.model,
-        lambda: image_to_text.ImageToText(settings),
+        lambda: image_to_text.ImageToText(own, captioning.max_tokens),
         (own.prompt or image_to_text.CHAT_PROMPT, captioning.max_tokens),
     )
 
@@ -200,10 +157,7 @@ def _tagger(captioning: CaptioningConfig) -> ProviderSetup:
     own = captioning.tagger
     _need_model("tagger", own.model, tagger.PUBLISHED.repository)
     thresholds = (own.general_threshold, own.character_threshold)
-    settings = tagger.TaggerSettings(
-        model=own.model, general_threshold=thresholds[0], character_threshold=thresholds[1]
-    )
-    return _local("tagger", own.model, lambda: tagger.Tagger(settings), thresholds)
+    return _local("tagger", own.model, lambda: tagger.Tagger(own), thresholds)
 
 
 def _zero_shot(captioning: CaptioningConfig) -> ProviderSetup:
@@ -211,13 +165,8 @@ def _zero_shot(captioning: CaptioningConfig) -> ProviderSetup:
 
     own = captioning.clip
     _need_model("clip", own.model, "openai/clip-vit-base-patch32")
-    settings = zero_shot.ZeroShotSettings(
-        model=own.model, vocabulary=own.vocabulary, min_probability=own.min_probability
-    )
-    words = vocabulary_hash(own.vocabulary)
-    return _local(
-        "clip", own.model, lambda: zero_shot.ZeroShot(settings), (words, own.min_probability)
-    )
+    depends = (vocabulary_hash(own.vocabulary), own.min_probability)
+    return _local("clip", own.model, lambda: zero_shot.ZeroShot(own), depends)
 
 
 _SET_UP: dict[str, Callable[[CaptioningConfig], ProviderSetup]] = {

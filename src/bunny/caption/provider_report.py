@@ -8,22 +8,23 @@ import numpy as np
 import polars as pl
 
 from bunny.caption import accidental_word, caption_claim
+from bunny.caption.answer import KeptAnswer
+from bunny.table import store
 
 AWAY = ("bedrock", "openai", "anthropic")  # providers that are paid
-Answer = Mapping[str, Any]  # as `AnswerStore.every` gives them
 
 
-def newest_answers(answers: Sequence[Answer]) -> dict[str, dict[str, Answer]]:
+def newest_answers(answers: Sequence[KeptAnswer]) -> dict[str, dict[str, KeptAnswer]]:
     """The newest answer of each model to each picture, by ``provider model`` and frame_id."""
-    found: dict[str, dict[str, Answer]] = {}
+    found: dict[str, dict[str, KeptAnswer]] = {}
     for row in answers:  # the oldest first
         found.setdefault(f"{row['provider']} {row['model']}", {})[row["frame_id"]] = row
     return found
 
 
-def summarize(answers: Sequence[Answer]) -> pl.DataFrame:
+def summarize(answers: Sequence[KeptAnswer]) -> pl.DataFrame:
     """Table `caption_audit_provider`: every answer counts, since every one was paid."""
-    groups: dict[tuple[str, str], list[Answer]] = {}
+    groups: dict[tuple[str, str], list[KeptAnswer]] = {}
     for row in answers:
         groups.setdefault((row["provider"], row["model"] or ""), []).append(row)
     rows = [
@@ -40,7 +41,7 @@ def summarize(answers: Sequence[Answer]) -> pl.DataFrame:
         }
         for (provider, model), own in sorted(groups.items())
     ]
-    return pl.DataFrame(rows, infer_schema_length=None) if rows else pl.DataFrame()
+    return store.from_rows("caption_audit_provider", rows)
 
 
 def agreement(one: str, other: str, triggers: Sequence[str]) -> float:
@@ -58,9 +59,9 @@ def agreement(one: str, other: str, triggers: Sequence[str]) -> float:
 
 
 def compare(
-    newest: Mapping[str, Mapping[str, Answer]], triggers: Sequence[str]
-) -> tuple[list[dict[str, Any]], dict[str, float]]:
-    """Rows of table `caption_audit_pair`, and the least agreement about each picture.
+    newest: Mapping[str, Mapping[str, KeptAnswer]], triggers: Sequence[str]
+) -> tuple[pl.DataFrame, dict[str, float]]:
+    """Table `caption_audit_pair`, and the least agreement about each picture.
 
     Parameters
     ----------
@@ -69,10 +70,11 @@ def compare(
     triggers : sequence of str
         Trigger words and names; both are told these, so that they prove nothing.
     """
-    rows, least = [], {}
+    rows: list[dict[str, object]] = []
+    least: dict[str, float] = {}
     for one, other in combinations(sorted(newest), 2):
         texts = {
-            frame_id: (newest[one][frame_id]["text"], newest[other][frame_id]["text"])
+            frame_id: (newest[one][frame_id]["text"] or "", newest[other][frame_id]["text"] or "")
             for frame_id in sorted(set(newest[one]) & set(newest[other]))
             if all(newest[name][frame_id]["status"] == "done" for name in (one, other))
         }
@@ -92,7 +94,7 @@ def compare(
         )
         for key, value in values.items():
             least[key] = min(value, least.get(key, 1.0))
-    return rows, least
+    return store.from_rows("caption_audit_pair", rows), least
 
 
 def _content(text: str, triggers: Sequence[str]) -> frozenset[str]:
@@ -110,18 +112,18 @@ def _same(pairs: Any, words: Mapping[str, str]) -> float | None:
     return float(np.mean(both)) if both else None
 
 
-def _total(rows: Sequence[Answer], key: str) -> Any:
+def _total(rows: Sequence[KeptAnswer], key: str) -> float | None:
     values = [row.get(key) for row in rows]
     known = [value for value in values if value is not None]
     return sum(known) if len(known) == len(values) else None
 
 
-def _cost(provider: str, rows: Sequence[Answer]) -> float | None:
+def _cost(provider: str, rows: Sequence[KeptAnswer]) -> float | None:
     """What answers cost; those of this machine and of a local server without a price nothing."""
     total = _total(rows, "cost_usd")
     return total if provider in AWAY else total or 0.0
 
 
-def _quantile(rows: Sequence[Answer], share: float) -> float | None:
-    known = [row["latency_s"] for row in rows if row.get("latency_s") is not None]
+def _quantile(rows: Sequence[KeptAnswer], share: float) -> float | None:
+    known = [value for row in rows if (value := row.get("latency_s")) is not None]
     return float(np.quantile(known, share)) if known else None

@@ -8,7 +8,6 @@ for ONNX, standardised as `config.json` says for timm.
 import csv
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any, Protocol
 
@@ -20,6 +19,7 @@ from bunny.caption.question import decode_jpeg
 from bunny.character.drawn import onnx_model
 from bunny.character.drawn.onnx_model import ModelFolder, PublishedModel
 from bunny.core import onnx_session
+from bunny.core.config.captioning import TaggerCaptionConfig
 from bunny.core.error import UserError
 
 KEY = "captioning.tagger.model"
@@ -30,22 +30,13 @@ GENERAL, CHARACTER = 0, 4  # categories of selected_tags.csv; 9 are ratings
 KAOMOJI_LENGTH = 3  # ">_<", "0_0": their underscores are no spaces
 
 
-@dataclass(frozen=True, kw_only=True)
-class TaggerSettings:
-    """Settings of a tagger; thresholds are probabilities in [0, 1]."""
-
-    model: str
-    general_threshold: float = 0.35
-    character_threshold: float = 0.85
-    batch_size: int = 4
-
-
 class Tagger:
     """A loaded tagger.
 
     Parameters
     ----------
-    settings : TaggerSettings
+    config : TaggerCaptionConfig
+        Section `captioning.tagger` of the settings.
 
     Raises
     ------
@@ -53,10 +44,11 @@ class Tagger:
         If a file is missing, or is no such model or list.
     """
 
-    def __init__(self, settings: TaggerSettings) -> None:
-        self._settings = settings
-        self.batch_size = settings.batch_size
-        folder = _find_folder(settings.model)
+    batch_size = 4
+
+    def __init__(self, config: TaggerCaptionConfig) -> None:
+        self._least = {GENERAL: config.general_threshold, CHARACTER: config.character_threshold}
+        folder = _find_folder(config.model)
         self._tags = _read_tags(folder)
         is_onnx = (folder.path / MODEL).is_file()
         load = OnnxNetwork if is_onnx else TimmNetwork
@@ -93,14 +85,10 @@ class Tagger:
         return answers
 
     def _choose(self, probabilities: np.ndarray) -> tuple[list[str], list[str]]:
-        least = {
-            GENERAL: self._settings.general_threshold,
-            CHARACTER: self._settings.character_threshold,
-        }
         chosen: dict[int, list[str]] = {GENERAL: [], CHARACTER: []}
         for i in np.argsort(-probabilities, kind="stable"):
             name, category = self._tags[i]
-            if category in least and probabilities[i] >= least[category]:
+            if category in chosen and probabilities[i] >= self._least[category]:
                 chosen[category].append(name)
         return chosen[GENERAL], chosen[CHARACTER]
 

@@ -6,7 +6,7 @@ another trigger word asks no model again.
 
 import re
 import string
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from bunny.core.error import UserError
@@ -130,6 +130,20 @@ def place_triggers(
         rest = _lower_first(_tidy(text))
         return _tidy(f"{front}, {rest}"), [words.triggers[name] for name in missing]
     return _tidy(_first_in_front(text, first, words, told)), []
+
+
+def add_triggers(text: str, triggers: Iterable[str]) -> tuple[str, list[str]]:
+    """Put the trigger words that a caption lacks in front of it.
+
+    Returns
+    -------
+    str
+        The caption.
+    list of str
+        The trigger words that were put in front; empty when none was missing.
+    """
+    missing = [word for word in dict.fromkeys(triggers) if not has_word(text, word)]
+    return ", ".join([*missing, text] if text else missing), missing
 
 
 def mirror_sides(text: str) -> str:

@@ -11,7 +11,7 @@ from bunny.caption import answer_check, optimize, program, provider_loader
 from bunny.caption.answer import AnswerStore, CaptionAnswer
 from bunny.caption.cost import Budget
 from bunny.caption.optimize import TuningPicture
-from bunny.caption.provider import PREFIX, ProviderSettings, host_of, is_away
+from bunny.caption.provider import PREFIX, ServedModel, is_away
 from bunny.caption.provider_loader import ProviderSetup
 from bunny.caption.question import QuestionMaker
 from bunny.caption.tuned_prompt import TunedPrompt
@@ -54,7 +54,7 @@ class TuningFilm:
         return Budget(self.captioning.max_cost_usd)
 
     @cached_property
-    def settings(self) -> ProviderSettings:
+    def model(self) -> ServedModel:
         """The first provider that is served; raises `UserError` if there is none."""
         served = [name for name in self.captioning.providers if name in PREFIX]
         if not served:
@@ -62,7 +62,7 @@ class TuningFilm:
                 f"optimize: expected one of {', '.join(PREFIX)} in captioning.providers, got "
                 f"{', '.join(self.captioning.providers)}; only their prompt is ours to tune"
             )
-        return provider_loader.served_settings(served[0], self.captioning, self.aws)
+        return ServedModel(provider=served[0], captioning=self.captioning, aws=self.aws)
 
     def pictures(self) -> list[TuningPicture]:
         """Edited pictures, and others drawn with a fixed seed.
@@ -81,15 +81,11 @@ class TuningFilm:
 
     def _check_upload(self, number: int) -> None:
         """Every picture is sent again with each prompt, so kept answers need permission too."""
-        host = host_of(self.settings)
-        if not is_away(host):
-            return
-        says = f"up to {number} frames go to {self.settings.provider} at {host} to tune the prompt"
-        if not self.captioning.allow_upload:
-            raise UserError(
-                f"captioning.allow_upload: {says}; set captioning.allow_upload=true to allow it"
-            )
-        logger.info("optimize: %s", says)
+        model = self.model
+        says = f"up to {number} frames go to {model.provider} at {model.host} to tune the prompt"
+        model.check_upload(says)
+        if is_away(model.host):
+            logger.info("optimize: %s", says)
 
     def ask(self, picture: TuningPicture, tuned: TunedPrompt | None) -> CaptionAnswer:
         """The answer about a picture with a prompt: the kept one, else a new one, which is kept."""
@@ -100,7 +96,7 @@ class TuningFilm:
         if answer is None:
             number = str(setup.prompt_hash)
             if number not in self._asked:
-                self._asked[number] = program.Captioner(self.settings, self.budget, tuned)
+                self._asked[number] = program.Captioner(self.model, self.budget, tuned)
             answer = self._asked[number].ask(picture.question)
             if answer.is_answered:
                 entry.keep(index, answer)
@@ -111,7 +107,7 @@ class TuningFilm:
         return {known.frame_id: i for i, known in enumerate(self.maker.facts)}
 
     def _setup(self, tuned: TunedPrompt | None) -> ProviderSetup:
-        name = self.settings.provider
+        name = self.model.provider
         only = self.captioning.model_copy(update={"providers": (name,)})
         return provider_loader.set_up(only, self.aws, self.budget, tuned)[0]
 

@@ -13,8 +13,10 @@ from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.trigger import CharacterWords
+from bunny.core.config import CaptioningConfig
+from bunny.core.config.captioning import CaptionVariantsConfig
 
-VARIANTS = ("short", "long", "tags")
+VARIANTS = tuple(CaptionVariantsConfig.model_fields)  # short, long, tags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,17 +37,17 @@ class CaptionDraft:
 
 @dataclass(frozen=True, kw_only=True)
 class WritingSettings:
-    """Settings of section `captioning` that shape captions after the answers."""
+    """Section `captioning` of the settings, with what was read for it."""
 
-    words: CharacterWords
-    style: str = "sentence"
-    variants: tuple[str, ...] = ()  # of `VARIANTS`
-    has_sides: bool = True
-    max_tag_share: float = 1.0
-    keep_tags: tuple[str, ...] = ()
-    prune_tags: tuple[str, ...] = ()
+    captioning: CaptioningConfig
+    triggers: Mapping[str, str]  # trigger word of each character's name
     replacements: Mapping[str, str] = field(default_factory=dict)
     limit: TokenLimit = field(default_factory=TokenLimit)
+
+    @property
+    def words(self) -> CharacterWords:
+        """Words that stand for the characters."""
+        return CharacterWords(triggers=self.triggers, class_word=self.captioning.class_word)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,9 +79,9 @@ def find_core_tags(drafts: Iterable[CaptionDraft], settings: WritingSettings) ->
     """Core tags of each character over its pictures."""
     return pruning.find_core_tags(
         [(draft.characters, draft.words) for draft in drafts],
-        settings.max_tag_share,
-        keep=settings.keep_tags,
-        prune=settings.prune_tags,
+        settings.captioning.max_tag_share,
+        keep=settings.captioning.keep_tags,
+        prune=settings.captioning.prune_tags,
     )
 
 
@@ -93,9 +95,9 @@ def write(draft: CaptionDraft, settings: WritingSettings, core: CoreTags) -> Wri
     core : CoreTags
         From `find_core_tags` over all pictures.
     """
-    dropped = core.of(draft.characters)
-    text, added, left_out = _write_one(draft, settings, settings.style, dropped)
-    variants = {name: _write_one(draft, settings, name, dropped)[0] for name in settings.variants}
+    dropped, own = core.of(draft.characters), settings.captioning
+    text, added, left_out = _write_one(draft, settings, own.style, dropped)
+    variants = {n: _write_one(draft, settings, n, dropped)[0] for n in own.variants.shares}
     return WrittenCaption(
         text=text,
         variants=variants,
@@ -117,7 +119,7 @@ def _write_one(
     answer = draft.answer and pruning.prune_text(draft.answer, dropped)
     answer = answer and replacement.replace_words(answer, changed)
     text = style.say_in_style(name, answer, parts, [tag for tag in tags if tag])
-    sides = draft.sides if settings.has_sides else {}
+    sides = draft.sides if settings.captioning.has_sides else {}
     text, added = trigger.place_triggers(text, draft.characters, settings.words, sides)
     text, left_out = length.shorten(text, settings.limit)
     return text, added, left_out

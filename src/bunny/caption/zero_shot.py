@@ -10,23 +10,13 @@ import numpy as np
 from bunny.caption import clip, style
 from bunny.caption.answer import CaptionAnswer, CaptionQuestion
 from bunny.caption.question import decode_jpeg
+from bunny.core.config.captioning import ClipCaptionConfig
 from bunny.core.config.layer import read_yaml
 from bunny.core.error import UserError
 
 OWN_VOCABULARY = Path(__file__).with_name("vocabulary.yaml")
 KEY = "captioning.clip.vocabulary"
 GROUPS = ("action", "place", "clothes", "light")  # in the order of the sentence
-
-
-@dataclass(frozen=True, kw_only=True)
-class ZeroShotSettings:
-    """Settings of provider clip."""
-
-    model: str
-    vocabulary: str = ""  # YAML file; empty: our own
-    min_probability: float = 0.5  # among the words of a group, in [0, 1]
-    batch_size: int = 16
-    device: str = "cpu"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,21 +32,26 @@ class WordGroup:
 class ZeroShot:
     """A loaded CLIP with the vectors of its vocabulary.
 
+    Parameters
+    ----------
+    config : ClipCaptionConfig
+        Section `captioning.clip` of the settings.
+
     Raises
     ------
     UserError
         If the model or the vocabulary cannot be read.
     """
 
-    def __init__(self, settings: ZeroShotSettings) -> None:
-        self._least = settings.min_probability
-        self.batch_size = settings.batch_size
-        self.groups = read_vocabulary(Path(settings.vocabulary or OWN_VOCABULARY))
+    batch_size = 16
+
+    def __init__(self, config: ClipCaptionConfig) -> None:
+        self._least = config.min_probability
+        self.groups = read_vocabulary(Path(config.vocabulary or OWN_VOCABULARY))
         self._encoder = clip.load(
-            settings.model,
+            config.model,
             setting="captioning.clip.model",
             otherwise="leave clip out of captioning.providers",
-            device=settings.device,
         )
         self._vectors = [
             self._encoder.embed_text([group.template.format(word=word) for word in group.words])

@@ -7,13 +7,16 @@ once, by `_open`, and put around it by `_correction`.
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from bunny.cli.app import DataDir, FilmName, app
 from bunny.core.error import UserError
+
+if TYPE_CHECKING:
+    from bunny.review.create_event import EventContext
 
 correct_app = typer.Typer(
     help="Correct the clusters and labels of a film; corrections are kept in later runs.",
@@ -49,7 +52,7 @@ class CorrectionContext:
 
     library: Any
     level: ClusterLevel | None
-    say: dict[str, Any]  # user, reason, origin, exemplars
+    context: "EventContext"
     data_dir: str | None
 
     @property
@@ -79,12 +82,17 @@ def _open(
 ) -> CorrectionContext:
     """Open the library of a film; its parameters are what every command has."""
     from bunny.command import correct
+    from bunny.review.create_event import EventContext
 
     level = _check_level(level)
     library = correct.open_reviewed_film(film, data_dir)
-    exemplars = library.config.review.exemplars
-    say = {"user": user or library.user, "reason": reason, "origin": "cli", "exemplars": exemplars}
-    return CorrectionContext(library=library, level=level, say=say, data_dir=data_dir)
+    context = EventContext(
+        user=user or library.user,
+        reason=reason,
+        origin="cli",
+        exemplars=library.config.review.exemplars,
+    )
+    return CorrectionContext(library=library, level=level, context=context, data_dir=data_dir)
 
 
 def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callable], Callable]:
@@ -145,7 +153,7 @@ def assign(
     from bunny.review import create_event
 
     ids = opened.find(items)
-    events = [create_event.assign(opened.state, ids, to, **opened.say)]
+    events = [create_event.assign(opened.state, opened.context, ids, to)]
     if like:
         more = correct.find_look_alikes(opened.library, ids, to)
         names = ", ".join(more["asset_id"].head(correct.SHOWN))
@@ -154,8 +162,8 @@ def assign(
             typer.echo("nothing was changed; add --yes to move them all")
             return []
         if more.height:
-            own = {**opened.say, "origin": "propagated"}
-            events.append(create_event.assign(opened.state, more["asset_id"].to_list(), to, **own))
+            own = replace(opened.context, origin="propagated")
+            events.append(create_event.assign(opened.state, own, more["asset_id"].to_list(), to))
     return events
 
 
@@ -172,9 +180,9 @@ def reject(
 
     ids = opened.find(items)
     if out_of is not None:
-        return [create_event.reject(opened.state, ids, out_of, **opened.say)]
+        return [create_event.reject(opened.state, opened.context, ids, out_of)]
     parts = create_event.by_cluster(opened.state, ids)
-    return [create_event.reject(opened.state, own, **opened.say) for own in parts.values()]
+    return [create_event.reject(opened.state, opened.context, own) for own in parts.values()]
 
 
 @_correction()
@@ -183,7 +191,7 @@ def approve(opened: CorrectionContext, items: Items) -> list:
     from bunny.review import create_event
 
     parts = create_event.by_cluster(opened.state, opened.find(items))
-    return [create_event.approve(opened.state, own, **opened.say) for own in parts.values()]
+    return [create_event.approve(opened.state, opened.context, own) for own in parts.values()]
 
 
 @_correction()
@@ -195,7 +203,7 @@ def split(
     """Move shots or figures out of their cluster into a new one."""
     from bunny.review import create_event
 
-    return [create_event.split(opened.state, opened.find(items), name, **opened.say)]
+    return [create_event.split(opened.state, opened.context, opened.find(items), name)]
 
 
 @_correction()
@@ -208,7 +216,7 @@ def merge(
     from bunny.review import create_event
 
     level = opened.level_of(stays)
-    return [create_event.merge(opened.state, stays, goes, level=level, **opened.say)]
+    return [create_event.merge(opened.state, opened.context, stays, goes, level=level)]
 
 
 @_correction()
@@ -221,7 +229,7 @@ def rename(
     from bunny.review import create_event
 
     level = opened.level_of(cluster)
-    return [create_event.rename(opened.state, cluster, name, level=level, **opened.say)]
+    return [create_event.rename(opened.state, opened.context, cluster, name, level=level)]
 
 
 @_correction(without=("reason",))
@@ -233,7 +241,7 @@ def comment(
     """Comment on shots or figures without changing their labels."""
     from bunny.review import create_event
 
-    return [create_event.comment(opened.state, opened.find(items), text, **opened.say)]
+    return [create_event.comment(opened.state, opened.context, opened.find(items), text)]
 
 
 @_correction(level="scene")
@@ -250,10 +258,10 @@ def caption(
     events = []
     if frames.height:
         found = create_event.frame_captions(frames, dict.fromkeys(frames["frame_id"], text))
-        events.append(create_event.frame_caption_edit(opened.state, found, **opened.say))
+        events.append(create_event.frame_caption_edit(opened.state, opened.context, found))
     if others:
         ids = opened.find(others)
-        events.append(create_event.caption_edit(opened.state, ids, text, **opened.say))
+        events.append(create_event.caption_edit(opened.state, opened.context, ids, text))
     return events
 
 
@@ -268,8 +276,8 @@ def undo(
     from bunny.command import correct
     from bunny.review import create_event
 
-    target = correct.find_event(opened.state, event, opened.say["user"])
-    return [create_event.undo(opened.state, target.event_id, **opened.say)]
+    target = correct.find_event(opened.state, event, opened.context.user)
+    return [create_event.undo(opened.state, opened.context, target.event_id)]
 
 
 def _apply(opened: CorrectionContext, events: list) -> None:

@@ -8,12 +8,13 @@ to the nearest labelled box's says whether the character is in it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import cv2
 import numpy as np
+import polars as pl
 
 from bunny.quality import luma, text
 from bunny.table.box import BOX
@@ -314,14 +315,14 @@ def _alike(one: np.ndarray | None, other: np.ndarray | None) -> float:
     return float(np.clip(a @ b / length, -1, 1)) if length > 1e-12 else 0.0
 
 
-def group_labels(rows: Iterable[Mapping[str, Any]]) -> dict[int, list[LabelledBox]]:
-    """Labels by shot, from rows with the frame's size and crop beside the box.
+def group_labels(label: pl.DataFrame) -> dict[int, list[LabelledBox]]:
+    """Labels by shot, from table `label` with the frame's size and crop beside the box.
 
     Each box is turned from pixels of the stored picture into pixels of the shot's picture; a face
     becomes head and shoulders. Of several boxes of a character in a frame the largest counts.
     """
     found: dict[int, dict[tuple[str, int], LabelledBox]] = {}
-    for row in rows:
+    for row in label.iter_rows(named=True):
         wide = row["crop_x1_px"] - row["crop_x0_px"]
         scale = wide / row["width_px"] if row["width_px"] else 1.0
         box = _scaled((row["x0_px"], row["y0_px"], row["x1_px"], row["y1_px"]), scale)

@@ -17,10 +17,9 @@ from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionQuestion, qu
 from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.caption.program import Captioner, signature_hash, to_answer
-from bunny.caption.provider import ProviderSettings, host_of, import_dspy, is_away
+from bunny.caption.provider import ModelCall, ServedModel, import_dspy
 from bunny.caption.trigger import TOLD_CLASS, CharacterWords, has_word, place_triggers
 from bunny.clip.caption import CAMERA
-from bunny.core.error import UserError
 
 MOMENTS = 3  # beginning, middle, end
 MOMENT_PX, GAP_PX = 512, 8  # width of each in the picture that is sent, and between them
@@ -63,15 +62,6 @@ class ClipQuestion:
         """What the model is told."""
         who = tuple(f"{name} is a {TOLD_CLASS}" for name in self.names)
         return (*who, CAMERA[self.camera], f"the clip lasts {self.seconds:.1f} s")
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipModel:
-    """The model to ask, and what it may be given."""
-
-    settings: ProviderSettings
-    max_cost_usd: float = 0.0  # 0: no limit
-    is_upload_allowed: bool = False
 
 
 @cache
@@ -120,7 +110,7 @@ class ClipCaptioner(Captioner):
         return signature()
 
     def read(
-        self, prediction: Any, question: CaptionQuestion, calls: list[dict[str, Any]]
+        self, prediction: Any, question: CaptionQuestion, calls: list[ModelCall]
     ) -> CaptionAnswer:
         """The caption; one about frames is a failed one."""
         answer = to_answer("", prediction.caption, ("caption",), calls)
@@ -151,7 +141,7 @@ def _read_moments(path: Path) -> np.ndarray:
 
 def ask(
     clips: Sequence[ClipQuestion],
-    model: ClipModel,
+    model: ServedModel,
     kept: Path,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, CaptionAnswer]:
@@ -160,7 +150,7 @@ def ask(
     Parameters
     ----------
     clips : sequence of ClipQuestion
-    model : ClipModel
+    model : ServedModel
     kept : Path
         Folder of the answers.
     note : callable
@@ -176,8 +166,8 @@ def ask(
     UserError
         If the model cannot be asked, or pictures may not leave this machine.
     """
-    settings = model.settings
-    depends = (settings.provider, settings.model, settings.max_tokens, settings.temperature)
+    own = model.captioning
+    depends = (model.provider, model.name, own.max_tokens, own.temperature)
     answers = AnswerStore(kept)
 
     def key(index: int) -> int:
@@ -200,9 +190,9 @@ def ask(
         answers.put(key(index), said, {"clip_id": one.clip_id, "characters": list(one.names)})
 
     entry = ProviderEntry(
-        name=settings.provider,
-        load=lambda: ClipCaptioner(settings, Budget(model.max_cost_usd)),
-        num_in_flight=settings.num_in_flight,
+        name=model.provider,
+        load=lambda: ClipCaptioner(model, Budget(own.max_cost_usd)),
+        num_in_flight=own.batch_size,
         kept=lambda index: answers.get(key(index)),
         keep=keep,
     )
@@ -212,15 +202,10 @@ def ask(
     return {clips[state.index].clip_id: state.answer for state in chain.ask(range(len(clips)))}
 
 
-def _upload_sentence(num_clips: int, model: ClipModel) -> str:
+def _upload_sentence(num_clips: int, model: ServedModel) -> str:
     """What is sent where; refused where it leaves this machine and may not."""
-    name, host = model.settings.provider, host_of(model.settings)
-    what = f"{MOMENTS} frames each of {num_clips} clips go to {name} at {host}"
-    if is_away(host) and not model.is_upload_allowed:
-        raise UserError(
-            f"captioning.allow_upload: {what}; set captioning.allow_upload=true to allow it, "
-            "or clip.caption_provider=none"
-        )
+    what = f"{MOMENTS} frames each of {num_clips} clips go to {model.provider} at {model.host}"
+    model.check_upload(what, ", or clip.caption_provider=none")
     return what
 
 

@@ -11,7 +11,7 @@ from bunny.core import log
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:
-    from bunny.caption.film_audit import CaptionAudit
+    from bunny.caption.audit import CaptionAudit
 
 ASKED = ("frame/*", "stage/caption/*")  # what answers are asked and kept with
 OFFLINE = "no picture is left to ask about; nothing would be sent"
@@ -55,10 +55,10 @@ def audit(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> s
     UserError
         If no film, or more than one, begins with `film`, or it has no captions.
     """
-    from bunny.caption import film_audit
+    from bunny.caption import audit
 
     space, config = film_workspace.open_film(film, data_dir, overrides, ())
-    found = film_audit.audit_film(space.root, config.captioning)
+    found = audit.audit_film(space.root, config.captioning)
     found.write(space.table)
     where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
     return "\n".join([f"{space.film_id}: {_audit_head(found)}", *_audit_lines(found), where])
@@ -109,12 +109,10 @@ def replace(
         return "\n".join([f"{film_id}: {changed.height} captions would change{hint}", *lines])
     frame = store.read(library.space.table, "frame")
     texts = dict(changed.select("frame_id", "after").iter_rows())
+    reason = f"replaced {old!r} by {new!r}"
+    context = create_event.EventContext(user=library.user, origin="cli", reason=reason)
     event = create_event.frame_caption_edit(
-        library.state,
-        create_event.frame_captions(frame, texts),
-        user=library.user,
-        origin="cli",
-        reason=f"replaced {old!r} by {new!r}",
+        library.state, context, create_event.frame_captions(frame, texts)
     )
     library.say([event])
     last = [f"undo with `bunny correct undo {film_id}`", correct.next_command(library, data_dir)]
@@ -167,10 +165,10 @@ def _audit_head(found: "CaptionAudit") -> str:
 
 def _audit_lines(found: "CaptionAudit") -> list[str]:
     """Tables of an audit as lines: rules, captions, words, providers, agreement."""
-    from bunny.caption import audit_rule
+    from bunny.caption import audit
 
     lines = ["captions by rule:"]
-    lines += [f"  {name:<18} {n:>6}" for name, n in audit_rule.count_broken(found.captions).items()]
+    lines += [f"  {name:<18} {n:>6}" for name, n in audit.count_broken(found.captions).items()]
     doubtful = found.captions.filter(pl.col("doubt") > 0).head(SHOWN)
     lines += ["most doubtful:"] if doubtful.height else []
     for row in doubtful.iter_rows(named=True):

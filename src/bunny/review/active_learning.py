@@ -32,6 +32,17 @@ class ClusterSums:
     total: np.ndarray  # (k, d)
     size: np.ndarray  # (k,)
 
+    @classmethod
+    def of(cls, vector: np.ndarray, number: np.ndarray, num: int) -> ClusterSums:
+        """Sum the vectors of `num` clusters."""
+        from scipy.sparse import csr_array
+
+        inside = np.flatnonzero(number >= 0)
+        ones = np.ones(len(inside), np.float32)
+        member = csr_array((ones, (number[inside], inside)), shape=(num, len(vector)))
+        size = np.bincount(number[inside], minlength=num)
+        return cls(vector=vector, number=number, total=member @ vector, size=size)
+
 
 def questions(
     vector: np.ndarray,
@@ -74,7 +85,7 @@ def questions(
     if not num or not len(number):
         return question, worth
     mapped = linear_map.fit_cluster_correlation(vector, number).apply(vector)
-    known = _clusters(mapped, number, num)
+    known = ClusterSums.of(mapped, number, num)
     target, chance = likely_clusters(known, barred=barred)
     is_stray = is_open & (chance >= LIKELY)
     right = np.bincount(target[is_stray], chance[is_stray], minlength=num)
@@ -211,17 +222,6 @@ def rank(question: np.ndarray, worth: np.ndarray, is_first: np.ndarray | None = 
     place[order] = np.arange(len(each))
     turn[rows] = place[inverse]
     return turn
-
-
-def _clusters(vector: np.ndarray, number: np.ndarray, num: int) -> ClusterSums:
-    """Sums and sizes of clusters."""
-    from scipy.sparse import csr_array
-
-    inside = np.flatnonzero(number >= 0)
-    shape = (num, len(vector))
-    member = csr_array((np.ones(len(inside), np.float32), (number[inside], inside)), shape=shape)
-    size = np.bincount(number[inside], minlength=num)
-    return ClusterSums(vector=vector, number=number, total=member @ vector, size=size)
 
 
 def _compare(known: ClusterSums, rows: np.ndarray, barred: np.ndarray | None) -> tuple:

@@ -1,9 +1,4 @@
-"""Events from what the board shows, and conflicts with events their user had not seen.
-
-Every function takes the user's name, and how many events of the record that person had seen
-(`event_log.count` when the screen was last brought up to date; by default all that the state
-knows).
-"""
+"""Events from what the board shows, and conflicts with events their user had not seen."""
 
 from __future__ import annotations
 
@@ -24,46 +19,50 @@ SILENT = ("comment",)  # kinds that change nothing another could have meant othe
 
 @dataclass(frozen=True, kw_only=True)
 class EventContext:
-    """Fields common to all events that a person makes."""
+    """Who makes an event, why and where: fields common to all that a person makes."""
 
     user: str
-    seen: int | None = None  # None: all that the state knows
+    seen: int | None = None  # events of the record the person had seen; None: all in the state
     reason: str = ""
     origin: str = "board"
     exemplars: int = 30  # members that stand for a cluster, as `review.exemplars`
 
 
-def assign(state: ReviewState, asset_ids: Sequence[str], cluster_id: str, **say) -> Event:
+def assign(
+    state: ReviewState, context: EventContext, asset_ids: Sequence[str], cluster_id: str
+) -> Event:
     """Move items into a cluster.
 
     Parameters
     ----------
     state : ReviewState
+    context : EventContext
     asset_ids : sequence of str
         Of one level.
     cluster_id : str
         Id or name of a cluster; a name that there is not yet makes one. "" is the noise bucket: the
         items belong nowhere.
-    **say
-        Fields of `EventContext`: user, and optionally seen, reason, origin, exemplars.
 
     Raises
     ------
     UserError
         For unknown items, items of both levels, or a name that no cluster can have.
     """
-    level, said = state.level_of(asset_ids), EventContext(**say)
+    level = state.level_of(asset_ids)
     known = cluster_id if cluster_id == "" else state.find_cluster(cluster_id, level)
     if known is None:
         check_name(cluster_id, level)
         ref = ClusterRef(cluster_id=cluster_id, name=cluster_id)
     else:
-        ref = state.refer(known, level, said.exemplars, asset_ids)
-    return _event(state, said, "assign", level, asset_ids, cluster=ref)
+        ref = state.refer(known, level, context.exemplars, asset_ids)
+    return _event(state, context, "assign", level, asset_ids, cluster=ref)
 
 
 def reject(
-    state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None = None, **say
+    state: ReviewState,
+    context: EventContext,
+    asset_ids: Sequence[str],
+    cluster_id: str | None = None,
 ) -> Event:
     """Say that items are not in a cluster, by default in the one that they are in.
 
@@ -72,17 +71,19 @@ def reject(
     UserError
         As `assign`; if no cluster is given and the items are in several, or in none.
     """
-    level, said = state.level_of(asset_ids), EventContext(**say)
+    level = state.level_of(asset_ids)
     cluster_id = _own(state, asset_ids, cluster_id, level)
     if cluster_id == "":
         raise UserError(
             "reject: these items are in no cluster; say which cluster to reject them from"
         )
-    ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
-    return _event(state, said, "reject", level, asset_ids, cluster=ref)
+    ref = state.refer(cluster_id, level, context.exemplars, asset_ids)
+    return _event(state, context, "reject", level, asset_ids, cluster=ref)
 
 
-def merge(state: ReviewState, cluster_id: str, other_id: str, *, level: Level, **say) -> Event:
+def merge(
+    state: ReviewState, context: EventContext, cluster_id: str, other_id: str, *, level: Level
+) -> Event:
     """Put all of `other_id` into `cluster_id`.
 
     Raises
@@ -90,7 +91,6 @@ def merge(state: ReviewState, cluster_id: str, other_id: str, *, level: Level, *
     UserError
         If either is no cluster of the level, or both are one.
     """
-    said = EventContext(**say)
     stays, goes = (_known(state, one, level) for one in (cluster_id, other_id))
     if stays == goes:
         raise UserError(
@@ -98,16 +98,18 @@ def merge(state: ReviewState, cluster_id: str, other_id: str, *, level: Level, *
         )
     return _event(
         state,
-        said,
+        context,
         "merge",
         level,
         (),
-        cluster=state.refer(stays, level, said.exemplars, is_whole=True),
-        other=state.refer(goes, level, said.exemplars, is_whole=True),
+        cluster=state.refer(stays, level, context.exemplars, is_whole=True),
+        other=state.refer(goes, level, context.exemplars, is_whole=True),
     )
 
 
-def split(state: ReviewState, asset_ids: Sequence[str], name: str = "", **say) -> Event:
+def split(
+    state: ReviewState, context: EventContext, asset_ids: Sequence[str], name: str = ""
+) -> Event:
     """Take items out of where they are, into a cluster of their own.
 
     Raises
@@ -115,7 +117,7 @@ def split(state: ReviewState, asset_ids: Sequence[str], name: str = "", **say) -
     UserError
         As `assign`, or if there is a cluster of that name.
     """
-    level, said = state.level_of(asset_ids), EventContext(**say)
+    level = state.level_of(asset_ids)
     if name:
         check_name(name, level)
         if state.find_cluster(name, level) is not None:
@@ -126,11 +128,13 @@ def split(state: ReviewState, asset_ids: Sequence[str], name: str = "", **say) -
     inside = [state.cluster_of(asset_id) for asset_id in asset_ids]
     known = [one for one in inside if one is not None]
     most = max(known, key=known.count, default="")
-    ref = state.refer(most, level, said.exemplars, asset_ids)
-    return _event(state, said, "split", level, asset_ids, cluster=ref, text=name)
+    ref = state.refer(most, level, context.exemplars, asset_ids)
+    return _event(state, context, "split", level, asset_ids, cluster=ref, text=name)
 
 
-def rename(state: ReviewState, cluster_id: str, name: str, *, level: Level, **say) -> Event:
+def rename(
+    state: ReviewState, context: EventContext, cluster_id: str, name: str, *, level: Level
+) -> Event:
     """Name a cluster; of two clusters that get one name one is made.
 
     Parameters
@@ -143,17 +147,19 @@ def rename(state: ReviewState, cluster_id: str, name: str, *, level: Level, **sa
     UserError
         If there is no such cluster, or nothing can be called so.
     """
-    said = EventContext(**say)
     known = _known(state, cluster_id, level)
     name = name.strip()
     if name:
         check_name(name, level)
-    ref = state.refer(known, level, said.exemplars, is_whole=True)
-    return _event(state, said, "rename", level, (), cluster=ref, text=name)
+    ref = state.refer(known, level, context.exemplars, is_whole=True)
+    return _event(state, context, "rename", level, (), cluster=ref, text=name)
 
 
 def approve(
-    state: ReviewState, asset_ids: Sequence[str], cluster_id: str | None = None, **say
+    state: ReviewState,
+    context: EventContext,
+    asset_ids: Sequence[str],
+    cluster_id: str | None = None,
 ) -> Event:
     """Say that items are right where they are; of items in several clusters see `by_cluster`.
 
@@ -162,20 +168,20 @@ def approve(
     UserError
         As `assign`; if no cluster is given and the items are in several.
     """
-    level, said = state.level_of(asset_ids), EventContext(**say)
+    level = state.level_of(asset_ids)
     cluster_id = _own(state, asset_ids, cluster_id, level)
-    ref = state.refer(cluster_id, level, said.exemplars, asset_ids)
-    return _event(state, said, "approve", level, asset_ids, cluster=ref)
+    ref = state.refer(cluster_id, level, context.exemplars, asset_ids)
+    return _event(state, context, "approve", level, asset_ids, cluster=ref)
 
 
 def comment(
     state: ReviewState,
+    context: EventContext,
     asset_ids: Sequence[str],
     text: str,
     *,
     cluster_id: str | None = None,
     level: Level | None = None,
-    **say,
 ) -> Event:
     """Say something about items, or about a cluster (then `level` is needed).
 
@@ -184,16 +190,18 @@ def comment(
     UserError
         If it is about nothing, says nothing, or is too long.
     """
-    said, text = EventContext(**say), _check_text("comment", text)
+    text = _check_text("comment", text)
     if asset_ids:
         level = state.level_of(asset_ids)
     if level is None or not (asset_ids or cluster_id):
         raise UserError("comment: expected items or a cluster, got neither")
-    ref = state.refer(cluster_id, level, said.exemplars) if cluster_id else None
-    return _event(state, said, "comment", level, asset_ids, cluster=ref, text=text)
+    ref = state.refer(cluster_id, level, context.exemplars) if cluster_id else None
+    return _event(state, context, "comment", level, asset_ids, cluster=ref, text=text)
 
 
-def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say) -> Event:
+def caption_edit(
+    state: ReviewState, context: EventContext, asset_ids: Sequence[str], text: str
+) -> Event:
     """Give shots words that outlive every captioning; "" gives them back to the machine.
 
     Raises
@@ -204,10 +212,12 @@ def caption_edit(state: ReviewState, asset_ids: Sequence[str], text: str, **say)
     if state.level_of(asset_ids) != "scene":
         raise UserError("caption: expected shots, got figures; only shots have captions")
     text = _check_text("caption", text) if text.strip() else ""
-    return _event(state, EventContext(**say), "caption_edit", "scene", asset_ids, text=text)
+    return _event(state, context, "caption_edit", "scene", asset_ids, text=text)
 
 
-def frame_caption_edit(state: ReviewState, frames: Sequence[FrameCaption], **say) -> Event:
+def frame_caption_edit(
+    state: ReviewState, context: EventContext, frames: Sequence[FrameCaption]
+) -> Event:
     """Give single pictures words that outlive every captioning; one event, so one undo.
 
     Parameters
@@ -234,7 +244,7 @@ def frame_caption_edit(state: ReviewState, frames: Sequence[FrameCaption], **say
         if frame.text.strip():
             _check_text("caption", frame.text)
     plain = tuple(replace(frame, text=" ".join(frame.text.split())) for frame in frames)
-    event = _event(state, EventContext(**say), "frame_caption_edit", "scene", shots)
+    event = _event(state, context, "frame_caption_edit", "scene", shots)
     return replace(event, frames=plain)
 
 
@@ -259,7 +269,7 @@ def frame_captions(frame: pl.DataFrame, texts: Mapping[str, str]) -> list[FrameC
     ]
 
 
-def undo(state: ReviewState, event_id: str, **say) -> Event:
+def undo(state: ReviewState, context: EventContext, event_id: str) -> Event:
     """Take an event back; of an undo, let the event hold again.
 
     Raises
@@ -275,7 +285,7 @@ def undo(state: ReviewState, event_id: str, **say) -> Event:
         )
     if target.kind != "undo" and state.is_undone(event_id):
         raise UserError(f"undo {event_id}: this correction has already been undone")
-    return _event(state, EventContext(**say), "undo", target.level, (), undoes=event_id)
+    return _event(state, context, "undo", target.level, (), undoes=event_id)
 
 
 def by_cluster(state: ReviewState, asset_ids: Sequence[str]) -> dict[str, list[str]]:
@@ -310,18 +320,18 @@ def check_name(name: str, level: Level) -> str:
 
 
 def _event(
-    state: ReviewState, said: EventContext, kind, level: Level, asset_ids: Sequence[str], **own
+    state: ReviewState, context: EventContext, kind, level: Level, asset_ids: Sequence[str], **own
 ) -> Event:
-    if not said.user.strip():
+    if not context.user.strip():
         raise UserError("user: expected the name of the person who makes the correction, got none")
     return Event(
-        user=said.user,
+        user=context.user,
         kind=kind,
         level=level,
         items=state.anchors(dict.fromkeys(asset_ids)),
-        reason=said.reason,
-        origin=said.origin,
-        seen=state.num_events if said.seen is None else said.seen,
+        reason=context.reason,
+        origin=context.origin,
+        seen=state.num_events if context.seen is None else context.seen,
         **own,
     )
 

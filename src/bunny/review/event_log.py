@@ -122,6 +122,11 @@ def order_key(event: Event) -> tuple[datetime, str]:
     return (time.replace(tzinfo=UTC) if time.tzinfo is None else time, event.event_id)
 
 
+def by_id(events: Iterable[Event]) -> dict[str, Event]:
+    """Events by their id, the newest first; of several copies of an event the oldest."""
+    return {event.event_id: event for event in sorted(events, key=order_key, reverse=True)}
+
+
 def from_dict(values: Mapping[str, Any]) -> Event:
     """Read an event back.
 
@@ -168,8 +173,7 @@ def _cluster(values: Mapping[str, Any]) -> ClusterRef:
 
 def digest(events: Iterable[Event]) -> str:
     """SHA-256 of a set of events, whatever order they were put down in."""
-    every = {e.event_id: e for e in sorted(events, key=order_key, reverse=True)}
-    lines = [json.dumps(every[key].to_dict(), sort_keys=True) for key in sorted(every)]
+    lines = [json.dumps(e.to_dict(), sort_keys=True) for _, e in sorted(by_id(events).items())]
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 

@@ -18,11 +18,10 @@ from bunny.caption import identity, question
 from bunny.caption.answer import AnswerStore, CaptionAnswer, CaptionQuestion, question_key
 from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
-from bunny.caption.provider import ProviderSettings, host_of, is_away
+from bunny.caption.provider import ServedModel
 from bunny.character import match, track
 from bunny.character.reference import read_known_picture
 from bunny.core import file_hash, image_file
-from bunny.core.error import UserError
 from bunny.core.vector import l2_normalize
 from bunny.review import asset_table
 from bunny.table import store
@@ -211,18 +210,9 @@ class StripMaker:
         return question_key([*depends, *shown, known, number % 2])
 
 
-@dataclass(frozen=True, kw_only=True)
-class IdentityModel:
-    """The model to ask, and what it may be given."""
-
-    settings: ProviderSettings
-    max_cost_usd: float = 0.0  # 0: no limit
-    is_upload_allowed: bool = False
-
-
 def ask(
     maker: StripMaker,
-    model: IdentityModel,
+    model: ServedModel,
     kept: Path,
     note: Callable[[str], None] = lambda sentence: None,
 ) -> pl.DataFrame:
@@ -231,7 +221,7 @@ def ask(
     Parameters
     ----------
     maker : StripMaker
-    model : IdentityModel
+    model : ServedModel
     kept : Path
         Folder of the answers.
     note : callable
@@ -247,17 +237,17 @@ def ask(
     UserError
         If the model cannot be asked, or pictures may not leave this machine.
     """
-    settings, figures = model.settings, maker.figures
-    depends = (settings.provider, settings.model, settings.temperature, identity.prompt_hash())
+    own, figures = model.captioning, maker.figures
+    depends = (model.provider, model.name, own.temperature, identity.prompt_hash())
     answers = AnswerStore(kept)
 
     def row(number: int) -> dict[str, object]:
         return {"frame_id": figures[number // 2].frame_id, "characters": maker.order(number)}
 
     entry = ProviderEntry(
-        name=settings.provider,
-        load=lambda: identity.IdentityProvider(settings, Budget(model.max_cost_usd)),
-        num_in_flight=settings.num_in_flight,
+        name=model.provider,
+        load=lambda: identity.IdentityProvider(model, Budget(own.max_cost_usd)),
+        num_in_flight=own.batch_size,
         kept=lambda number: answers.get(maker.key(number, depends)),
         keep=lambda number, said: answers.put(maker.key(number, depends), said, row(number)),
     )
@@ -267,24 +257,22 @@ def ask(
     said: dict[int, CaptionAnswer] = {
         state.index: state.answer for state in FallbackChain([entry], maker.make).ask(numbers)
     }
-    rows = [_row(i, maker, said, settings) for i in range(len(figures))]
+    rows = [_row(i, maker, said, model) for i in range(len(figures))]
     return store.from_rows("identification", rows)
 
 
-def _upload_sentence(num_pictures: int, model: IdentityModel) -> str:
+def _upload_sentence(num_pictures: int, model: ServedModel) -> str:
     """What is sent where; refused where it leaves this machine and may not."""
-    name, host = model.settings.provider, host_of(model.settings)
-    what = f"{num_pictures} crops of doubtful figures beside references go to {name} at {host}"
-    if is_away(host) and not model.is_upload_allowed:
-        raise UserError(
-            f"captioning.allow_upload: {what}; set captioning.allow_upload=true to allow it, "
-            "or identification.provider=none"
-        )
+    what = (
+        f"{num_pictures} crops of doubtful figures beside references go to {model.provider} "
+        f"at {model.host}"
+    )
+    model.check_upload(what, ", or identification.provider=none")
     return what
 
 
 def _row(
-    place: int, maker: StripMaker, said: Mapping[int, CaptionAnswer], settings: ProviderSettings
+    place: int, maker: StripMaker, said: Mapping[int, CaptionAnswer], model: ServedModel
 ) -> dict[str, object]:
     """Row of table `identification`."""
     figure = maker.figures[place]
@@ -308,8 +296,8 @@ def _row(
         "first_answer": names[0],
         "second_answer": names[1],
         "answer": names[0] if names[0] == names[1] else None,
-        "provider": settings.provider,
-        "model": settings.model,
+        "provider": model.provider,
+        "model": model.name,
         "error": wrong[0] if wrong else None,
         **paid,
     }

@@ -8,12 +8,11 @@ stands over an earlier one, and any word of a person over the machine's.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 
-from bunny.review import cluster_reference
+from bunny.review import cluster_reference, event_log, undo
 from bunny.review.anchor import AssetIndex
 from bunny.review.event_log import Event, order_key
 from bunny.review.reassign import Reassignment
@@ -30,37 +29,17 @@ from bunny.review.snapshot import (
 MAX_EVIDENCE = 30  # items of a cluster that stand for it in what is learned from an event
 
 
-def holding(events: Iterable[Event]) -> list[Event]:
+def holding(events: Collection[Event]) -> list[Event]:
     """Events that hold, in order of replay: undone ones, undos and second copies are left out.
 
     Parameters
     ----------
-    events : iterable of Event
+    events : collection of Event
         In any order.
-
-    Notes
-    -----
-    An undo that is undone holds no longer, so that what it undid does. Undos that undo each other
-    in a circle say nothing.
     """
-    every = {event.event_id: event for event in sorted(events, key=order_key, reverse=True)}
-    undos: dict[str, list[str]] = {}
-    for event in every.values():
-        if event.kind == "undo" and event.undoes in every:
-            undos.setdefault(event.undoes, []).append(event.event_id)
-    waiting = {event_id: len(undos.get(event_id, ())) for event_id in every}
-    ready = deque(event_id for event_id, number in waiting.items() if not number)
-    holds: dict[str, bool] = {}
-    while ready:
-        event_id = ready.popleft()
-        holds[event_id] = not any(holds[undo] for undo in undos.get(event_id, ()))
-        target = every[event_id].undoes if every[event_id].kind == "undo" else ""
-        if target in waiting:
-            waiting[target] -= 1
-            if not waiting[target]:
-                ready.append(target)
-    kept = [e for e in every.values() if e.kind != "undo" and holds.get(e.event_id, True)]
-    return sorted(kept, key=order_key)  # none of `holds` are circles, and what only circles undo
+    gone = undo.undone(events)
+    kept = event_log.by_id(events).values()
+    return sorted((e for e in kept if e.kind != "undo" and e.event_id not in gone), key=order_key)
 
 
 def step(content: AssetIndex, fall: Reassignment, now: Snapshot, event: Event) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.review import cluster_reference, replay
+from bunny.review import cluster_reference, replay, undo
 from bunny.review.anchor import AssetIndex
 from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level, order_key
 from bunny.review.reassign import Reassignment
@@ -34,6 +34,7 @@ class ReviewState:
         self.content = content
         self._fall = fall
         self._every: dict[str, Event] = {}
+        self._undone: set[str] = set()
         self._done: list[Event] = []
         self._kept: dict[int, Snapshot] = {0: replay.start(content)}
         self.now = self._kept[0].copy()
@@ -80,7 +81,7 @@ class ReviewState:
     def replay(self, events: Iterable[Event]) -> ReviewState:
         """Add events to those that are known, whatever their order; gives itself."""
         self._every |= {e.event_id: e for e in events if e.event_id not in self._every}
-        self._follow(replay.holding(self._every.values()))
+        self._replay_all()
         return self
 
     def apply(self, event: Event) -> list[str]:
@@ -99,12 +100,12 @@ class ReviewState:
             if is_last and event.kind != "undo" and not is_undone:
                 self._step(event)
             else:
-                self._follow(replay.holding(self._every.values()))
+                self._replay_all()
         return self._changed(before, names)
 
     def is_undone(self, event_id: str) -> bool:
         """Whether an event is known and holds no longer."""
-        return event_id in self._every and all(e.event_id != event_id for e in self._done)
+        return event_id in self._undone
 
     # -- what is where -----------------------------------------------------------------------
 
@@ -321,6 +322,10 @@ class ReviewState:
             self._kept.pop(place - NUM_KEPT, None)
         replay.step(self.content, self._fall, self.now, event)
         self._done.append(event)
+
+    def _replay_all(self) -> None:
+        self._undone = undo.undone(self._every.values())
+        self._follow(replay.holding(self._every.values()))
 
     def _follow(self, wanted: Sequence[Event]) -> None:
         """Go back to where `wanted` parts from what was done, and on from there."""

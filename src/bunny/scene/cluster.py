@@ -25,6 +25,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bunny.core.config import ClusteringConfig
 from bunny.core.vector import l2_normalize
 
 NOISE = -1
@@ -34,14 +35,6 @@ MAX_LINKED = 4000  # its distances take 64 MB as float64 (condensed), 128 MB as 
 DISTANCE_STEP = 1e-6  # distances are rounded to it: below is rounding of float32 products
 # Of HDBSCAN: a shot gives three frames or more, so two of a kind are a place already.
 MIN_CLUSTER_SIZE, MIN_SAMPLES = 2, 1
-
-
-@dataclass(frozen=True, kw_only=True)
-class SceneThreshold:
-    """Cosines to centroids, both inclusive."""
-
-    join: float = 0.85
-    noise: float = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,27 +48,8 @@ class SceneAssignment:
     similarity: np.ndarray  # (n,) float32
 
 
-def assign_incrementally(
-    vector: np.ndarray, threshold: SceneThreshold | None = None
-) -> SceneAssignment:
-    """Assign frames to scenes in one pass.
-
-    Parameters
-    ----------
-    vector : np.ndarray, shape (n, d)
-        Unit length, in the order of the film.
-    threshold : SceneThreshold, optional
-
-    Raises
-    ------
-    ValueError
-        If `noise` lies above `join`.
-    """
-    threshold = threshold or SceneThreshold()
-    if threshold.noise > threshold.join:
-        raise ValueError(
-            f"expected noise threshold <= scene threshold, got {threshold.noise} > {threshold.join}"
-        )
+def _assign_incrementally(vector: np.ndarray, join: float, noise: float) -> SceneAssignment:
+    """Assign frames to scenes in one pass, in the order of the film."""
     vector = np.asarray(vector, dtype=np.float32)
     cluster = np.full(len(vector), NOISE, dtype=np.int64)
     similarity = np.zeros(len(vector), dtype=np.float32)
@@ -84,13 +58,13 @@ def assign_incrementally(
     for i, one in enumerate(vector):
         number, nearest = centroids.nearest(one)
         similarity[i] = nearest
-        if number is not None and nearest >= threshold.join:
+        if number is not None and nearest >= join:
             cluster[i] = number
             centroids.add(number, one)
             continue
         likeness = vector[bucket] @ one
-        mates = [k for k, cosine in zip(bucket, likeness, strict=True) if cosine >= threshold.join]
-        if number is not None and nearest < threshold.noise and not mates:
+        mates = [k for k, cosine in zip(bucket, likeness, strict=True) if cosine >= join]
+        if number is not None and nearest < noise and not mates:
             bucket.append(i)
             continue
         for k in mates:
@@ -98,7 +72,7 @@ def assign_incrementally(
             bucket.remove(k)
         cluster[i], similarity[i] = centroids.count, 1.0
         centroids.found(one + vector[mates].sum(axis=0))
-    cluster = _unite(cluster, centroids.total, threshold.join)
+    cluster = _unite(cluster, centroids.total, join)
     return SceneAssignment(
         cluster=relabel_sequential(cluster), similarity=np.clip(similarity, -1, 1)
     )
@@ -203,29 +177,23 @@ def relabel_sequential(cluster: np.ndarray) -> np.ndarray:
     return np.array([order.get(number, NOISE) for number in cluster.tolist()], dtype=np.int64)
 
 
-def group_frames(
-    vector: np.ndarray, threshold: SceneThreshold | None = None, method: str = "incremental"
-) -> SceneAssignment:
-    """Group frames into scenes by one of the methods.
+def group_frames(vector: np.ndarray, config: ClusteringConfig) -> SceneAssignment:
+    """Group frames into scenes.
 
     Parameters
     ----------
     vector : np.ndarray, shape (n, d)
         Unit length; in the order of the film, by which scenes are numbered.
-    threshold : SceneThreshold, optional
-    method : {"incremental", "agglomerative", "hdbscan"}
-        `assign_incrementally`, or over all frames whatever their order.
+    config : ClusteringConfig
+        Section `clustering` of the settings. `scene_method` incremental takes one pass over
+        the film, the others group all frames whatever their order. `join` is `scene_threshold`;
+        `noise` is `noise_threshold`, but never above `join`.
 
     Returns
     -------
     SceneAssignment
         `similarity` is to the centroid at the time of joining when incremental, else to the
         centroid of all members; of noise, to the nearest centroid.
-
-    Raises
-    ------
-    ValueError
-        If there is no such method, or `noise` lies above `join`.
 
     Notes
     -----
@@ -236,22 +204,18 @@ def group_frames(
     and with one another, in the same way, and a frame that it calls an outlier joins the nearest
     cluster that it reaches `join` of.
     """
-    threshold = threshold or SceneThreshold()
-    if method not in METHOD:
-        raise ValueError(f"expected one of {', '.join(METHOD)}, got {method!r}")
-    if method == "incremental":
-        return assign_incrementally(vector, threshold)
-    if threshold.noise > threshold.join:
-        raise ValueError(
-            f"expected noise threshold <= scene threshold, got {threshold.noise} > {threshold.join}"
-        )
+    join = config.scene_threshold
+    noise = min(config.noise_threshold, join)
+    link = METHOD[config.scene_method]
+    if link is None:
+        return _assign_incrementally(vector, join, noise)
     vector = np.asarray(vector, dtype=np.float32)
     if not len(vector):
         return SceneAssignment(cluster=np.empty(0, np.int64), similarity=np.empty(0, np.float32))
     order = _own_order(vector)
     raw = np.empty(len(vector), dtype=np.int64)
-    raw[order] = _link_all(vector[order], threshold, METHOD[method])
-    return _mark_noise(raw, vector, order, threshold)
+    raw[order] = _link_all(vector[order], join, link)
+    return _mark_noise(raw, vector, order, noise)
 
 
 def _own_order(vector: np.ndarray) -> np.ndarray:
@@ -260,14 +224,14 @@ def _own_order(vector: np.ndarray) -> np.ndarray:
     return np.argsort([hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows])
 
 
-def _link_all(vector: np.ndarray, threshold: SceneThreshold, link: Callable) -> np.ndarray:
+def _link_all(vector: np.ndarray, join: float, link: Callable) -> np.ndarray:
     """Link in rounds of `MAX_LINKED`; between them the rest joins what it is near on average."""
-    cut = 1 - threshold.join
+    cut = 1 - join
     raw = np.full(len(vector), NOISE, dtype=np.int64)
     rest = np.arange(len(vector))
     while len(rest):
         now, rest = rest[:MAX_LINKED], rest[MAX_LINKED:]
-        number = link(_distances(vector[now]), cut, vector[now], threshold)
+        number = link(_distances(vector[now]), cut, vector[now], join)
         raw[now] = raw.max() + 1 + number
         if not len(rest):
             break
@@ -302,9 +266,7 @@ def _link(distance: np.ndarray, cut: float, *_) -> np.ndarray:
     return fcluster(tree, cut, "distance").astype(np.int64) - 1
 
 
-def _link_dense(
-    distance: np.ndarray, cut: float, vector: np.ndarray, threshold: SceneThreshold
-) -> np.ndarray:
+def _link_dense(distance: np.ndarray, cut: float, vector: np.ndarray, join: float) -> np.ndarray:
     """HDBSCAN, then `_link` inside; outliers join a cluster from `join` on, else stay alone."""
     if len(distance) < 3:
         return _link(distance, cut)
@@ -330,7 +292,7 @@ def _link_dense(
         members = number >= 0
         near = vector[outlier] @ l2_normalize(_sums(vector[members], number[members], count)).T
         best = near.argmax(axis=1)
-        joins = near[np.arange(len(outlier)), best] >= threshold.join
+        joins = near[np.arange(len(outlier)), best] >= join
         number[outlier[joins]] = best[joins]
     alone = np.flatnonzero(number < 0)
     number[alone] = count + np.arange(len(alone))
@@ -346,11 +308,15 @@ def _link_parts(distance: np.ndarray, number: np.ndarray, cut: float) -> np.ndar
     return _link(mean[np.ix_(number, number)], cut)
 
 
-METHOD = {"incremental": None, "agglomerative": _link, "hdbscan": _link_dense}
+METHOD: dict[str, Callable | None] = {
+    "incremental": None,
+    "agglomerative": _link,
+    "hdbscan": _link_dense,
+}
 
 
 def _mark_noise(
-    raw: np.ndarray, vector: np.ndarray, order: np.ndarray, threshold: SceneThreshold
+    raw: np.ndarray, vector: np.ndarray, order: np.ndarray, noise: float
 ) -> SceneAssignment:
     """Noise for who is alone and near no cluster of several; numbers by the order of the film.
 
@@ -365,7 +331,7 @@ def _mark_noise(
     alone = np.flatnonzero(counts[raw] == 1)
     if len(several) and len(alone):
         nearest = (vector[alone] @ centroid[several].T).max(axis=1)
-        is_noise = nearest < threshold.noise
+        is_noise = nearest < noise
         raw[alone[is_noise]] = NOISE
         similarity[alone[is_noise]] = nearest[is_noise]
     return SceneAssignment(cluster=relabel_sequential(raw), similarity=np.clip(similarity, -1, 1))

@@ -10,7 +10,7 @@ from bunny.character.drawn import figure_cluster
 from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster
 from bunny.scene import stability as steady
-from bunny.scene.cluster import NOISE, SceneThreshold
+from bunny.scene.cluster import NOISE
 from bunny.table import store
 from bunny.table.box import BOX
 
@@ -41,7 +41,7 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     wanted : ClusteringConfig
         Section `clustering` of the settings.
     """
-    found = cluster.group_frames(_vector(known), _threshold(wanted), wanted.scene_method)
+    found = cluster.group_frames(_vector(known), wanted)
     made = []
     for i, (frame_id, shot_index) in enumerate(known.select("frame_id", "shot_index").rows()):
         is_noise = bool(found.cluster[i] == NOISE)
@@ -107,39 +107,29 @@ def character_rows(label: pl.DataFrame, face: pl.DataFrame, scenes: list[dict]) 
 
 def scene_stability(known: pl.DataFrame, wanted: ClusteringConfig, seed: int) -> pl.DataFrame:
     """Table `stability` of the scenes; empty when `clustering.stability_runs` is 0."""
-    found = steady.measure_stability(
-        _vector(known),
-        known["shot_index"].to_numpy(),
-        _threshold(wanted),
-        num_runs=wanted.stability_runs,
-        seed=seed,
-    )
+    shots = known["shot_index"].to_numpy()
+    found = steady.measure_stability(_vector(known), shots, wanted, seed)
     return store.from_rows("stability", [{"level": "scene", **row} for row in found])
 
 
-def scene_note(stability: pl.DataFrame, method: str) -> str:
-    """Stability of the scenes, for the note after their number; empty if it was not measured.
+def stability_note(stability: pl.DataFrame, level: str, method: str) -> str:
+    """Stability of a level's clusters, for the note after their number; empty if not measured.
 
-    The incremental way is asked about other orders of the shots; to the others they are all one,
-    so they are asked about samples.
+    The incremental method is compared with other orders of the shots. The others depend on no
+    order, so they are compared with samples.
 
     Examples
     --------
     >>> rows = {"level": ["scene"], "method": ["incremental"], "compared_with": ["order"]}
-    >>> scene_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "incremental")
+    >>> rows = pl.DataFrame(rows).with_columns(rand_index=0.934)
+    >>> stability_note(rows, "scene", "incremental")
     ' (stability 0.93 with shots in other orders)'
     """
     against = "order" if method == "incremental" else "sample"
     own = (pl.col("method") == method) & (pl.col("compared_with") == against)
-    found = stability.filter(own, pl.col("level") == "scene")["rand_index"].to_list()
+    found = stability.filter(own, pl.col("level") == level)["rand_index"].to_list()
     words = "with shots in other orders" if against == "order" else "with 90 % of the shots"
     return f" (stability {found[0]:.2f} {words})" if found else ""
-
-
-def _threshold(wanted: ClusteringConfig) -> SceneThreshold:
-    return SceneThreshold(
-        join=wanted.scene_threshold, noise=min(wanted.noise_threshold, wanted.scene_threshold)
-    )
 
 
 def _vector(known: pl.DataFrame) -> np.ndarray:
@@ -219,21 +209,6 @@ def _unknown_stability(
         seed=seed,
     )
     return store.from_rows("stability", [{"level": level, **row} for row in found])
-
-
-def person_note(stability: pl.DataFrame, method: str) -> str:
-    """Stability of the person clusters, for the note after their number; empty if it was not
-    measured.
-
-    Examples
-    --------
-    >>> rows = {"level": ["unknown"], "method": ["hdbscan"], "compared_with": ["sample"]}
-    >>> person_note(pl.DataFrame(rows).with_columns(rand_index=0.934), "hdbscan")
-    ' (stability 0.93 with 90 % of the shots)'
-    """
-    own = (pl.col("level") == "unknown") & (pl.col("method") == method)
-    found = stability.filter(own, pl.col("compared_with") == "sample")["rand_index"].to_list()
-    return f" (stability {found[0]:.2f} with 90 % of the shots)" if found else ""
 
 
 def _group_faces(face: pl.DataFrame, wanted: ClusteringConfig, method: str) -> pl.DataFrame:

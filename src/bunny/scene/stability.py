@@ -9,28 +9,36 @@ unknown people by the stage, in the same way (`compare_groupings`).
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
-from typing import Any
+from typing import TypedDict
 
 import numpy as np
 
+from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster as scene_cluster
-from bunny.scene.cluster import NOISE, SceneThreshold
+from bunny.scene.cluster import NOISE
 
 SHARE = 0.9  # of the shots in a sample
 MAX_FRAMES = 3000  # of a longer film so many are looked at, whole shots chosen by the seed
 METHODS = tuple(scene_cluster.METHOD)
 
-Row = dict[str, Any]
+
+class StabilityRow(TypedDict):
+    """Row of table `stability` without `level`."""
+
+    method: str
+    compared_with: str  # order, sample or another method
+    rand_index: float
+    lowest: float
+    num_runs: int
+    num_clusters: int
 
 
 def measure_stability(
     vector: np.ndarray,
     shot_index: np.ndarray,
-    threshold: SceneThreshold | None = None,
-    *,
-    num_runs: int = 8,
+    config: ClusteringConfig,
     seed: int = 0,
-) -> list[Row]:
+) -> list[StabilityRow]:
     """Measure the stability of a film's scenes.
 
     Parameters
@@ -39,23 +47,22 @@ def measure_stability(
         Unit length, in the order of the film.
     shot_index : np.ndarray, shape (n,), int
         Frames of one shot stay together, in orders as in samples.
-    threshold : SceneThreshold, optional
-    num_runs : int
-        Orders and samples that are tried.
+    config : ClusteringConfig
+        Section `clustering` of the settings; each of its methods is tried.
     seed : int
 
     Returns
     -------
-    list of dict
-        As `compare_groupings` gives it for the methods of `group`; only the incremental way
-        depends on the         order.
+    list of StabilityRow
+        As `compare_groupings`; only the incremental method depends on the order.
     """
     vector = np.asarray(vector, np.float32)
 
     def find(rows: np.ndarray, method: str) -> np.ndarray:
-        return scene_cluster.group_frames(vector[rows], threshold, method).cluster
+        own = config.model_copy(update={"scene_method": method})
+        return scene_cluster.group_frames(vector[rows], own).cluster
 
-    ordered = ("incremental",)
+    ordered, num_runs = ("incremental",), config.stability_runs
     return compare_groupings(shot_index, find, METHODS, ordered, num_runs=num_runs, seed=seed)
 
 
@@ -67,7 +74,7 @@ def compare_groupings(
     *,
     num_runs: int = 8,
     seed: int = 0,
-) -> list[Row]:
+) -> list[StabilityRow]:
     """Measure how far groupings of the same items agree.
 
     Parameters
@@ -86,8 +93,8 @@ def compare_groupings(
 
     Returns
     -------
-    list of dict
-        Rows of table `stability` without `level`: each method of `ordered` against other orders,
+    list of StabilityRow
+        Each method of `ordered` against other orders,
         each method against samples, each pair of methods. None when `num_runs` is 0 or there are
         fewer than two shots.
     """
@@ -137,7 +144,9 @@ def adjusted_rand_index(one: np.ndarray, other: np.ndarray) -> float:
     return float(adjusted_rand_score(_alone(one), _alone(other)))
 
 
-def _row(method: str, compared_with: str, index: list[float], whole: dict[str, np.ndarray]) -> Row:
+def _row(
+    method: str, compared_with: str, index: list[float], whole: dict[str, np.ndarray]
+) -> StabilityRow:
     return {
         "method": method,
         "compared_with": compared_with,

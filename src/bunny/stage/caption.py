@@ -1,7 +1,7 @@
 """Stage caption: captions and tags of kept pictures, from the tables alone or by models."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
@@ -28,7 +28,6 @@ from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.style import caption_tags as said_tags
-from bunny.caption.trigger import CharacterWords
 from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.character import forgotten
@@ -159,7 +158,6 @@ class Caption(stage.BaseStage):
         is_left = pl.col("error").str.starts_with(MAX_COST_KEY)
         num_left = table.filter(is_left).height  # not asked, so not failed
         failed = table["status"].ne("done").sum() - num_left
-        checked = audit.check(table, triggers)
         return stage.StageOutput(
             tables={"caption": table},
             num_items=table.height,
@@ -169,7 +167,7 @@ class Caption(stage.BaseStage):
                     None,
                     (
                         _writing_note(written, core, settings),
-                        _note(audit.count(checked), table, int(failed), num_left),
+                        _note(table, triggers, int(failed), num_left),
                     ),
                 )
             ),
@@ -179,13 +177,8 @@ class Caption(stage.BaseStage):
         """How captions are written from what the providers gave."""
         own = self.config.captioning
         return WritingSettings(
-            words=CharacterWords(triggers=triggers, class_word=own.class_word),
-            style=own.style,
-            variants=tuple(own.variants.shares),
-            has_sides=own.has_sides,
-            max_tag_share=own.max_tag_share,
-            keep_tags=own.keep_tags,
-            prune_tags=own.prune_tags,
+            captioning=own,
+            triggers=triggers,
             replacements=replacement.read_replacements(own.replacements),
             limit=self._limit,
         )
@@ -264,7 +257,7 @@ class Caption(stage.BaseStage):
         )
         found = optimize.optimize(
             film.pictures(),
-            film.settings,
+            film.model,
             {name: name for name in triggers},
             ask=film.ask,
             budget=film.budget,
@@ -373,7 +366,7 @@ def _write(
             known,
             row["answer"],
             {name: row[name] for name in PARTS if row.get(name)},
-            said_tags(row["tags"], settings.words.triggers.values()),
+            said_tags(row["tags"], settings.triggers.values()),
         )
         for i, (row, known) in enumerate(zip(rows, facts, strict=True))
         if row["status"] == "done"
@@ -418,7 +411,7 @@ def _edited(
     for row in rows:
         if (text := edits.get(row["frame_id"])) is None:
             continue
-        text, added = audit.add_triggers(text, [triggers[name] for name in row["characters"]])
+        text, added = trigger.add_triggers(text, [triggers[name] for name in row["characters"]])
         found.append(
             {
                 **{key: row[key] for key in ("frame_id", "characters")},
@@ -433,13 +426,13 @@ def _edited(
     return found
 
 
-def _note(counts: dict[str, int], table: pl.DataFrame, num_failed: int, num_left: int) -> str:
+def _note(table: pl.DataFrame, triggers: Mapping[str, str], num_failed: int, num_left: int) -> str:
     """What the user should know about these captions."""
     words = []
-    if counts["num_foreign"]:
-        words.append(f"{counts['num_foreign']} captions mention a character without a label")
-    if counts["num_long"]:
-        words.append(f"{counts['num_long']} captions are longer than {audit.MAX_WORDS} words")
+    if num_foreign := audit.count_foreign(table, triggers):
+        words.append(f"{num_foreign} captions mention a character without a label")
+    if num_long := audit.count_long(table):
+        words.append(f"{num_long} captions are longer than {audit.MAX_WORDS} words")
     if num_fallen_back := table.filter(status="done")["fallback_reason"].is_not_null().sum():
         words.append(
             f"{num_fallen_back} captions by a later provider, see column fallback_reason; ask the "

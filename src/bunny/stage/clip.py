@@ -152,7 +152,7 @@ class Clip(BaseStage):
         columns = ("frame_id", "frame_index", "timestamp_s", "width_px", *CROP)
         frames = pl.concat(self.read(name).select(columns) for name in ("frame", "extra_frame"))
         joined = rows.join(frames.drop_nulls(CROP), on="frame_id").sort("subject_id")
-        found = group_labels(joined.iter_rows(named=True))
+        found = group_labels(joined)
         wanted = self._wanted({one.character for own in found.values() for one in own})
         return {s: own for s, own in found.items() if any(o.character in wanted for o in own)}
 
@@ -387,7 +387,8 @@ class Clip(BaseStage):
         name, captioning = self.config.clip.caption_provider, self.config.captioning
         if name == "none":
             return
-        from bunny.caption import provider_loader  # models and their limits take time to import
+        # Models and their limits take time to import.
+        from bunny.caption.provider import ServedModel
         from bunny.clip import model_caption
 
         cast = sorted(set(self.read("label")["character"].drop_nulls()))
@@ -396,11 +397,7 @@ class Clip(BaseStage):
             class_word=captioning.class_word,
         )
         clips = [model_caption.ClipQuestion.of(row, self.output_dir, cast) for row in rows]
-        model = model_caption.ClipModel(
-            settings=provider_loader.served_settings(name, captioning, self.config.aws),
-            max_cost_usd=captioning.max_cost_usd,
-            is_upload_allowed=captioning.allow_upload,
-        )
+        model = ServedModel(provider=name, captioning=captioning, aws=self.config.aws)
         said = model_caption.ask(clips, model, self.folder / "answer", note=_say)
         for row, clip in zip(rows, clips, strict=True):
             answer = said[clip.clip_id]

@@ -83,8 +83,8 @@ class Cluster(stage.BaseStage):
             num_failed=int(failed),
             note=_note(
                 rows,
-                cluster_table.scene_note(stability, wanted.scene_method),
-                cluster_table.person_note(stability, wanted.unknown_method),
+                cluster_table.stability_note(stability, "scene", wanted.scene_method),
+                cluster_table.stability_note(stability, "unknown", wanted.unknown_method),
             ),
         )
 

@@ -170,23 +170,20 @@ class Review(BaseStage):
         references: Path,
     ) -> pl.DataFrame:
         """Table `identification`."""
-        from bunny.caption import provider_loader
+        from bunny.caption.provider import ServedModel
         from bunny.character import reference
         from bunny.review import identification
 
-        captioning = self.config.captioning
         maker = identification.StripMaker(
             folder=self.input_dir,
             figures=figures,
             file=dict(frame.drop_nulls("file").select("frame_id", "file").iter_rows()),
             reference={r.character: r.path for r in reversed(reference.list_files(references))},
         )
-        model = identification.IdentityModel(
-            settings=provider_loader.served_settings(
-                self.config.identification.provider, captioning, self.config.aws
-            ),
-            max_cost_usd=captioning.max_cost_usd,
-            is_upload_allowed=captioning.allow_upload,
+        model = ServedModel(
+            provider=self.config.identification.provider,
+            captioning=self.config.captioning,
+            aws=self.config.aws,
         )
         return identification.ask(maker, model, self.folder / "answer", note=_say)
 

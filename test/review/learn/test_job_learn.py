@@ -13,6 +13,7 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.review import create_event, event_log
+from bunny.review.create_event import EventContext
 from bunny.review.learn import version
 from bunny.review.state import ReviewState
 from bunny.stage.review import Review
@@ -134,7 +135,7 @@ def say(space, truth, rows):
     for row in rows:
         one, place = ids[row], truth[row]
         act = create_event.approve if state.cluster_of(one) == place else create_event.assign
-        event = act(state, [one], place, user="mia")
+        event = act(state, EventContext(user="mia"), [one], place)
         state.apply(event)
         event_log.append(space.root, [event])
 
@@ -213,7 +214,9 @@ def test_a_rejected_shot_falls_as_in_the_stage(film):
     space, _, _ = film
     asset = store.read(space.table, "asset")
     one = asset["asset_id"][0]
-    event_log.append(space.root, [create_event.reject(ReviewState.of(asset), [one], user="mia")])
+    event_log.append(
+        space.root, [create_event.reject(ReviewState.of(asset), EventContext(user="mia"), [one])]
+    )
     where = []
     for threshold in (-1.0, 1.0):
         state, _, _ = learn._read(space, Config(clustering={"noise_threshold": threshold}))

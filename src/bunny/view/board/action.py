@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import polars as pl
 
 from bunny.core.error import UserError
-from bunny.review import create_event
-from bunny.review.event_log import Event, Level
+from bunny.review import create_event, undo
+from bunny.review.event_log import Event, Level, order_key
 from bunny.review.state import ReviewState
 
 ITEM_WORD = {"scene": "shot", "character": "figure"}
 
 ABOUT_ITEMS = ("assign", "propagate", "reject", "split", "approve", "comment", "caption")
 ABOUT_CLUSTERS = ("merge", "rename")
-
-
-def _undone_events(events: Sequence[Event]) -> set[str]:
-    """Ids of events that do not hold; an undo that was itself undone has no effect."""
-    found: set[str] = set()
-    for event in sorted(events, key=_moment, reverse=True):
-        if event.kind == "undo" and event.event_id not in found:
-            found.add(event.undoes)
-    return found
 
 
 def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Event | None]:
@@ -36,18 +28,14 @@ def undo_and_redo(events: Sequence[Event], user: str) -> tuple[Event | None, Eve
         The person's last correction that holds, and the last undo of theirs that holds and came
         after their last correction: undoing that one brings the correction back.
     """
-    gone = _undone_events(events)
-    own = sorted((e for e in events if e.user == user), key=_moment)
-    deeds = [e for e in own if e.kind != "undo"]
-    last = _moment(deeds[-1]) if deeds else ("", "")
-    known = {e.event_id for e in deeds}
-    back = [
-        e
-        for e in own
-        if e.kind == "undo" and e.undoes in known and e.event_id not in gone and _moment(e) > last
-    ]
-    held = [e for e in deeds if e.event_id not in gone]
-    return (held[-1] if held else None), (back[-1] if back else None)
+    gone = undo.undone(events)
+    own = sorted((e for e in events if e.user == user), key=order_key)
+    done = [e for e in own if e.kind != "undo"]
+    held = [e for e in done if e.event_id not in gone]
+    known = {e.event_id for e in done}
+    back = [e for e in own if e.kind == "undo" and e.undoes in known and e.event_id not in gone]
+    is_newest = bool(back) and order_key(back[-1]) > order_key(done[-1])
+    return (held[-1] if held else None), (back[-1] if is_newest else None)
 
 
 def describe(event: Event, events: Sequence[Event] = ()) -> str:
@@ -89,18 +77,11 @@ def _name(cluster) -> str:
     return cluster.name or cluster.cluster_id or "the noise bucket"
 
 
-def _moment(event: Event) -> tuple[str, str]:
-    return event.time, event.event_id
-
-
 def make_events(
     state: ReviewState,
     items: pl.DataFrame,
     wanted: Mapping[str, Any],
-    *,
-    user: str,
-    seen: int,
-    **say,
+    context: create_event.EventContext,
 ) -> list[Event]:
     """Events for one action; items of several clusters may need one each.
 
@@ -113,10 +94,7 @@ def make_events(
         `action`; `cluster` (id, of assign, propagate, merge: the one that stays, rename), `other`
         (of merge: the one that goes), `text` (of split: the new name or empty; of rename, comment,
         caption).
-    user, seen
-        As in `Event`.
-    **say
-        More fields of `create_event.EventContext`.
+    context : EventContext
 
     Returns
     -------
@@ -128,32 +106,34 @@ def make_events(
     UserError
         For an action that there is not, or that can do nothing.
     """
-    action, say = wanted.get("action"), {"user": user, "seen": seen, **say}
+    action = wanted.get("action")
     ids, text = items["asset_id"].to_list(), str(wanted.get("text", "")).strip()
     if action in ABOUT_ITEMS and not ids:
         raise UserError(f"{action}: no items are selected; select at least one first")
     if action in ("assign", "propagate"):
         origin = "propagated" if action == "propagate" else "board"
-        return [create_event.assign(state, ids, str(wanted["cluster"]), **say, origin=origin)]
+        return [
+            create_event.assign(state, replace(context, origin=origin), ids, str(wanted["cluster"]))
+        ]
     if action == "reject":
-        return _reject(state, ids, say)
+        return _reject(state, context, ids)
     if action == "approve":
         return [
-            create_event.approve(state, own, cluster_id, **say)
+            create_event.approve(state, context, own, cluster_id)
             for cluster_id, own in create_event.by_cluster(state, ids).items()
         ]
     if action == "split":
-        return [create_event.split(state, ids, text, **say)]
+        return [create_event.split(state, context, ids, text)]
     if action == "comment":
-        return [create_event.comment(state, ids, text, **say)]
+        return [create_event.comment(state, context, ids, text)]
     if action == "caption":
-        return [create_event.caption_edit(state, ids, text, **say)]
+        return [create_event.caption_edit(state, context, ids, text)]
     level = cast(Level, str(wanted.get("level", "scene")))
     if action == "merge":
         stays, goes = str(wanted["cluster"]), str(wanted["other"])
-        return [create_event.merge(state, stays, goes, level=level, **say)]
+        return [create_event.merge(state, context, stays, goes, level=level)]
     if action == "rename":
-        return [create_event.rename(state, str(wanted["cluster"]), text, level=level, **say)]
+        return [create_event.rename(state, context, str(wanted["cluster"]), text, level=level)]
     known = ", ".join((*ABOUT_ITEMS, *ABOUT_CLUSTERS))
     raise UserError(f"unknown action {action!r}: expected one of {known}")
 
@@ -189,7 +169,9 @@ def conflicts(
     ]
 
 
-def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> list[Event]:
+def _reject(
+    state: ReviewState, context: create_event.EventContext, ids: Sequence[str]
+) -> list[Event]:
     """One event for each cluster that the items are taken out of."""
     inside = create_event.by_cluster(state, ids)
     inside.pop("", None)
@@ -198,5 +180,5 @@ def _reject(state: ReviewState, ids: Sequence[str], say: Mapping[str, Any]) -> l
             "reject: these items are already in the noise bucket; expected items of a cluster"
         )
     return [
-        create_event.reject(state, own, cluster_id, **say) for cluster_id, own in inside.items()
+        create_event.reject(state, context, own, cluster_id) for cluster_id, own in inside.items()
     ]

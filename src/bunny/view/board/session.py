@@ -83,7 +83,6 @@ class BoardSession(BoardItems):
 
     def __init__(self, film: BoardFilm, setting: BoardSetting | None = None) -> None:
         self.setting = setting or BoardSetting()
-        self._say = {"exemplars": self.setting.exemplars}
         self._thumbs = thumbnail.ThumbnailCache()
         super().__init__(film, self.setting.noise_threshold)
 
@@ -223,7 +222,9 @@ class BoardSession(BoardItems):
         seen = int(message.get("seen", len(self.events)))
         rows = self._rows(message.get("rows", ()))
         chosen = self.table[rows]
-        done = action.make_events(self.state, chosen, message, user=user, seen=seen, **self._say)
+        exemplars = self.setting.exemplars
+        context = create_event.EventContext(user=user, seen=seen, exemplars=exemplars)
+        done = action.make_events(self.state, chosen, message, context)
         self.commit(done)
         texts = [action.describe(event, self.events) for event in done]
         answer, parts = self._delta(message)
@@ -237,7 +238,9 @@ class BoardSession(BoardItems):
         if target is None:
             raise UserError(f"{user} has nothing to {message['kind']}")
         seen = int(message.get("seen", len(self.events)))
-        event = create_event.undo(self.state, target.event_id, user=user, seen=seen)
+        event = create_event.undo(
+            self.state, create_event.EventContext(user=user, seen=seen), target.event_id
+        )
         self.commit([event])
         answer, parts = self._delta(message)
         done = action.describe(event, self.events)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 
-from bunny.caption import audit_rule, film_audit
-from bunny.caption.film_audit import CaptionAudit
+from bunny.caption import audit as caption_audit
+from bunny.caption.audit import CaptionAudit
 from bunny.core.error import UserError
 from bunny.view import tile
 from bunny.view.report.section import ReportData, ReportSection, ReportTable, group, share
@@ -21,7 +21,7 @@ def audit(data: ReportData) -> ReportSection:
         missing = data.why_nothing("caption", "No caption was written.")
         return ReportSection(id=ID, title=TITLE, missing=missing)
     try:
-        found = film_audit.audit_film(data.root, data.config.captioning)
+        found = caption_audit.audit_film(data.root, data.config.captioning)
     except UserError as error:
         return ReportSection(id=ID, title=TITLE, missing=str(error))
     num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
@@ -40,7 +40,7 @@ def audit(data: ReportData) -> ReportSection:
 
 def tables(found: CaptionAudit) -> list[ReportTable]:
     """Rules, accidental words, providers and their agreement, as tables of words."""
-    counts = audit_rule.count_broken(found.captions)
+    counts = caption_audit.count_broken(found.captions)
     return [
         ReportTable(
             head=("finding", "captions"),

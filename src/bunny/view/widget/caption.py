@@ -19,8 +19,9 @@ from bunny.caption.length import TokenLimit
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.pruning import CoreTags
 from bunny.caption.question import QuestionMaker
-from bunny.caption.trigger import CharacterWords, trigger_word
+from bunny.caption.trigger import trigger_word
 from bunny.caption.writing import CaptionDraft, WritingSettings
+from bunny.core.config import CaptioningConfig
 from bunny.core.error import UserError
 from bunny.table import corrected, store
 from bunny.training.family import folder as family_folder
@@ -192,12 +193,8 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
     wanted = _settings(values)
     triggers = {name: trigger_word(wanted["trigger_word"], name) for name in opened.names}
     settings = WritingSettings(
-        words=CharacterWords(triggers=triggers, class_word=wanted["class_word"]),
-        style=wanted["style"],
-        has_sides=wanted["has_sides"],
-        max_tag_share=wanted["max_tag_share"],
-        keep_tags=wanted["keep_tags"],
-        prune_tags=wanted["prune_tags"],
+        captioning=CaptioningConfig().model_copy(update=wanted),
+        triggers=triggers,
         replacements=replacement.read_replacements(wanted["replacements"]),
         limit=opened.limit,
     )

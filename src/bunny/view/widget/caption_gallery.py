@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from bunny.caption import audit_rule, film_audit, find_replace
+from bunny.caption import audit, find_replace
 from bunny.core.error import UserError
 from bunny.review import corrected_table, create_event, event_log
 from bunny.review.event_log import Event
@@ -79,7 +79,7 @@ class CaptionGallery:
             found = found.filter(pl.col("characters").list.contains(character))
         said = self._said()
         own = found["frame_id"].is_in(list(said))
-        return audit_rule.by_doubt(
+        return audit.by_doubt(
             found.with_columns(
                 text=pl.col("frame_id").replace_strict(said, default=pl.col("text")),
                 doubt=pl.when(own).then(0.0).otherwise("doubt"),
@@ -119,7 +119,7 @@ class CaptionGallery:
         last = next((e for e in own if e.kind == "frame_caption_edit"), None)
         if last is None:
             return None
-        return self._append(create_event.undo(self.state, last.event_id, user=self.user))
+        return self._append(create_event.undo(self.state, self._context(), last.event_id))
 
     def _said(self) -> dict[str, str]:
         """Words of people by frame_id: of shots, and over them of single pictures."""
@@ -132,10 +132,11 @@ class CaptionGallery:
     def _put_down(self, texts: Mapping[str, str], reason: str) -> Event:
         self._read_on()
         frames = create_event.frame_captions(self.frame, texts)
-        event = create_event.frame_caption_edit(
-            self.state, frames, user=self.user, origin="board", reason=reason
-        )
+        event = create_event.frame_caption_edit(self.state, self._context(reason), frames)
         return self._append(event)
+
+    def _context(self, reason: str = "") -> create_event.EventContext:
+        return create_event.EventContext(user=self.user, reason=reason)
 
     def _append(self, event: Event) -> Event:
         event_log.append(self.root, [event])
@@ -157,16 +158,16 @@ def open_gallery(space: Workspace, config: Config, user: str = "notebook") -> Ca
     """
     if not store.exists(space.table, "asset"):
         raise UserError(f"{space.film_id}: expected the library's items; run stage review first")
-    audit = film_audit.audit_film(space.root, config.captioning, is_machine_only=True).captions
+    judged = audit.audit_film(space.root, config.captioning, is_machine_only=True).captions
     caption = store.read(space.table, "caption").unique("frame_id").select("frame_id", "characters")
     frame = store.read(space.table, "frame")
     about = frame.select("frame_id", "timestamp_s", "shot_index")
     state = ReviewState.of(store.read(space.table, "asset"))
-    shown = frame.join(audit.head(thumbnail.MAX_THUMBNAILS), on="frame_id", how="semi")
+    shown = frame.join(judged.head(thumbnail.MAX_THUMBNAILS), on="frame_id", how="semi")
     return CaptionGallery(
         root=space.root,
         user=config.review.user or user,
-        machine=audit.join(caption, on="frame_id").join(about, on="frame_id"),
+        machine=judged.join(caption, on="frame_id").join(about, on="frame_id"),
         frame=frame,
         state=state.replay(event_log.read(space.root)),
         pictures=explorer.frame_pictures(space, shown),

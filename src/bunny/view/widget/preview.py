@@ -13,7 +13,7 @@ import polars as pl
 from bunny.character import calibrate, film_calibration
 from bunny.character import label as naming
 from bunny.character.drawn import figure_label
-from bunny.core.config import DetectionConfig
+from bunny.core.config import ClusteringConfig, DetectionConfig
 from bunny.scene import cluster as grouping
 from bunny.table import store
 
@@ -131,13 +131,11 @@ def judge_scenes(
         `frame_id`, `file`, `timestamp_s`, `scene` ("no scene" for noise), `similarity`, in film
         order.
     """
-    join = settings["scene_threshold"]
-    threshold = grouping.SceneThreshold(join=join, noise=min(settings["noise_threshold"], join))
     known = frame.join(embedding.drop_nulls("vector"), on="frame_id").sort(
         "frame_index", "frame_id"
     )
     vector = np.array(known["vector"].to_list(), dtype=np.float32)
-    found = grouping.group_frames(vector, threshold, settings.get("scene_method", "incremental"))
+    found = grouping.group_frames(vector, ClusteringConfig(**settings))
     names = [NO_SCENE if c == grouping.NOISE else f"scene-{c + 1:03d}" for c in found.cluster]
     return known.select("frame_id", "file", "timestamp_s").with_columns(
         scene=pl.Series(names, dtype=pl.String),
