@@ -1,7 +1,6 @@
 """`Config`, which holds all sections of the settings."""
 
 from pydantic import Field
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from bunny.core.config.captioning import CaptioningConfig
 from bunny.core.config.clip import ClipConfig
@@ -21,6 +20,7 @@ from bunny.core.config.run import (
     RetentionConfig,
     ReviewConfig,
 )
+from bunny.core.config.section import ConfigSection
 from bunny.core.config.training import (
     DatasetConfig,
     EvaluationConfig,
@@ -30,14 +30,8 @@ from bunny.core.config.training import (
 )
 
 
-class Config(BaseSettings):
-    """All settings of one run.
-
-    The layers are merged by `load` before they come here, because a refusal must name the file or
-    variable that a key came from; hence the one source below.
-    """
-
-    model_config = SettingsConfigDict(extra="forbid", frozen=True, validate_default=True)
+class Config(ConfigSection):
+    """All settings of one run, as `layer.load` merged them from their sources."""
 
     project: ProjectConfig = ProjectConfig()
     pipeline: PipelineConfig = PipelineConfig()
@@ -61,15 +55,3 @@ class Config(BaseSettings):
     timeline: TimelineConfig = TimelineConfig()
     publish: PublishConfig = PublishConfig()
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="random seed of all stages")
-
-    @classmethod
-    def settings_customise_sources(
-        cls,
-        settings_cls: type[BaseSettings],
-        init_settings: PydanticBaseSettingsSource,
-        env_settings: PydanticBaseSettingsSource,
-        dotenv_settings: PydanticBaseSettingsSource,
-        file_secret_settings: PydanticBaseSettingsSource,
-    ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Take what `load` merged and nothing else."""
-        return (init_settings,)
