@@ -20,7 +20,6 @@ THROUGH = {  # part of what a declared package gives
     "tokenizers": "transformers",
     "tornado": "jupyterlab",
     "traitlets": "ipywidgets",
-    "yaml": "pydantic-settings",
 }
 
 

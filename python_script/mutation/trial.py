@@ -33,7 +33,7 @@ from _pytest import main as pytest_main
 
 ROOT = Path(__file__).resolve().parents[2]
 COPIED = ("src", "test", "config", "notebook", "python_script", "pyproject.toml", "README.md")
-HEAVY = ("pytest", "hypothesis", "numpy", "polars", "dataframely", "pydantic_settings", "cv2", "av")
+HEAVY = ("pytest", "hypothesis", "numpy", "polars", "dataframely", "pydantic", "cv2", "av")
 HEAVIER = ("torch", "safetensors.torch", "sklearn.cluster", "PIL.Image", "tqdm.auto", "scipy.fft")
 TRAINING = (  # what stages from finetune on import: 15 seconds of a CPU, in every fork anew
     "diffusers.optimization",

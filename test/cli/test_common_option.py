@@ -3,8 +3,10 @@
 import os
 
 import pytest
+from typer.main import get_command
 
-from bunny import demo
+from bunny import cli, demo
+from bunny.core.config import describe
 
 # A film that is nowhere, so that each command ends where it looks for it.
 OF_A_FILM = [
@@ -83,6 +85,26 @@ def test_a_setting_holds_for_one_command_and_the_data_dir_wins_over_it(bunny, wo
     _looked_in(said, "elsewhere")
     code, out, err = bunny(*words, "--set", "project.data_directory=set")
     assert (code, out) == (2, "") and "unknown key project.data_directory" in err
+
+
+def _with_set(command, path=()):
+    """Words of each command that takes `--set`."""
+    if hasattr(command, "commands"):
+        inner = command.commands.items()
+        return [words for name, one in inner for words in _with_set(one, (*path, name))]
+    return [path] if any("--set" in option.opts for option in command.params) else []
+
+
+def test_each_command_with_settings_lists_them_without_a_film(bunny):
+    commands = _with_set(get_command(cli.app))
+    assert len(commands) > 25 and {("run",), ("export", "set")} <= set(commands)
+    for words in commands:
+        assert bunny(*words, "--set", "help") == (0, f"{describe.help_text()}\n", "")
+    keys = bunny("run", "--set", "seed=1", "--set", "captioning.variants.help")
+    assert keys == (0, f"{describe.help_text('captioning.variants')}\n", "")
+    code, out, err = bunny("run", "--set", "nope.help")
+    assert (code, out) == (2, "")
+    assert err.startswith("bunny: --set nope.help: unknown section; expected one of project, pipe")
 
 
 def _looked_in(said, folder):

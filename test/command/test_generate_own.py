@@ -33,10 +33,10 @@ def test_own_settings_hold_for_their_film_alone_and_are_weaker_than_what_a_perso
     workspace.save_settings(mine, ["models.training_steps=700"])
     assert (_steps(mine.film_id), _steps(other.film_id)) == (700, 5)
     assert _steps(mine.film_id, "models.training_steps=9") == 9
-    configuration.save_local(root, mine.film_id, "models", {"training_steps": 8})
+    local = configuration.save_local(root, mine.film_id, "models", {"training_steps": 8})
     assert _steps(mine.film_id) == 8
     workspace.save_settings(mine, [])
-    configuration.local_file(root, mine.film_id).unlink()
+    local.unlink()
     assert _steps(mine.film_id) == 5
 
 

@@ -39,7 +39,7 @@ def test_sources_merge_key_by_key(tmp_path):
     assert (loaded.filtering.blur_threshold, loaded.filtering.min_contrast) == (0.3, 0.2)
 
 
-def test_main_yaml_documents_every_key_with_its_default(tmp_path):
+def test_main_yaml_has_every_key_with_its_default(tmp_path):
     text = (ROOT / "config" / "main.yaml").read_text(encoding="utf-8")
     assert yaml.safe_load(text) == config.Config().model_dump(mode="json")
     _write(tmp_path, "main.yaml", text)
@@ -51,8 +51,8 @@ def test_main_yaml_documents_every_key_with_its_default(tmp_path):
 @pytest.mark.parametrize(
     ("override", "words"),
     [
-        ("filtering.blur=1", ["unknown key filtering.blur", "blur_threshold"]),
-        ("filtering.blur_threshold=4", ["filtering.blur_threshold", "less than or equal", "4"]),
+        ("filtering.blur=1", ["unknown key filtering.blur", "the nearest is blur_threshold: fr"]),
+        ("filtering.blur_threshold=4", ["less than or equal", "got 4; blur_threshold: frames le"]),
         ("filtering.blur_threshold=soft", ["filtering.blur_threshold", "number", "soft"]),
         ("extraction.method=magic", ["'keyframe', 'interval' or 'shot'", "magic"]),
         ("surprise=1", ["unknown key surprise", "extraction"]),

@@ -27,6 +27,18 @@ PANELS = {
     "Export": ("export",),
 }
 
+
+def _show_settings(given: list[str] | None) -> list[str] | None:
+    """Print what `--set help` and `--set SECTION.help` ask for, and end the command."""
+    asked = [text for text in given or () if "=" not in text and f".{text}".endswith(".help")]
+    if asked:
+        from bunny.core.config import describe
+
+        typer.echo("\n".join(describe.help_text(text[: -len(".help")]) for text in asked))
+        raise typer.Exit
+    return given
+
+
 DataDir = Annotated[
     str | None,
     typer.Option("--data-dir", help="Folder of the workspaces; default: project.data_dir."),
@@ -36,7 +48,11 @@ Settings = Annotated[
     typer.Option(
         "--set",
         metavar="KEY=VALUE",
-        help="Change a setting for this run, e.g. filtering.blur_threshold=0.4; repeatable.",
+        callback=_show_settings,
+        is_eager=True,
+        help="Change a setting for this run by section.key=value, e.g. "
+        "filtering.blur_threshold=0.4; repeatable. --set help lists the sections, "
+        "--set filtering.help the keys of one.",
     ),
 ]
 FilmName = Annotated[

@@ -6,27 +6,23 @@ the source, the key, what was expected and what came. Environment names are
 `BUNNY_<SECTION>__<KEY>`, e.g. `BUNNY_EXTRACTION__QUALITY=80`; the same names stand in `.env`.
 """
 
-from bunny.core.config.layer import load, load_secrets, local_file, save_local
-from bunny.core.config.settings import (
-    AwsConfig,
-    CaptioningConfig,
+from bunny.core.config.captioning import CaptioningConfig
+from bunny.core.config.film import (
     ClusteringConfig,
-    Config,
-    DatasetConfig,
     DetectionConfig,
-    EvaluationConfig,
     ExtractionConfig,
     FilteringConfig,
+)
+from bunny.core.config.layer import load, load_secrets, save_local
+from bunny.core.config.library import PublishConfig, SearchConfig, TimelineConfig
+from bunny.core.config.run import AwsConfig, ReviewConfig, StageName
+from bunny.core.config.settings import Config
+from bunny.core.config.training import (
+    DatasetConfig,
+    EvaluationConfig,
     GenerationConfig,
     ModelsConfig,
-    PipelineConfig,
-    ProjectConfig,
-    PublishConfig,
-    ReviewConfig,
     RightsConfig,
-    SearchConfig,
-    StageName,
-    TimelineConfig,
 )
 
 __all__ = [
@@ -41,8 +37,6 @@ __all__ = [
     "FilteringConfig",
     "GenerationConfig",
     "ModelsConfig",
-    "PipelineConfig",
-    "ProjectConfig",
     "PublishConfig",
     "ReviewConfig",
     "RightsConfig",
@@ -51,6 +45,5 @@ __all__ = [
     "TimelineConfig",
     "load",
     "load_secrets",
-    "local_file",
     "save_local",
 ]

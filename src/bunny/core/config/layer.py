@@ -247,6 +247,8 @@ def _forget_thresholds(merged: dict, values: Mapping) -> None:
 
 def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     """One sentence for the first thing that is wrong."""
+    from bunny.core.config import describe  # only what is refused is described
+
     first = error.errors()[0]
     steps = [str(step) for step in first["loc"]]
     key = ".".join(steps)
@@ -257,26 +259,23 @@ def _explain(error: ValidationError, origin: Mapping[str, str]) -> str:
     if first["type"] == "extra_forbidden" and key in RENAMED:
         return f"{source}: key {key} was replaced by {RENAMED[key]}; see config/main.yaml"
     if first["type"] == "extra_forbidden":
-        return f"{source}: unknown key {key}; expected one of {_known(steps[:-1])}"
+        known = describe.settings_of(".".join(steps[:-1]))
+        like = describe.nearest(key)
+        more = f"; the nearest is {like.name}: {like.description.rstrip('.')}" if like else ""
+        names = ", ".join(one.name for one in known)
+        return f"{source}: unknown key {key}; expected one of {names}{more}"
     expected = first["msg"].removeprefix("Input ").removeprefix("Value error, ")
     better = REPLACED_VALUE.get((key, str(first["input"])))
     if better:
         return f"{source}: {key} {first['input']} was replaced by {better}; choose {better}"
     more = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
     got = _shorten(first["input"])
-    return f"{source}: key {key} {expected}, got {got}{more}; see config/main.yaml"
+    about = describe.find(".".join(step for step in first["loc"] if isinstance(step, str)))
+    means = "" if about is None else f"; {about.name}: {about.description}"
+    return f"{source}: key {key} {expected}, got {got}{more}{means}; see config/main.yaml"
 
 
 def _shorten(value: object) -> str:
     """A value as it is shown in an error."""
     shown = repr(value)
     return shown if len(shown) <= LONGEST_SHOWN else f"{shown[:LONGEST_SHOWN]}…"
-
-
-def _known(steps: list[str]) -> str:
-    """Names that stand at this place of the settings."""
-    model: Any = Config
-    for step in steps:
-        field = model.model_fields.get(step)
-        model = field.annotation if field else Config
-    return ", ".join(model.model_fields)

@@ -4,24 +4,51 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from bunny.core.config.section import ConfigSection
+from bunny.core.config.section import ConfigSection, Cosine, Share
 
 Seconds = tuple[float, float]
 
 
 class PairConfig(ConfigSection):
-    """Stage pair: which pictures and clips become targets and references."""
+    """Stage pair: pairs of pictures for edit and reference models."""
 
-    kinds: tuple[Literal["reference", "edit", "clip"], ...] = ()
-    max_pairs: int = Field(default=100, ge=1, le=100_000)
-    min_confidence: float = Field(default=0.7, ge=0, le=1)
-    max_references: int = Field(default=4, ge=1, le=4)
-    min_gap_seconds: float = Field(default=5.0, ge=0, le=100_000)
-    max_background_similarity: float = Field(default=0.8, ge=-1, le=1)
-    has_plain_background: bool = False
-    edit_seconds: Seconds = (1.0, 5.0)
-    max_shift: float = Field(default=0.03, ge=0, le=0.5)
-    max_residual: float = Field(default=0.04, ge=0, le=1)
+    kinds: tuple[Literal["reference", "edit", "clip"], ...] = Field(
+        default=(), description="kinds of pairs to make (clip: references for clips); []: none"
+    )
+    max_pairs: int = Field(
+        default=100, ge=1, le=100_000, description="maximum pairs per character and kind"
+    )
+    min_confidence: Share = Field(
+        default=0.7, description="minimum confidence of the label; a person's label has 1"
+    )
+    max_references: int = Field(default=4, ge=1, le=4, description="maximum references per target")
+    min_gap_seconds: float = Field(
+        default=5.0,
+        ge=0,
+        le=100_000,
+        description="minimum seconds between a target and its references",
+    )
+    max_background_similarity: Cosine = Field(
+        default=0.8,
+        description="maximum cosine similarity of the places of a target and its references",
+    )
+    has_plain_background: bool = Field(
+        default=False, description="references on white; requires dataset.mask: grabcut"
+    )
+    edit_seconds: Seconds = Field(
+        default=(1.0, 5.0),
+        description="minimum and maximum seconds between the two pictures of an edit pair",
+    )
+    max_shift: float = Field(
+        default=0.03,
+        ge=0,
+        le=0.5,
+        description="maximum motion of the background in an edit pair, as a share of the width",
+    )
+    max_residual: Share = Field(
+        default=0.04,
+        description="maximum luma difference of the aligned background of an edit pair",
+    )
 
     @field_validator("edit_seconds")
     @classmethod

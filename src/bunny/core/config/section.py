@@ -1,6 +1,11 @@
-"""The base of every section of the settings."""
+"""The base of every section of the settings, and the types that many keys share."""
 
-from pydantic import BaseModel, ConfigDict
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Cosine = Annotated[float, Field(ge=-1, le=1)]
 
 
 class ConfigSection(BaseModel):
