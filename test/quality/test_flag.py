@@ -237,3 +237,16 @@ def test_settings_that_are_no_thresholds_are_left_aside():
         {"preset": "strict", "blur_threshold": 0.4, "drop_kinds": ["title"]}
     )
     assert found == QualityThreshold(blur_threshold=0.4, drop_kinds=("title",))
+
+
+@pytest.mark.parametrize(
+    ("row", "threshold", "reason"),
+    [
+        ({"brightness": 0.2}, {"min_brightness": 0.21}, "dark"),
+        ({"brightness": 0.8}, {"max_brightness": 0.79}, "bright"),
+        ({"contrast": 0.1}, {"min_contrast": 0.11}, "flat"),
+    ],
+)
+def test_light_is_judged_by_the_thresholds_that_are_set(row, threshold, reason):
+    assert _reasons(row) == ["kept"]
+    assert _reasons(row, **threshold) == [reason]
