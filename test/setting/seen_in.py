@@ -234,6 +234,7 @@ SEEN = {  # test file: test: keys
             "rights.film_title rights.film_licence rights.film_source rights.consent"
         ),
         "test_a_set_has_as_many_pictures_as_large_as_is_set": "models.resolution models.max_images",
+        "test_the_margin_around_a_subject_is_the_one_that_is_set": "models.crop_margin",
         "test_shots_are_held_out_by_the_share_that_is_set": "models.held_out_share",
     },
     "test/view/test_view_setting.py": {
@@ -243,7 +244,6 @@ SEEN = {  # test file: test: keys
         "test_class_pictures_and_masks": "dataset.mask dataset.num_class_images",
         "test_recovered_crops_are_those_of_the_stored_picture": "dataset.cut_from",
         "test_characters_are_taken_as_named": "models.characters",
-        "test_the_widget_chooses_and_cuts_as_the_stage_does": "models.crop_margin",
     },
     "test/stage/test_clip.py": {
         "test_presets_have_the_models_rate": "clip.preset",

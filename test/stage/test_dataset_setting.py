@@ -27,7 +27,7 @@ def cut(labelled_film, tiny_base_folder):
     [
         ({"min_confidence": 0.9}, None),  # of each label
         ({"min_confidence": 0.91}, "doubtful"),
-        ({"min_subject_px": 40}, None),  # as high as each box
+        ({"min_subject_px": 40}, None),  # as wide as each box
         ({"min_subject_px": 41}, "small"),
     ],
 )
@@ -80,3 +80,10 @@ def test_rights_that_are_set_stand_in_the_record_of_the_set(cut, labelled_film):
     written = json.loads(record.read_text(encoding="utf-8"))
     assert {f"film_{key}": written["film"][key] for key in ("title", "licence", "source")} == known
     assert written["consent"] == "given"
+
+
+@pytest.mark.parametrize(("margin", "sides"), [(0.2, [60, 84]), (0.5, [60, 96])])
+def test_the_margin_around_a_subject_is_the_one_that_is_set(cut, margin, sides):
+    """A box is 60 px high: 60 * 1.4 = 84; 60 * 2 is more than the 96 px of the frame."""
+    pictures, _ = cut(models={"crop_margin": margin}, dataset={"has_wider_crops": True})
+    assert sorted({row["x1_px"] - row["x0_px"] for row in pictures.to_dicts()}) == sides
