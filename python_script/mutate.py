@@ -196,7 +196,7 @@ def _table(rows: list[dict]) -> str:
     """Markdown: what became of the mutants of each subject."""
     count: dict[str, Counter] = defaultdict(Counter)
     for row in rows:
-        for name in (row["subject"], "wiring" if row["key"] else "logic"):
+        for name in {row["subject"], "wiring" if row["key"] else "logic"}:
             count[name][row["state"]] += 1
     lines = [f"| subject | mutants | {' | '.join(STATES)} |", "|---" * (2 + len(STATES)) + "|"]
     for name in sorted(count):

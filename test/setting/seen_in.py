@@ -128,13 +128,12 @@ SEEN = {  # test file: test: keys
         "test_another_threshold_for_figures_leaves_people_as_they_are": (
             "clustering.figure_threshold"
         ),
-        "test_without_runs_nothing_is_said_of_stability": (
-            "clustering.noise_threshold clustering.stability_runs"
-        ),
+        "test_a_frame_alone_is_noise_below_the_threshold_that_is_set": "clustering.noise_threshold",
         "test_the_note_says_how_stable_people_are_by_the_method_that_is_set": (
             "clustering.unknown_method"
         ),
         "test_scenes_over_all_frames_and_how_sure_they_are": "clustering.scene_method",
+        "test_without_runs_nothing_is_said_of_stability": "clustering.stability_runs",
     },
     "test/command/test_film_page.py": {
         "test_what_is_too_large_is_refused_in_a_sentence": "review.max_upload_gib",
@@ -311,14 +310,17 @@ SEEN = {  # test file: test: keys
         "test_class_pictures_drawn_by_the_base": "models.class_pictures models.num_class_pictures",
     },
     "test/generation/test_plan.py": {
-        "test_a_drawing_for_each_prompt_start_and_seed": "generation.num_steps",
+        "test_a_drawing_for_each_prompt_start_and_seed": (
+            "generation.num_steps generation.guidance_scale"
+        ),
     },
     "test/command/test_generate.py": {
         "test_without_a_strength_no_adapter_is_needed": "generation.lora_strength",
     },
     "test/stage/test_evaluate.py": {
         "test_every_checkpoint_is_judged_and_one_is_reported": (
-            "evaluation.choose_prompts evaluation.report_prompts evaluation.num_bootstrap"
+            "evaluation.choose_prompts evaluation.report_prompts evaluation.seeds "
+            "evaluation.num_steps evaluation.guidance_scale evaluation.num_bootstrap"
         ),
     },
     "test/library/search/test_search_clip.py": {

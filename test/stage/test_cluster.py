@@ -331,6 +331,21 @@ def test_unknown_people_are_as_alike_as_is_set(threshold, ids):
     assert [row["cluster_id"] for row in rows] == ids
 
 
+@pytest.mark.parametrize(
+    ("threshold", "ids"),
+    [(0.5, ["scene-001"] * 2 + ["scene-002"]), (0.7, ["scene-001"] * 2 + [None])],
+)
+def test_a_frame_alone_is_noise_below_the_threshold_that_is_set(threshold, ids):
+    """Two frames are the same, and the third is like them to 0.6."""
+    vectors = [[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]
+    known = pl.DataFrame(
+        {"frame_id": ["f0", "f1", "f2"], "shot_index": [0, 1, 2], "vector": vectors},
+        schema_overrides={"vector": pl.Array(pl.Float32, 2)},
+    )
+    wanted = ClusteringConfig(scene_threshold=0.9, noise_threshold=threshold)
+    assert [row["cluster_id"] for row in cluster_table.scene_rows(known, wanted)] == ids
+
+
 def test_scene_vectors_are_of_the_pictures_that_are_there(tmp_path):
     """Made in another way pictures have the same names; what was measured on them differs."""
     film = _film(tmp_path, [_place(1)])
