@@ -182,8 +182,8 @@ class Bench:
             said = log.read()
         if code in (0, NO_TESTS):
             return ("survived" if code == 0 else "no test"), ""
-        failed = [line.split()[1] for line in said.splitlines() if line.startswith(FAILED)]
-        return "noticed", failed[0] if failed else tests[0]
+        failed = [line for line in said.splitlines() if line.startswith(FAILED)]
+        return "noticed", failed[0].partition(" ")[2].partition(" - ")[0] if failed else tests[0]
 
     def _write(self, path: Path, text: str) -> None:
         """Write a source; what Python compiled of the one before goes."""

@@ -42,6 +42,7 @@ MOVES = frozenset(("replace", "rename", "renames", "move"))
 NOT_JUDGED = (
     "src/bunny/core/atomic.py",
     "python_script/mutate.py",
+    "python_script/mutation/quick.py",
     "python_script/soak_kill.py",
     "python_script/fuzz.py",
 )
