@@ -38,11 +38,11 @@ PROCESSES = frozenset(("multiprocessing", "ProcessPoolExecutor", "DataLoader"))
 NOT_TEXT = frozenset(("os", "Image", "av", "tarfile", "webbrowser"))  # whose `open` opens no text
 STARTS = frozenset(("run", "Popen", "check_output"))
 MOVES = frozenset(("replace", "rename", "renames", "move"))
-# The module that moves files, the one that forks where it can and says so where not, and those that
-# kill process groups and fork.
+# The module that moves files, and scripts that kill process groups and fork.
 NOT_JUDGED = (
     "src/bunny/core/atomic.py",
-    "python_script/mutation/trial.py",
+    "python_script/mutate.py",
+    "python_script/mutation/quick.py",
     "python_script/soak_kill.py",
     "python_script/fuzz.py",
 )

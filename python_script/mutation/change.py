@@ -1,54 +1,35 @@
-"""Changes of one module by mutmut's operators, and the mutants that they make."""
+"""Mutants of one file by mutmut's operators."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from functools import partial
 
 import libcst
 from libcst import metadata
-from mutation.mutant import Mutant, starts
+from mutation.mutant import Mutant
 from mutmut.mutation import mutators
 
-TEXT_FOR_PEOPLE = (
-    "logger",
-    "warnings",
-    "log",
-)  # what is written to them is read, not computed with
+TEXT_FOR_PEOPLE = ("logger", "warnings", "log")  # what they are given is read, not computed with
 SAME_ANYHOW = ("strict", "encoding", "desc", "unit")  # keywords whose change no result can show
 
 
-@dataclass(frozen=True)
-class Change:
-    """A node of a module and what stands there instead."""
+def make(path: str, source: str, tests: tuple[str, ...]) -> list[Callable[[], Mutant | None]]:
+    """Changes of a file by mutmut's operators; each gives its mutant, or None if nothing changes.
 
-    line: int
-    old: libcst.CSTNode
-    new: libcst.CSTNode
-
-
-def make_changes(source: str) -> tuple[libcst.Module, list[Change]]:
-    """Every change that mutmut's operators make, in the order of the lines."""
+    To write a mutant's source takes longer than to find it, and most are not drawn.
+    """
     wrapper = metadata.MetadataWrapper(libcst.parse_module(source))
     place = wrapper.resolve(metadata.PositionProvider)
-    found = [
-        Change(place[node].start.line, node, new)
-        for node in _nodes(wrapper.module)
-        for new in _variants(node)
-    ]
-    return wrapper.module, sorted(found, key=lambda change: change.line)
 
+    def build(node: libcst.CSTNode, new: libcst.CSTNode) -> Mutant | None:
+        text = wrapper.module.deep_replace(node, new).code
+        if text == source or not _compiles(text):
+            return None
+        return Mutant(path=path, line=place[node].start.line, source=text, tests=tests)
 
-def build(path: str, source: str, module: libcst.Module, changes: list[Change]) -> list[Mutant]:
-    """The mutants of some changes; what does not compile is none."""
-    start = starts(source)
-    made = []
-    for change in changes:
-        text = module.deep_replace(change.old, change.new).code
-        if text != source and _compiles(text):
-            first = start(change.line)
-            made.append(Mutant(path=path, line=change.line, first_line=first, source=text))
-    return made
+    found = [(node, new) for node in _nodes(wrapper.module) for new in _variants(node)]
+    return [partial(build, node, new) for node, new in found]
 
 
 def _nodes(node: libcst.CSTNode) -> Iterator[libcst.CSTNode]:

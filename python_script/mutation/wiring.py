@@ -1,144 +1,140 @@
 """Mutants of the wiring: a setting is replaced by its default in one place that reads it.
 
-A place of use is an attribute whose name is a key of the settings and which is read from a section
-(`config.detection.min_face_px`), from a name that a section was given to, or from a parameter or
-attribute called `setting` or `settings`, as domains name what they are told; and a keyword argument
-that hands a variable of a key's name on, where the name says enough (`class_word`, not `seed`).
-Keys that several sections have are only taken where the section is plain. The command line's own
-options and the small models made by `make_base.py` (`toy_*`) have settings of their own.
+A place is an attribute named as a key that is read from a section: from `config.detection`, from a
+parameter or attribute with the section's class as its annotation, or from a name that one of those
+was assigned to. What names alone do not tell is left out.
 """
 
 from __future__ import annotations
 
 import ast
-from collections import defaultdict
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mutation import mutant
+from mutation.mutant import Mutant
 
-HANDED_ON = ("setting", "settings", "_setting", "_settings")
-OWN_SETTINGS = ("src/bunny/config/", "src/bunny/cli/", "src/bunny/training/toy_")
 WHOLE = ("config", "_config")  # names of all settings
-_SHARDS = "how many rows a file of measures has; all files are read again as one table"
-EQUIVALENT = {  # file and key: why no result can show the default there
-    ("src/bunny/character/track.py", "pair.max_shift"): "the tracker's own of that name",
-    ("src/bunny/stage/cluster.py", "pipeline.shard_size"): _SHARDS,
-    ("src/bunny/stage/extract.py", "pipeline.parallel_processing"): (
-        "how many threads decode; the pictures are the same"
-    ),
-}
+LEFT_OUT = ("src/bunny/core/config/",)  # the classes themselves
+NUM_NEAR = 6  # test files that are run for a place, beside the test of its key
+ROWS = "test/setting/test_setting.py::test_the_setting_has_its_effect"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Defaults by section and key; keys of no section stand under the empty name."""
+    """Defaults by section (`detection`, `captioning.local`) and key; the seed's section is ""."""
 
     defaults: dict[str, dict[str, Any]]
-    classes: dict[str, str]  # class of a section: its name
-
-    def owner(self, key: str) -> str | None:
-        """The only section that has a key."""
-        owners = [section for section, keys in self.defaults.items() if key in keys]
-        return owners[0] if len(owners) == 1 else None
+    classes: dict[str, str]  # name of a section's class: the section, the first of several
 
 
 def read_settings() -> Settings:
     """Sections, keys and defaults from the settings' own classes."""
-    from pydantic import BaseModel
-
     from bunny.core.config import Config
 
-    defaults: dict[str, dict[str, Any]] = {"": {}}
-    classes = {}
-    for name, info in Config.model_fields.items():
-        kind = info.annotation
-        if isinstance(kind, type) and issubclass(kind, BaseModel):
-            classes[kind.__name__] = name
-            defaults[name] = kind().model_dump()
-        else:
-            defaults[""][name] = info.get_default(call_default_factory=True)
-    return Settings(defaults, classes)
+    found = Settings({}, {})
+    _read_section(Config, "", found)
+    return found
 
 
-def make(root: Path, settings: Settings) -> list[mutant.Mutant]:
-    """Every mutant of the wiring in `src` outside the settings themselves."""
+def _read_section(kind: Any, path: str, found: Settings) -> None:
+    from pydantic import BaseModel
+
+    found.classes.setdefault(kind.__name__, path)
+    made = kind()
+    parts = {name: getattr(made, name) for name in kind.model_fields}
+    found.defaults[path] = {k: v for k, v in parts.items() if not isinstance(v, BaseModel)}
+    for name in parts.keys() - found.defaults[path].keys():
+        _read_section(type(parts[name]), f"{path}.{name}".lstrip("."), found)
+
+
+def make(root: Path, settings: Settings, seen_in: dict[str, str]) -> list[Mutant]:
+    """Every mutant of the wiring in `src`; `seen_in` has the test of a key's effect."""
+    texts = {
+        path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
+        for path in (root / "test").rglob("test_*.py")
+    }
     made = []
-    for name, source, uses in places(root, settings):
-        start = mutant.starts(source)
-        for node, section, key in uses:
-            text = replace(source, node, repr(settings.defaults[section][key]))
-            whole = f"{section}.{key}" if section else key
-            first = start(node.lineno)
+    for path in sorted((root / "src" / "bunny").rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name.startswith(LEFT_OUT):
+            continue
+        source = path.read_text(encoding="utf-8")
+        for node, section, key in _places(ast.parse(source), settings):
+            whole = f"{section}.{key}".lstrip(".")
+            own = seen_in.get(whole, f"{ROWS}[{whole}]")
             made.append(
-                mutant.Mutant(path=name, line=node.lineno, first_line=first, source=text, key=whole)
+                Mutant(
+                    path=name,
+                    line=node.lineno,
+                    source=_replace(source, node, repr(settings.defaults[section][key])),
+                    tests=(own, *near_tests(texts, name, key)),
+                    key=whole,
+                )
             )
     return made
 
 
-def places(root: Path, settings: Settings):
-    """Each file of `src` outside the settings: its name, its source, and where it reads them.
+def near_tests(texts: dict[str, str], path: str, word: str) -> list[str]:
+    """The smallest test files that have a key's last word and import the module, if any does."""
+    name = path.removeprefix("src/").removesuffix(".py").replace("/", ".")
+    package, _, module = name.rpartition(".")
+    with_word = [test for test, text in texts.items() if word in text and "/setting/" not in test]
+    importing = [
+        test
+        for test in with_word
+        if name in texts[test]
+        or (f"from {package} import" in texts[test] and module in texts[test])
+    ]
+    return sorted(importing or with_word, key=lambda test: len(texts[test]))[:NUM_NEAR]
 
-    A place is a node of the source's tree, a section and a key.
-    """
-    for path in sorted((root / "src" / "bunny").rglob("*.py")):
-        name = path.relative_to(root).as_posix()
-        if not name.startswith(OWN_SETTINGS):
-            source = path.read_text(encoding="utf-8")
-            yield name, source, list(_uses(ast.parse(source), settings))
 
-
-def _uses(tree: ast.Module, settings: Settings):
+def _places(tree: ast.Module, settings: Settings) -> Iterator[tuple[ast.Attribute, str, str]]:
     """Nodes that read a setting, each with its section and key."""
     bound = _bound(tree, settings)
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
-            section = _section(node, bound, settings)
+            section = _section(node.value, bound, settings)
             if section is not None and node.attr in settings.defaults[section]:
                 yield node, section, node.attr
-        if isinstance(node, ast.keyword) and isinstance(node.value, ast.Name):
-            owner = settings.owner(node.arg or "")
-            if owner is not None and node.value.id == node.arg and "_" in node.arg:
-                yield node.value, owner, node.arg
 
 
-def _section(node: ast.Attribute, bound: dict[str, set[str]], settings: Settings) -> str | None:
-    """The section that an attribute is read from."""
-    base = _last(node.value)
-    if isinstance(node.value, ast.Attribute) and base in settings.classes.values():
-        return base
-    if base in WHOLE:
-        return "" if node.attr in settings.defaults[""] else None
-    fitting = [s for s in bound.get(base, ()) if node.attr in settings.defaults[s]]
-    if len(fitting) == 1:
-        return fitting[0]
-    return settings.owner(node.attr) if base in HANDED_ON else None
+def _section(node: ast.expr, bound: dict[str, str], settings: Settings) -> str | None:
+    """The section that an expression is; None: none."""
+    name = _last(node)
+    if isinstance(node, ast.Attribute):
+        base = _section(node.value, bound, settings)
+        inner = None if base is None else f"{base}.{name}".lstrip(".")
+        if inner in settings.defaults:
+            return inner
+    return "" if name in WHOLE else bound.get(name)
 
 
-def _bound(tree: ast.Module, settings: Settings) -> dict[str, set[str]]:
-    """Names that a section is given to, by assignment or by a parameter's annotation."""
-    found = defaultdict(set)
+def _bound(tree: ast.Module, settings: Settings) -> dict[str, str]:
+    """Names that mean one section: by annotation, or assigned from what means it."""
+    found: dict[str, set[str]] = {}
     for node in ast.walk(tree):
-        if isinstance(node, ast.arg) and node.annotation is not None:
+        if isinstance(node, ast.arg | ast.AnnAssign) and node.annotation is not None:
+            name = node.arg if isinstance(node, ast.arg) else _last(node.target)
             kind = _last(node.annotation)
-            if kind in settings.classes:
-                found[node.arg].add(settings.classes[kind])
+            if settings.classes.get(kind):
+                found.setdefault(name, set()).add(settings.classes[kind])
+    plain = {name: next(iter(sections)) for name, sections in found.items() if len(sections) == 1}
+    for node in ast.walk(tree):
         if isinstance(node, ast.Assign):
-            for target in node.targets:
-                for name, value in _pairs(target, node.value):
-                    if isinstance(value, ast.Attribute) and value.attr in settings.defaults:
-                        found[name].add(value.attr)
-    return found
+            for target, value in _pairs(node.targets[0], node.value):
+                section = _section(value, plain, settings)
+                if section:
+                    found.setdefault(_last(target), set()).add(section)
+    return {name: next(iter(sections)) for name, sections in found.items() if len(sections) == 1}
 
 
-def _pairs(target: ast.expr, value: ast.expr):
-    """Names and values of an assignment, of `a, b = c, d` too."""
+def _pairs(target: ast.expr, value: ast.expr) -> list[tuple[ast.expr, ast.expr]]:
+    """Both sides of an assignment, of `a, b = c, d` too."""
     if isinstance(target, ast.Tuple) and isinstance(value, ast.Tuple):
-        for left, right in zip(target.elts, value.elts, strict=False):
-            yield _last(left), right
-    else:
-        yield _last(target), value
+        return list(zip(target.elts, value.elts, strict=False))
+    return [(target, value)]
 
 
 def _last(node: ast.expr) -> str:
@@ -148,9 +144,9 @@ def _last(node: ast.expr) -> str:
     return node.id if isinstance(node, ast.Name) else ""
 
 
-def replace(source: str, node: ast.expr, text: str) -> str:
+def _replace(source: str, node: ast.expr, text: str) -> str:
     """The source with other text in an expression's place; columns count bytes."""
     lines = source.encode().splitlines(keepends=True)
     start = sum(map(len, lines[: node.lineno - 1])) + node.col_offset
-    end = sum(map(len, lines[: node.end_lineno - 1])) + node.end_col_offset
+    end = sum(map(len, lines[: (node.end_lineno or 0) - 1])) + (node.end_col_offset or 0)
     return (source.encode()[:start] + text.encode() + source.encode()[end:]).decode()

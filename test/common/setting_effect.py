@@ -1,8 +1,7 @@
 """What a setting changes in the tables or files of a small film, and how that is tested.
 
-The modules `test/setting/effect_*.py` hold tables of `Effect` by key; `test_every_setting.py` asks
-that every key of the settings' classes stands in one of them, or in a `NOT_SEEN` with the reason
-why nothing can be shown here.
+The modules `test/setting/effect_*.py` hold tables of `Effect` by key, for settings whose effect
+only commands or several stages show. For all other keys `seen_in.py` names a test of the domain.
 """
 
 from __future__ import annotations
@@ -116,12 +115,11 @@ class Effect:
     given : dict
         Other settings without which this one has nothing to do.
     film : str
-        Name of the fixture of the film, see `test/setting/conftest.py`.
+        Name of the film, see `test/setting/conftest.py`.
     says : str, optional
         What is seen, in words, for whoever reads that it did not come out.
-    is_moved : bool
-        The second value is set on the copy that the first left behind, as somebody moves a
-        setting: what was made for the first must not stay.
+    is_slow : bool
+        It trains, draws, or starts a server: for the second tier.
     """
 
     values: tuple[Any, ...]
@@ -130,9 +128,9 @@ class Effect:
     holds: Callable[..., bool] | None = None
     stages: tuple[str, ...] = ()
     given: dict[str, Any] = field(default_factory=dict)
-    film: str = "small_film"
+    film: str
     says: str = ""
-    is_moved: bool = False
+    is_slow: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -177,8 +175,8 @@ def every_key(kind: type[BaseModel] = Config, at: str = "") -> list[str]:
 def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
     """Run each value and compare what is seen with what the table says."""
     seen = tuple(
-        effect.look(_run(key, value, effect, film, folder / ("0" if effect.is_moved else str(i))))
-        for i, value in enumerate(effect.values)
+        effect.look(_run(key, value, effect, film, folder / str(number)))
+        for number, value in enumerate(effect.values)
     )
     words = f"{effect.says or key} of {effect.values}: got {seen}"
     if effect.gives is not None:
@@ -188,7 +186,7 @@ def check(key: str, effect: Effect, film: Film, folder: Path) -> None:
 
 
 def _run(key: str, value: Any, effect: Effect, film: Film, folder: Path) -> Seen:
-    space = film.space(folder) if folder.exists() else film.copy(folder)
+    space = film.copy(folder)
     settings = {**effect.given, key: value}
     config = _load(film.root, film.film_id, settings)
     if effect.stages:

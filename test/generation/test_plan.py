@@ -32,7 +32,9 @@ def test_a_drawing_for_each_prompt_start_and_seed():
         InitImage(path=Path("a.png"), hash="1", frame_id="f1"),
         InitImage(path=Path("b"), hash="2"),
     ]
-    settings = GenerationConfig(prompts=("x", "{trigger} y"), seeds=(1, 2), num_steps=7)
+    settings = GenerationConfig(
+        prompts=("x", "{trigger} y"), seeds=(1, 2), num_steps=7, guidance_scale=3.0
+    )
     made = plan.requests(settings, "bun", starts)
     assert [(d.prompt, d.start.path.name, d.seed) for d in made[:4]] == [
         ("x", "a.png", 1),
@@ -41,7 +43,7 @@ def test_a_drawing_for_each_prompt_start_and_seed():
         ("x", "b", 2),
     ]
     assert len(made) == 8
-    assert {d.num_steps for d in made} == {7}
+    assert {(d.num_steps, d.guidance_scale) for d in made} == {(7, 3.0)}
     assert {d.prompt for d in made} == {"x", "bun y"}
     assert [d.start for d in plan.requests(settings, "bun")] == [None] * 4
     assert grid.arrange({}, made[:4], []).row_titles == ["x, from f1", "x, from b"]

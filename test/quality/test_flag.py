@@ -227,3 +227,16 @@ def test_the_best_good_frame_of_a_group_stays():
 def test_strictness_is_recorded():
     table = _flag(_measure({"blur_score": 0.21}, {"blur_score": None}))
     assert table["strictness"].to_list() == [pytest.approx(2, abs=1e-5), None]
+
+
+@pytest.mark.parametrize(
+    ("row", "threshold", "reason"),
+    [
+        ({"brightness": 0.2}, {"min_brightness": 0.21}, "dark"),
+        ({"brightness": 0.8}, {"max_brightness": 0.79}, "bright"),
+        ({"contrast": 0.1}, {"min_contrast": 0.11}, "flat"),
+    ],
+)
+def test_light_is_judged_by_the_thresholds_that_are_set(row, threshold, reason):
+    assert _reasons(row) == ["kept"]
+    assert _reasons(row, **threshold) == [reason]

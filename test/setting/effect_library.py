@@ -1,84 +1,415 @@
-"""Effects of the settings of captions, the training set, the asset library and the whole run."""
+"""Effects of the settings of the project, of corrections and of search."""
 
-import effect_caption
-import effect_dataset
-import effect_review
-import effect_run
-import effect_search
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import re
+import runpy
+from collections.abc import Callable
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import film_by_hand
+import numpy as np
+import polars as pl
+import pytest
+from safetensors.numpy import load_file
+from setting_effect import Effect, Seen, more
+
+from bunny.command import review
+
+# -- the project and its runs -----------------------------------------------------------------
+
+
+def _report_head(seen: Seen) -> str:
+    """What the report says above its title."""
+    seen.bunny("report")
+    page = (seen.space.root / "report.html").read_text(encoding="utf-8")
+    return re.search(r"Diffusion Bunny · (.+?)</p>", page).group(1)
+
+
+def _where_films_are(seen: Seen) -> tuple[list[str], bool]:
+    """Folders of films that a run in an empty project makes, and whether `status` finds one."""
+    home = seen.data / "empty project"
+    home.mkdir()
+    seen.bunny("run", seen.space.source()["film"], "--only", "generate", folder=home, may_fail=True)
+    made = [path.relative_to(home).parts[:2] for path in home.rglob("source.json")]
+    listed = seen.bunny("status", folder=home).out
+    return ["/".join(parts) for parts in made], seen.space.film_id in listed
+
+
+def _has_report(seen: Seen) -> bool:
+    """Whether a run that did something leaves a report."""
+    (seen.space.root / "report.html").unlink(missing_ok=True)
+    seen.bunny("run", seen.space.film_id, "--only", "review", "--force")
+    return (seen.space.root / "report.html").exists()
+
+
+def _has_metrics(seen: Seen) -> bool:
+    """Whether a stage's metrics are written for Prometheus."""
+    for path in seen.space.log.glob("metrics.prom"):
+        path.unlink()
+    seen.run("review", more={"pipeline.force_rerun": True})
+    return (seen.space.log / "metrics.prom").exists()
+
+
+# -- corrections ------------------------------------------------------------------------------
+
+
+_service = SimpleNamespace(
+    **runpy.run_path(str(Path(__file__).parents[1] / "caption" / "service.py"))
+)
+LEARN = {"review.learn_method": "triplet", "review.learn_held_out_share": 0.5}
+
+
+def _said(seen: Seen) -> list[dict[str, Any]]:
+    """What is in the record."""
+    lines = (seen.space.root / "feedback.jsonl").read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines]
+
+
+def _board(seen: Seen, *messages: dict[str, Any], is_alone: bool = True) -> list[dict[str, Any]]:
+    """What the film's board answers to a browser that comes and says something."""
+    shown = review.show(seen.space, seen.config, is_alone=is_alone)
+    with contextlib.closing(shown):
+        asked = [{"kind": "hello", "query": {"sort": "film"}}, *messages]
+        return [
+            shown.desk.handle({"view": "v", "id": number, **message})[0]
+            for number, message in enumerate(asked)
+        ]
+
+
+def _num_alike(seen: Seen) -> tuple[int, int]:
+    """Look-alikes of the first shot: on the command line, and on the board."""
+    said = seen.bunny("correct", "assign", seen.space.film_id, "s00000", "--to", "hut", "--like")
+    [_, found] = _board(seen, {"kind": "preview", "rows": [0]})
+    return int(said.out.split()[0]), len(found["found"])
+
+
+def _num_exemplars(seen: Seen) -> list[int]:
+    """Members that a new name of a place of four shots is remembered by."""
+    seen.bunny("correct", "rename", seen.space.film_id, "scene-002", "mill")
+    deed = {"kind": "act", "action": "rename", "cluster": "scene-002", "text": "barn"}
+    _board(seen, {**deed, "user": "ann"})
+    return [len(event["cluster"]["exemplars"]) for event in _said(seen)]
+
+
+def _users(seen: Seen) -> list[str]:
+    """Who is said to correct: on the command line, on the board of a browser and of a notebook."""
+    seen.bunny("correct", "comment", seen.space.film_id, "s00000", "--text", "hm")
+    users = [_said(seen)[0]["user"]]
+    return users + [_board(seen, is_alone=alone)[0]["default_user"] for alone in (True, False)]
+
+
+def _learn(seen: Seen) -> dict[str, Any]:
+    """What `bunny learn` tells of the film's shots."""
+    [part] = json.loads(seen.bunny("learn", "--json").out)["parts"]
+    return part
+
+
+def _methods(seen: Seen) -> list[str]:
+    return [row["method"] for row in _learn(seen)["methods"]]
+
+
+def _num_judged(seen: Seen) -> int:
+    """Corrections that can be judged of twelve shots, put two by two into new places.
+
+    One of a pair is judged only where the other one is not held out with it.
+    """
+    pairs = [(shot, "", f"pair-{shot // 2}") for shot in range(12)]
+    film_by_hand.say(seen.space.root, pairs)
+    return _learn(seen)["judged"]
+
+
+def _accuracy(seen: Seen) -> float:
+    """Share of held-out corrections that the triplet adapter would have known."""
+    return _learn(seen)["methods"][1]["accuracy"]
+
+
+def _shift(seen: Seen) -> float:
+    """By how much the adapter that was learned moves vectors: the norm of B A."""
+    _learn(seen)
+    [path] = seen.space.checkpoint.rglob("adapter.safetensors")
+    parts = load_file(path)
+    return float(np.linalg.norm(parts["0.up"] @ parts["0.down"]))
+
+
+def _use_of_learned(seen: Seen) -> tuple[bool, bool]:
+    """Whether `bunny learn` says that its version is not used; whether stage review uses it."""
+    said = seen.bunny("learn", more={"review.learn_method": "correlation"})
+    seen.run("review")
+    source = seen.table("asset")["source"].cast(str)
+    return "so it is not used" in said.out, "learned" in set(source)
+
+
+def _served(look: Callable[[Any], Any]) -> Callable[[Seen], Any]:
+    """What the server of the board is told, which is not started."""
+
+    def served(seen: Seen) -> Any:
+        from tornado.ioloop import IOLoop
+        from voila.app import Voila
+
+        found: list[Any] = []
+        asyncio.set_event_loop(asyncio.new_event_loop())
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Voila, "launch_instance", lambda argv, config: found.append(look(config)))
+            seen.bunny("review", seen.space.film_id, "--no-browser")
+        IOLoop.current().close(all_fds=True)
+        asyncio.set_event_loop(None)
+        return found[0]
+
+    return served
+
+
+# -- second opinions ------------------------------------------------------------------------------
+
+# In the film `doubtful` the face of frame 1 is like Anna to 0.3 and like Ben to 0, that of frame 2
+# to 0.5 and 0.42: their margins are 0.3 and 0.08. All other faces are like nobody, or surely Anna.
+OPINION = {
+    "identification.provider": "local",
+    "captioning.local.model": "seer",
+    "captioning.batch_size": 1,
+}
+
+
+def _identified(seen: Seen) -> pl.DataFrame:
+    """Table `identification` after a server said "none of these" to everything."""
+    said = _service.Reply(text="[[ ## number ## ]]\n0\n\n[[ ## completed ## ]]")
+    with _service.serve(lambda _: said) as server:
+        seen.run(
+            "detect",
+            "cluster",
+            "review",
+            more={"captioning.local.endpoint_url": f"{server.url}/v1"},
+        )
+    return seen.table("identification")
+
+
+def _doubtful(seen: Seen) -> list[int]:
+    """Frames of the figures that were asked about."""
+    return sorted(int(i.split("-")[1]) for i in _identified(seen)["frame_id"])
+
+
+def _who_is_in_doubt(seen: Seen) -> str | None:
+    """Name of the face between Anna and Ben."""
+    _identified(seen)
+    label = seen.table("label_corrected").filter(pl.col("frame_id").str.ends_with("2"))
+    return label["character"].item()
+
+
+# -- search -----------------------------------------------------------------------------------
+
+
+QUESTIONS = range(0, 320, 20)  # shots, of which each is asked for the one most like it
+POOR = {"search.exact_below": 0, "search.index_connectivity": 3, "search.max_results": 1}
+
+
+def _shots(seen: Seen, *question: str) -> list[int]:
+    """Shots that answer, the best first."""
+    return [
+        row["shot_index"]
+        for row in json.loads(seen.bunny("search", "--json", *question).out)["shots"]
+    ]
+
+
+def _num_found(seen: Seen) -> tuple[int, int]:
+    """Shots that a filter lets pass, and shots like another one."""
+    return len(_shots(seen)), len(_shots(seen, "--like", "0"))
+
+
+def _vectors(seen: Seen) -> np.ndarray:
+    return np.stack(seen.table("embedding")["vector"].to_numpy()).astype(np.float32)
+
+
+def _most_like(vectors: np.ndarray, shot: int) -> int:
+    """The other shot with the largest cosine."""
+    cosine = vectors @ vectors[shot]
+    cosine[shot] = -1
+    return int(np.argmax(cosine))
+
+
+def _index(seen: Seen) -> Path:
+    """The one index that a search made."""
+    _shots(seen, "--like", "0")
+    [path] = seen.data.rglob("*.usearch")
+    return path
+
+
+def _num_indexes(seen: Seen) -> int:
+    _shots(seen, "--like", "0")
+    return len(list(seen.data.rglob("*.usearch")))
+
+
+def _connectivity(seen: Seen) -> int:
+    """How many neighbours a node of the index has, as its file says."""
+    from usearch.index import Index
+
+    return Index.restore(str(_index(seen)), view=True).connectivity
+
+
+def _quality(seen: Seen) -> float:
+    """Share of shots whose most like one the index knows if it looks no further than it must."""
+    from usearch.index import Index
+
+    index, vectors = Index.restore(str(_index(seen)), view=True), _vectors(seen)
+    index.expansion_search = 2
+    keys = index.search(vectors, 2, threads=1).keys[:, 1]
+    found = (keys - np.load(_index(seen).with_suffix(".npy")).min()).astype(int)  # one run of keys
+    right = [_most_like(vectors, shot) for shot in range(0, len(vectors), 4)]
+    return float(np.mean(found[::4] == right))
+
+
+def _num_right(seen: Seen) -> int:
+    """Questions that are answered by the shot that is most like the one that was asked for."""
+    vectors = _vectors(seen)
+    found = [_shots(seen, "--like", str(shot)) for shot in QUESTIONS]
+    return sum(
+        own == [_most_like(vectors, shot)] for own, shot in zip(found, QUESTIONS, strict=True)
+    )
+
 
 EFFECT = {
-    **effect_run.EFFECT,
-    **effect_review.EFFECT,
-    **effect_search.EFFECT,
-    **effect_dataset.EFFECT,
-    **effect_caption.EFFECT,
-}
-NOT_SEEN: dict[str, str] = {}
-PUBLISH = "test/library/publish/test_publish_setting.py"  # beside the Postgres that it starts
-ASSIST = "test/command/test_assist.py"
-CLIP = "test/stage/test_clip.py"
-CLIP_CAPTION = "test/stage/test_clip_caption.py"
-FILM_PAGE = "test/command/test_film_page.py"
-APPROVE = "test/command/test_approve.py"
-REMOTE = "test/remote/test_remote_folder.py"
-CLEAN = "test/command/test_clean.py"
-REFERENCE_PAIR = "test/pair/test_reference_pair.py"
-EDIT_PAIR = "test/pair/test_edit_pair.py"
-SEEN_ELSEWHERE = {
-    **{
-        f"clip.{key}": f"{CLIP}::test_each_setting_does_what_it_says"
-        for key in (
-            "num_frames",
-            "fps",
-            "width_px",
-            "height_px",
-            "max_clips",
-            "min_motion",
-            "max_motion",
-            "min_sharpness",
-            "margin_frames",
-            "framing",
-            "has_audio",
-        )
-    },
-    **{
-        f"clip.{key}": f"{CLIP}::test_a_box_between_labels_counts_from_the_likeness_that_is_set"
-        for key in ("min_likeness", "min_coverage")
-    },
-    "pipeline.num_parts": f"{ASSIST}::test_a_helper_changes_nothing_but_the_time",
-    "review.max_upload_gib": f"{FILM_PAGE}::test_what_is_too_large_is_refused_in_a_sentence",
-    "review.needs_approval": f"{APPROVE}::test_a_set_is_exported_once_somebody_approved_it",
-    **{
-        f"retention.{kind}_days": f"{CLEAN}::test_what_is_older_than_the_settings_allow_goes"
-        for kind in ("log", "answer", "measure", "film")
-    },
-    "review.run_until": f"{FILM_PAGE}::test_a_film_runs_until_the_stage_that_is_set",
-    "project.cache_gib": f"{REMOTE}::test_the_working_copy_stays_within_its_bound",
-    "project.lease_seconds": f"{REMOTE}::test_a_killed_run_goes_on_elsewhere",
-    "project.timeout_seconds": f"{REMOTE}::test_a_server_that_hangs_is_asked_again",
-    "clip.caption_provider": f"{CLIP_CAPTION}::test_a_model_sees_three_moments_of_a_clip",
-    "clip.max_similarity": f"{CLIP}::test_of_clips_that_show_the_same_one_is_taken",
-    "clip.max_text_share": (f"{CLIP}::test_a_run_with_writing_that_no_kept_frame_shows_is_no_clip"),
-    "clip.max_upscale": f"{CLIP}::test_a_picture_is_enlarged_as_far_as_is_set",
-    "clip.preset": f"{CLIP}::test_presets_have_the_models_rate",
-    "publish.schema_name": f"{PUBLISH}::test_the_schema_name_says_where_tables_go",
-    "publish.has_row_security": f"{PUBLISH}::test_row_security_is_on_where_it_is_set",
-    "publish.reader_role": f"{PUBLISH}::test_the_reader_role_alone_may_read",
-    "publish.timeout_seconds": (
-        f"{PUBLISH}::test_a_step_that_takes_longer_than_the_timeout_is_given_up"
+    "pipeline.has_metrics": Effect(
+        values=(True, False), look=_has_metrics, gives=(True, False), film="plane"
     ),
-    "pair.kinds": "test/stage/test_pair.py::test_off_it_writes_an_empty_table_and_no_file",
-    "pair.max_pairs": f"{REFERENCE_PAIR}::test_past_the_most_pairs_shots_take_turns",
-    "pair.min_confidence": (
-        f"{REFERENCE_PAIR}::test_doubtful_pictures_are_neither_target_nor_reference"
+    "pipeline.has_report": Effect(
+        values=(True, False), look=_has_report, gives=(True, False), film="plane"
     ),
-    "pair.max_references": (
-        f"{REFERENCE_PAIR}::test_references_are_varied_and_no_more_than_asked_for"
+    "project.name": Effect(
+        values=("meadow", "shore"),
+        look=_report_head,
+        gives=("meadow 0.1.0", "shore 0.1.0"),
+        film="bare",
     ),
-    "pair.min_gap_seconds": f"{REFERENCE_PAIR}::test_it_is_so_many_seconds_away",
-    "pair.max_background_similarity": f"{REFERENCE_PAIR}::test_its_background_is_another",
-    "pair.has_plain_background": f"{REFERENCE_PAIR}::test_a_plain_background_needs_a_mask",
-    "pair.edit_seconds": f"{EDIT_PAIR}::test_the_two_pictures_are_so_many_seconds_apart",
-    "pair.max_shift": f"{EDIT_PAIR}::test_a_moved_camera_is_told",
-    "pair.max_residual": f"{EDIT_PAIR}::test_a_background_that_changed_is_told",
+    "project.version": Effect(
+        values=("1.2", "3.4"),
+        look=_report_head,
+        gives=("diffusion-bunny 1.2", "diffusion-bunny 3.4"),
+        film="bare",
+    ),
+    "project.data_dir": Effect(
+        values=("here", "over/there"),
+        look=_where_films_are,
+        gives=((["here/output"], True), (["over/there"], True)),
+        film="bare",
+    ),
+    "identification.provider": Effect(
+        values=("none", "local"),
+        given={key: value for key, value in OPINION.items() if "provider" not in key},
+        look=_doubtful,
+        gives=([], [2]),
+        film="doubtful",
+    ),
+    "identification.max_margin": Effect(
+        values=(0.15, 0.35),
+        given=OPINION,
+        look=_doubtful,
+        gives=([2], [1, 2]),
+        film="doubtful",
+    ),
+    "identification.num_candidates": Effect(
+        values=(1, 2),
+        given=OPINION,
+        look=lambda seen: _identified(seen)["choices"].to_list(),
+        gives=([["anna"]], [["anna", "ben"]]),
+        film="doubtful",
+    ),
+    "identification.weight": Effect(
+        values=(0, 1),
+        given=OPINION,
+        look=_who_is_in_doubt,
+        gives=("anna", None),
+        film="doubtful",
+    ),
+    "review.user": Effect(
+        values=("mia", "jo"),
+        look=_users,
+        gives=(["mia"] * 3, ["jo"] * 3),
+        film="plane",
+    ),
+    "review.exemplars": Effect(
+        values=(1, 3), look=_num_exemplars, gives=([1, 1], [3, 3]), film="plane"
+    ),
+    "review.propagate_similarity": Effect(
+        values=(0.8, 0.6),  # cosines of 15, 30, 50 and 80 degrees: 0.97, 0.87, 0.64, 0.17
+        look=_num_alike,
+        gives=((2, 2), (3, 3)),
+        film="plane",
+    ),
+    "review.max_propagated": Effect(
+        values=(1, 2), look=_num_alike, gives=((1, 1), (2, 2)), film="plane"
+    ),
+    "review.is_learned_used": Effect(
+        values=(False, True),
+        look=_use_of_learned,
+        gives=((True, False), (False, True)),
+        film="lit",
+    ),
+    "review.learn_method": Effect(
+        values=("threshold", "correlation"),
+        look=_methods,
+        gives=(["none", "threshold"], ["none", "correlation"]),
+        film="lit",
+    ),
+    "review.learn_held_out_share": Effect(
+        values=(0.9, 0.05),  # two parts; each correction alone
+        given={"review.learn_method": "threshold"},
+        look=_num_judged,
+        holds=lambda few, all_of_them: few < all_of_them == 12,
+        film="lit",
+    ),
+    "review.learn_steps": Effect(
+        values=(1, 20), given=LEARN, look=_accuracy, holds=more, film="lit"
+    ),
+    "review.triplet_margin": Effect(
+        values=(0.001, 2.0),
+        given={**LEARN, "review.learn_steps": 25},
+        look=_shift,
+        holds=more,
+        film="lit",
+        is_slow=True,
+    ),
+    "review.port": Effect(
+        values=(28_866, 30_866),
+        look=_served(lambda told: told.Voila.port),
+        holds=lambda one, other: 0 <= one - 28_866 <= 20 and 0 <= other - 30_866 <= 20,
+        film="plane",
+    ),
+    "review.idle_seconds": Effect(
+        values=(40, 60),
+        given={"review.port": 0},
+        look=_served(lambda told: told.MappingKernelManager.cull_idle_timeout),
+        gives=(40, 60),
+        film="plane",
+    ),
+    "search.exact_below": Effect(values=(5, 6), look=_num_indexes, gives=(1, 0), film="plane"),
+    "search.index_connectivity": Effect(
+        values=(3, 9),
+        given={"search.exact_below": 0},
+        look=_connectivity,
+        gives=(3, 9),
+        film="plane",
+    ),
+    "search.index_expansion_add": Effect(
+        values=(8, 512),  # an index of three neighbours a node knows 0.05 and 0.21 of them
+        given=POOR,
+        look=_quality,
+        holds=lambda poor, good: poor < 0.1 < good,  # a margin: threads make each index anew
+        film="wide",
+        is_slow=True,
+    ),
+    "search.index_expansion_search": Effect(
+        values=(8, 4096),
+        given={**POOR, "search.index_expansion_add": 8},
+        look=_num_right,
+        holds=lambda few, most: few < 12 <= most,  # of sixteen; about 5 and 16
+        film="wide",
+        is_slow=True,
+    ),
+    "search.max_results": Effect(
+        values=(1, 20), look=_num_found, gives=((1, 1), (5, 4)), film="plane"
+    ),
 }

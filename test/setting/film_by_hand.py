@@ -1,253 +1,210 @@
-"""Films whose measures, vectors and similarities are by hand, each for some settings."""
+"""Films made by hand: tables as stages write them, and what a person said of their shots.
+
+A film of vectors is in the state after stage cluster. In a film of faces stage detect has run on
+grey pictures; then what it measured, which lies in shards, was replaced by faces whose likeness to
+the references can be worked out in the head.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
-import setting_effect
-from film_maker import GREY, by_hand, fill_shard, frame_id
-from vector_film import film_row, shot_rows
+import yaml
+from setting_effect import Film, run
 
-from bunny.character.drawn import figure_embedding
+from bunny import pipeline
+from bunny.core import config as configuration
 from bunny.core import workspace
+from bunny.scene import embed
 from bunny.table import store
 
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
-SPOT = (10.0, 5.0, 50.0, 55.0)  # where a face or figure is, unless said otherwise
+FPS = 25
+NUM_LIT, NUM_PLACES = 120, 4
+SIDE = {"width_px": 64, "height_px": 36}
 
-# -- filter -------------------------------------------------------------------------------------
-
-GOOD = {
-    "blur_score": 0.9,
-    "smear": 0.1,
-    "blockiness": 0.1,
-    "brightness": 0.5,
-    "contrast": 0.2,
-    "dynamic_range": 0.8,
-    "background_share": 0.3,
-    "text_share": 0.0,
-    "subtitle_share": 0.0,
-    "text_lines": 0,
-}
-WEAK: tuple[dict[str, Any], ...] = (
-    {},
-    {"blur_score": 0.2},
-    {"brightness": 0.08},
-    {"brightness": 0.95},
-    {"contrast": 0.03},
-    {"smear": 0.7},
-    {"blockiness": 0.55},
-    {"subtitle_share": 0.05},
-    {"text_lines": 2, "background_share": 0.95},  # a title
-    {"text_lines": 6, "background_share": 0.95},  # credits
-    {"phash": 0b111, "blur_score": 0.8},
-    {"phash": 0, "blur_score": 0.7},  # three bits from the one before
-)
-TWIN = 10, 11  # frames of about the same signature
+# -- vectors ------------------------------------------------------------------------------------
 
 
-def measured(folder: Path) -> setting_effect.Film:
-    """Twelve frames, nine of which are good by the settings as they come."""
-    rng = np.random.default_rng(0)
-    rows = []
-    for number, weak in enumerate(WEAK):
-        signature = rng.integers(0, 255, 1024)
-        if number == TWIN[1]:
-            signature = rows[TWIN[0]]["signature"] // 8 * 8  # a likeness between 0.99 and 1
-        row = {"frame_id": frame_id(number), "phash": int(rng.integers(1 << 62)), **GOOD, **weak}
-        rows.append({**row, "signature": signature, "tile_sharpness": [100.0] * 144})
-    return by_hand(folder, {}, pictures=[GREY] * len(WEAK), tables={"measure": rows})
-
-
-# -- cluster ------------------------------------------------------------------------------------
-
-PLACES = (0, 25, 44, 75, None)  # degrees in a plane; None: at a right angle to it
-PEOPLE = (0, 2, 40, 42, 110)  # unknown faces, each a track
-FIGURES = (0, 2, 40, 42)  # unknown drawn figures, each a track of two views
-
-
-def placed(folder: Path) -> setting_effect.Film:
-    """Five frames with scene vectors, unknown faces and unknown figures, each in a shot."""
-    faces = [face_row(number, unit(degrees)) for number, degrees in enumerate(PEOPLE)]
-    figures = [
-        figure_row(number, unit(degrees), track=f"t{number}", view=view)
-        for number, degrees in enumerate(FIGURES)
-        for view in range(2)
-    ]
-    tables = {
-        "face": [row | {"track_id": f"t{number}"} for number, row in enumerate(faces)],
-        "label": [_label_row(row) for row in faces],
-        "region": (),
-        "figure": figures,
-    }
-    pictures = [GREY] * len(PLACES)
-    film = by_hand(folder, {}, pictures=pictures, tables=tables, stages=["cluster"])
-    rows = [
-        {"frame_id": frame_id(number), "model": "by hand", "vector": unit(degrees)}
-        for number, degrees in enumerate(PLACES)
-    ]
-    fill_shard(film, "cluster", "scene", "embedding", rows)
+def plane(root: Path) -> Film:
+    """Shots that point 0, 15, 30, 50 and 80 degrees away from the first, which is alone."""
+    angle = np.radians([0, 15, 30, 50, 80])
+    vectors = np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    film = _of_vectors(root, "plane", vectors, ["scene-001", *["scene-002"] * 4])
+    run(film, ["review"])
     return film
 
 
-def unit(degrees: float | None) -> list[float]:
-    """A unit vector of three numbers; None: at a right angle to all others."""
-    if degrees is None:
-        return [0.0, 0.0, 1.0]
-    angle = np.radians(degrees)
-    return [float(np.cos(angle)), float(np.sin(angle)), 0.0]
+def lit(root: Path) -> Film:
+    """Shots of four places in changing light, every sixth in the wrong one; 72 were put right.
 
-
-def face_row(
-    frame: int, embedding: list[float], *, index: int = 0, box=SPOT, score: float = 0.9
-) -> dict[str, Any]:
-    """A clear frontal face."""
-    return {
-        "face_id": f"{frame_id(frame)}-f{index:02d}",
-        "frame_id": frame_id(frame),
-        "shot_index": frame,
-        **dict(zip(BOX, box, strict=True)),
-        "detector": "yunet",
-        "score": score,
-        "landmark": [0.0] * 10,
-        "yaw": 0.0,
-        "size_px": box[3] - box[1],
-        "sharpness": 900.0,
-        "recogniser": "sface",
-        "embedding": embedding,
-    }
-
-
-def figure_row(
-    frame: int, embedding: list[float], *, track: str | None = None, view: int = 0, **own: Any
-) -> dict[str, Any]:
-    """A place that surely is a figure."""
-    return {
-        "figure_id": f"{frame_id(frame)}-g{view:02d}",
-        "frame_id": frame_id(frame),
-        "shot_index": frame,
-        **dict(zip(BOX, SPOT, strict=True)),
-        "objectness": 1.0,
-        "embedding": embedding,
-        "track_id": track,
-        "source": "window",
-        "model": "by hand",
-        **own,
-    }
-
-
-def _label_row(face: dict[str, Any]) -> dict[str, Any]:
-    """The label of a face that nobody is known by."""
-    own = {name: face[name] for name in ("frame_id", "shot_index", *BOX)}
-    return {
-        "subject_id": face["face_id"],
-        "subject_type": "face",
-        "confidence": 0.5,
-        "source": "reference",
-        **own,
-    }
-
-
-# -- detect: faces ------------------------------------------------------------------------------
-
-ANNA, BEN = np.full((64, 64, 3), 60, np.uint8), np.full((64, 64, 3), 190, np.uint8)
-PHOTOGRAPHED = {
-    "detection": {
-        "medium": "photographed",
-        "is_drawn_enabled": False,
-        "extra_interval_seconds": 0,
-    }
-}
-
-
-def named(folder: Path) -> setting_effect.Film:
-    """Faces like Anna to 0.5 and 0.3, one like both, one doubtful, and three in one frame."""
-    faces = [
-        face_row(0, like(0, anna=0.5), box=(0, 0, 40, 60)),
-        face_row(1, like(1, anna=0.3), box=(0, 0, 40, 60)),
-        face_row(2, like(2, anna=0.5, ben=0.42), box=(0, 0, 40, 60)),
-        face_row(3, like(3), score=0.75, box=(0, 0, 40, 60)),
-        *(
-            face_row(4, like(4 + i), index=i, box=(100 * i, 0, 100 * i + 40, 30 + 10 * i))
-            for i in range(3)  # of 30, 40 and 50 pixels
-        ),
-    ]
-    return _with_faces(folder, faces, num_frames=5)
-
-
-def doubtful(folder: Path) -> setting_effect.Film:
-    """`named` with what stage review needs to know of the film."""
-    film = named(folder)
-    height, width = GREY.shape[:2]
-    space = workspace.locate(film.root, str(film.data), film.film_id)
-    rows = [film_row("film", 5, width_px=width, height_px=height)]
-    for name, own in {"film": rows, "shot": shot_rows("film", 5, 1)}.items():
-        store.write(space.table, name, store.from_rows(name, own))
-    return film
-
-
-def with_strangers(folder: Path) -> setting_effect.Film:
-    """Ten frames with two faces each that are like nobody, and one that is like Anna to 0.35."""
-    faces = [
-        face_row(
-            frame, like(2 * frame + index), index=index, box=(100 * index, 0, 100 * index + 40, 60)
-        )
-        for frame in range(10)
-        for index in range(2)
-    ]
-    faces.append(face_row(10, like(20, anna=0.35), box=(0, 0, 40, 60)))
-    return _with_faces(folder, faces, num_frames=11)
-
-
-def varied(folder: Path) -> setting_effect.Film:
-    """Twenty shots of two people and two frames each; light changes from frame to frame.
-
-    A vector is who it is and, as strongly, how the light is; light has 4 directions of 24.
+    Places are told apart by four small numbers; light fills two larger ones, so that by plain
+    cosine shots in one light look alike.
     """
     rng = np.random.default_rng(0)
-    faces = []
-    for shot in range(20):
-        who = rng.normal(size=(2, 20))
-        for view in range(2):
-            light = rng.normal(size=(2, 4))
-            for index in range(2):
-                vector = np.concatenate([_to_unit(who[index]), _to_unit(light[index])])
-                box = (100 * index, 0, 100 * index + 40, 60)
-                row = face_row(2 * shot + view, _to_unit(vector).tolist(), index=index, box=box)
-                faces.append(row | {"shot_index": shot})
-    shots = {number: number // 2 for number in range(40)}
-    return _with_faces(folder, faces, num_frames=40, shots=shots)
+    own = rng.integers(0, NUM_PLACES, NUM_LIT)
+    vectors = np.zeros((NUM_LIT, 8))
+    vectors[np.arange(NUM_LIT), own] = 1
+    vectors[:, 4:6] = 2.0 * rng.normal(size=(NUM_LIT, 2))
+    vectors += 0.25 * rng.normal(size=vectors.shape)
+    now = np.where(np.arange(NUM_LIT) % 6 == 0, (own + 1) % NUM_PLACES, own)
+    now, right = ([f"scene-{k:03d}" for k in place] for place in (now, own))
+    film = _of_vectors(root, "lit", vectors, now)
+    run(film, ["review"])
+    say(film.data / "output" / film.film_id, [(k, now[k], right[k]) for k in range(72)])
+    return film
 
 
-def like(own: int, *, anna: float = 0.0, ben: float = 0.0) -> list[float]:
-    """A unit vector with these cosines to Anna and Ben; what is left is like nobody else."""
-    vector = np.zeros(32)
-    vector[:2] = anna, ben
-    vector[2 + own] = np.sqrt(1 - anna**2 - ben**2)
-    return vector.tolist()
+def wide(root: Path) -> Film:
+    """Two thousand shots in random directions."""
+    vectors = np.random.default_rng(0).standard_normal((2000, 64))
+    return _of_vectors(root, "wide", vectors, [None] * len(vectors))
 
 
-def _with_faces(
-    folder: Path,
-    faces: list[dict[str, Any]],
-    *,
-    num_frames: int,
-    shots: dict[int, int] | None = None,
-) -> setting_effect.Film:
-    """A photographed film with these faces; Anna and Ben are the first two axes."""
-    film = by_hand(
-        folder,
-        PHOTOGRAPHED,
-        pictures=[GREY] * num_frames,
-        references={"anna": ANNA, "ben": BEN},
-        shots=shots,
-        stages=["detect"],
-    )
-    fill_shard(film, "detect", "face", "face", faces)
-    length = len(faces[0]["embedding"])
-    rows = [
+def say(film_dir: Path, places: Sequence[tuple[int, str, str]]) -> None:
+    """A person says of shots, one by one, where they belong: (shot, place now, right place)."""
+    asset = store.read(film_dir / "table", "asset").sort("shot_index")
+    lines = []
+    for number, (shot, now, right) in enumerate(places):
+        item = asset.row(shot, named=True)
+        event = {
+            "event_id": f"{number:032x}",
+            "time": f"2026-01-01T00:00:{number // 60:02d}.{number % 60:06d}+00:00",
+            "user": "mia",
+            "kind": "approve" if now == right else "assign",
+            "level": "scene",
+            "items": [{key: item[key] for key in ("start_s", "end_s", "asset_id")}],
+            "cluster": {"cluster_id": right, "name": right},
+        }
+        lines.append(json.dumps(event) + "\n")
+    (film_dir / "feedback.jsonl").write_text("".join(lines), encoding="utf-8")
+
+
+def _of_vectors(root: Path, name: str, vectors: np.ndarray, places: Sequence[str]) -> Film:
+    """Shots of one second, each with one frame: vectors (n, d), scaled here, and their clusters."""
+    (root / f"{name}.mp4").write_bytes(name.encode())
+    space = workspace.create(root, "films", root / f"{name}.mp4", None)
+    unit = vectors / np.linalg.norm(vectors, axis=1, keepdims=True)
+    for table in pipeline.make_stage("review", space, configuration.Config()).reads:
+        store.write(space.table, table, store.from_rows(table, []))
+    for table, rows in _rows(space.film_id, unit.astype(np.float32), places).items():
+        store.write(space.table, table, store.from_rows(table, rows))
+    return Film(root=root, data=space.root.parents[1], film_id=space.film_id)
+
+
+def _rows(
+    film_id: str, vectors: np.ndarray, places: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    number = len(vectors)
+    ids = [f"{film_id}-{k:08d}" for k in range(number)]
+    return {
+        "film": [_film_row(film_id, FPS * number, **SIDE)],
+        "shot": _shot_rows(film_id, number, FPS),
+        "frame": [
+            {
+                "frame_id": ids[k],
+                "film_id": film_id,
+                "shot_index": k,
+                "frame_index": FPS * k + 5,
+                "pts": FPS * k + 5,
+                "time_base_num": 1,
+                "time_base_den": FPS,
+                "timestamp_s": k + 0.2,
+                **SIDE,
+                "reason": "shot-median",
+            }
+            for k in range(number)
+        ],
+        "embedding": [
+            {"frame_id": ids[k], "model": embed.MODEL, "vector": vectors[k]} for k in range(number)
+        ],
+        "cluster": [
+            {
+                "item_id": ids[k],
+                "level": "scene",
+                "shot_index": k,
+                "cluster_id": places[k],
+                "scene_id": places[k],
+                "similarity": 0.9,
+                "is_noise": False,
+            }
+            for k in range(number)
+        ],
+    }
+
+
+def _film_row(film_id: str, num_frames: int, **side: int) -> dict[str, Any]:
+    """Row of table `film`."""
+    return {
+        "film_id": film_id,
+        "path": "film.mp4",
+        "content_hash": "0" * 64,
+        "container": "mp4",
+        "codec": "h264",
+        "pixel_format": "yuv420p",
+        **side,
+        "frame_rate_num": FPS,
+        "frame_rate_den": 1,
+        "time_base_num": 1,
+        "time_base_den": FPS,
+        "start_s": 0.0,
+        "duration_s": num_frames / FPS,
+        "num_frames": num_frames,
+        "rotation_deg": 0,
+        "is_mirrored": False,
+        "is_interlaced": False,
+        "num_frames_failed": 0,
+        "stream_index": 0,
+        "has_audio": False,
+        "decoder": "av",
+    }
+
+
+def _shot_rows(film_id: str, number: int, length: int) -> list[dict[str, Any]]:
+    """Rows of table `shot`: shots of so many frames."""
+    return [
+        {
+            "film_id": film_id,
+            "shot_index": k,
+            "first_frame_index": length * k,
+            "end_frame_index": length * (k + 1),
+            "start_s": length * k / FPS,
+            "end_s": length * (k + 1) / FPS,
+            "start_pts": length * k,
+            "end_pts": length * (k + 1),
+            "transition_in": "cut",
+            "motion": 0.0,
+            "kind": "static",
+        }
+        for k in range(number)
+    ]
+
+
+# -- faces --------------------------------------------------------------------------------------
+
+GREY = np.full((64, 96, 3), 127, np.uint8)
+REFERENCE = {"anna": 60, "ben": 190}  # grey of each picture
+SETTINGS = {"medium": "photographed", "is_drawn_enabled": False, "extra_interval_seconds": 0}
+
+
+def doubtful(root: Path) -> Film:
+    """Faces like Anna to 0.5 and 0.3, one like both, one doubtful, and three in one frame."""
+    small = (0, 0, 40, 60)
+    faces = [
+        _face_row(0, _like(0, anna=0.5), small),
+        _face_row(1, _like(1, anna=0.3), small),
+        _face_row(2, _like(2, anna=0.5, ben=0.42), small),
+        _face_row(3, _like(3), small, score=0.75),
+    ]
+    for i in range(3):  # of 30, 40 and 50 pixels
+        box = (100 * i, 0, 100 * i + 40, 30 + 10 * i)
+        faces.append(_face_row(4, _like(4 + i), box, index=i))
+    film = _of_pictures(root, num_frames=5)
+    known = [
         {
             "reference_id": f"{name}/1.png",
             "character": name,
@@ -256,60 +213,88 @@ def _with_faces(
             "is_drawn": False,
             "num_faces": 1,
             "recogniser": "sface",
-            "face_embedding": np.eye(length)[axis].tolist(),
+            "face_embedding": np.eye(32)[axis].tolist(),
         }
-        for axis, name in enumerate(("anna", "ben"))
+        for axis, name in enumerate(REFERENCE)
     ]
-    fill_shard(film, "detect", "reference", "reference", rows)
+    folder = film.data / "output" / film.film_id / "stage" / "detect"
+    for name, rows in {"face": faces, "reference": known}.items():
+        (path,) = (folder / "shard" / name).glob("*/000000")
+        store.write(path, name, store.from_rows(name, rows))
+    (folder / "stage.json").unlink()  # it has to decide again
     return film
 
 
-def _to_unit(vector: np.ndarray) -> np.ndarray:
-    return vector / np.linalg.norm(vector)
+def _like(own: int, *, anna: float = 0.0, ben: float = 0.0) -> list[float]:
+    """A unit vector with these cosines to Anna and Ben; what is left is like nobody else."""
+    vector = np.zeros(32)
+    vector[:2] = anna, ben
+    vector[2 + own] = np.sqrt(1 - anna**2 - ben**2)
+    return vector.tolist()
 
 
-# -- detect: regions and figures ----------------------------------------------------------------
+def _face_row(
+    frame: int, vector: list[float], box: Sequence[float], *, index: int = 0, score: float = 0.9
+) -> dict[str, Any]:
+    """A clear frontal face."""
+    return {
+        "face_id": f"film-{frame:08d}-f{index:02d}",
+        "frame_id": f"film-{frame:08d}",
+        "shot_index": frame,
+        **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), box, strict=True)),
+        "detector": "yunet",
+        "score": score,
+        "landmark": [0.0] * 10,
+        "yaw": 0.0,
+        "size_px": box[3] - box[1],
+        "sharpness": 900.0,
+        "recogniser": "sface",
+        "embedding": vector,
+    }
 
 
-def with_regions(folder: Path) -> setting_effect.Film:
-    """Two photographed shots of a frame each: like Anna to 0.7, ahead by 0.3; to 0.5, by 0.15."""
-    film = by_hand(
-        folder,
-        {"detection": {"medium": "photographed", "extra_interval_seconds": 0}},
-        pictures=[GREY] * 2,
-        references={"anna": ANNA, "ben": BEN},
-        stages=["detect"],
-    )
-    rows = [
-        {
-            "region_id": f"{frame_id(frame)}-r00",
-            "frame_id": frame_id(frame),
-            "shot_index": frame,
-            "candidate": "anna",
-            **dict(zip(BOX, SPOT, strict=True)),
-            "similarity": similarity,
-            "margin": margin,
-            "model": "efficientnet-lite0",
-        }
-        for frame, (similarity, margin) in enumerate([(0.7, 0.3), (0.5, 0.15)])
-    ]
-    fill_shard(film, "detect", "region", "region", rows)
+def _of_pictures(root: Path, *, num_frames: int) -> Film:
+    """Grey pictures, each a shot, with references of Anna and Ben; stage detect has run."""
+    (root / "config").mkdir()
+    text = yaml.safe_dump({"detection": SETTINGS})
+    (root / "config" / "main.yaml").write_text(text, encoding="utf-8")
+    film = Film(root=root, data=root / "data", film_id="film-00000000")
+    space = film.space(film.data)
+    space.root.mkdir(parents=True)
+    height, width = GREY.shape[:2]
+    frames = []
+    for number in range(num_frames):
+        file = f"frame/{number:08d}.png"
+        _write_picture(space.root / file, GREY)
+        frames.append(
+            {
+                "frame_id": f"film-{number:08d}",
+                "film_id": "film",
+                "shot_index": number,
+                "frame_index": number,
+                "pts": number,
+                "time_base_num": 1,
+                "time_base_den": FPS,
+                "timestamp_s": number / FPS,
+                "file": file,
+                "width_px": width,
+                "height_px": height,
+                "reason": "shot-median",
+            }
+        )
+    for name, grey in REFERENCE.items():
+        picture = np.full((64, 64, 3), grey, np.uint8)
+        _write_picture(root / "reference" / name / "1.png", picture)
+    whole = [_film_row("film", num_frames, width_px=width, height_px=height)]
+    rows = {"film": whole, "shot": _shot_rows("film", num_frames, 1), "frame": frames}
+    for name, content in {**rows, "measure": [], "change": []}.items():
+        store.write(space.table, name, store.from_rows(name, content))
+    source = {"film": str(root / "film.mp4"), "content_hash": "0" * 64}
+    workspace.write_source(space, source, root / "reference")
+    run(film, ["detect"])
     return film
 
 
-def with_figures(folder: Path) -> setting_effect.Film:
-    """Two drawn shots of a frame each, with scores of 1.0 and 0.85 for Anna."""
-    film = by_hand(
-        folder,
-        {"detection": {"medium": "drawn", "extra_interval_seconds": 0}},
-        pictures=[GREY] * 2,
-        references={"anna": ANNA, "ben": BEN},
-        stages=["detect"],
-    )
-    rows = [
-        figure_row(frame, unit(0), candidate="anna", similarity=similarity, margin=margin)
-        | {"model": figure_embedding.NAME}
-        for frame, (similarity, margin) in enumerate([(0.5, 0.25), (0.45, 0.2)])
-    ]
-    fill_shard(film, "detect", "figure", "figure", rows)
-    return film
+def _write_picture(path: Path, bgr: np.ndarray) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(cv2.imencode(path.suffix, bgr)[1].tobytes())

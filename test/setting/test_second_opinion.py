@@ -41,14 +41,15 @@ def number_of(body: dict, name: str) -> int:
 
 
 @pytest.fixture
-def opinion(doubtful_film, tmp_path) -> Callable[..., tuple[Seen, list]]:
+def opinion(film, tmp_path) -> Callable[..., tuple[Seen, list]]:
     """Run stages with a server whose answers a function of the request's body gives.
 
     `host` is how its address is spelt: 127.1 is this machine, but none of loopback by its letters.
     """
-    space = doubtful_film.copy(tmp_path / "data")
-    config = configuration.load(doubtful_film.root, [], film_id=space.film_id, environment={})
-    seen = Seen(space=space, config=config, root=doubtful_film.root, settings={})
+    made = film("doubtful")
+    space = made.copy(tmp_path / "data")
+    config = configuration.load(made.root, [], film_id=space.film_id, environment={})
+    seen = Seen(space=space, config=config, root=made.root, settings={})
 
     def run(answer: Callable[[dict], int], *stages: str, host: str = "127.0.0.1", **more):
         def script(number: int):

@@ -323,3 +323,39 @@ def test_another_threshold_for_figures_leaves_people_as_they_are(tmp_path):
         _stage(film, figure_threshold=threshold).execute()
         rows = store.read(film / "table", "cluster").filter(pl.col("level") == "unknown")
         assert rows["cluster_id"].to_list() == ids
+
+
+@pytest.mark.parametrize(("threshold", "ids"), [(0.59, ["person-01"] * 2), (0.61, [None] * 2)])
+def test_unknown_people_are_as_alike_as_is_set(threshold, ids):
+    faces = [_face("f0a", [1.0, 0.0]), _face("f1a", [0.6, 0.8])]
+    label = store.from_rows("label", [_label(face["face_id"], None) for face in faces])
+    nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
+    rows = cluster_table.person_rows(nameless, ClusteringConfig(character_threshold=threshold))
+    assert [row["cluster_id"] for row in rows] == ids
+
+
+@pytest.mark.parametrize(
+    ("threshold", "ids"),
+    [(0.5, ["scene-001"] * 2 + ["scene-002"]), (0.7, ["scene-001"] * 2 + [None])],
+)
+def test_a_frame_alone_is_noise_below_the_threshold_that_is_set(threshold, ids):
+    """Two frames are the same, and the third is like them to 0.6."""
+    vectors = [[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]
+    known = pl.DataFrame(
+        {"frame_id": ["f0", "f1", "f2"], "shot_index": [0, 1, 2], "vector": vectors},
+        schema_overrides={"vector": pl.Array(pl.Float32, 2)},
+    )
+    wanted = ClusteringConfig(scene_threshold=0.9, noise_threshold=threshold)
+    assert [row["cluster_id"] for row in cluster_table.scene_rows(known, wanted)] == ids
+
+
+def test_scene_vectors_are_of_the_pictures_that_are_there(tmp_path):
+    """Made in another way pictures have the same names; what was measured on them differs."""
+    film = _film(tmp_path, [_place(1)])
+    _stage(film).execute()
+    first = store.read(film / "table", "embedding")["vector"][0].to_list()
+    (film / "frame" / "0.png").write_bytes(cv2.imencode(".png", _place(2))[1].tobytes())
+    measure = store.from_rows("measure", [{"frame_id": "f0", "brightness": 0.4}])
+    store.write(film / "table", "measure", measure)
+    _stage(film, stability_runs=0).execute()
+    assert store.read(film / "table", "embedding")["vector"][0].to_list() != first

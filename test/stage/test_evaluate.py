@@ -11,6 +11,7 @@ from bunny.core import file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.evaluation import bootstrap
+from bunny.generation import provenance
 from bunny.stage.dataset import Dataset
 from bunny.stage.evaluate import Evaluate
 from bunny.table import store
@@ -116,7 +117,8 @@ def test_the_command_proves_once_and_with_force_again(bunny, tuned, tiny_base_fo
 
 
 def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder):
-    result = make(tuned, tiny_base_folder, seed=5, num_bootstrap=11).execute()
+    made = make(tuned, tiny_base_folder, seed=5, num_bootstrap=11, guidance_scale=3.0)
+    result = made.execute()
     assert (result.status, result.failed) == ("done", 0)
     picture = store.read(tuned / "table", "evaluation_picture")
     drawn = picture.filter(pl.col("prompt_set") != "real")
@@ -130,7 +132,9 @@ def test_every_checkpoint_is_judged_and_one_is_reported(tuned, tiny_base_folder)
         10,
     ]
     assert drawn.height == 6 + 2 * 4 * len(SEEDS)
-    assert all((tuned / file).is_file() for file in drawn["file"])
+    facts = [provenance.read_provenance(tuned / file) for file in drawn["file"]]
+    told = {(one["num_steps"], one["guidance_scale"], one["seed"]) for one in facts}
+    assert told == {(2, 3.0, seed) for seed in SEEDS}
     evaluation = store.read(tuned / "table", "evaluation")
     (chosen,) = evaluation.filter(pl.col("metric") == "chosen")["value"].to_list()
     assert chosen in STEPS

@@ -68,6 +68,13 @@ def test_handles_stop_at_the_films_ends(owl, tmp_path):
     assert [m.frame for m in clips[1].markers] == [25, 40]
 
 
+def test_the_reel_and_the_films_place_are_those_that_are_set(owl, tmp_path):
+    settings = {"overrides": ["timeline.reel=FOX2", "timeline.media_path=/mnt/other.mov"]}
+    for name, words in (("a.edl", "001  FOX2 "), ("a.fcpxml", 'src="file:///mnt/other.mov"')):
+        run(owl, output=tmp_path / name, **settings)
+        assert words in (tmp_path / name).read_text(encoding="utf-8")
+
+
 def test_a_film_that_begins_later_with_dropped_labels(tmp_path):
     base = Fraction(1, 30_000)
     film = write_film(tmp_path / "data", TV, base, 5005, start_timecode="00:00:59;20")
