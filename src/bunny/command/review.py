@@ -63,16 +63,12 @@ def open_session(space: Workspace, config: Config, user: str = "") -> session.Bo
     """
     if not store.exists(space.table, "asset") and store.exists(space.table, "cluster"):
         pipeline.run_stage("review", space, config)
-    setting = session.BoardSetting(
-        user=user or config.review.user,
-        propagate_similarity=config.review.propagate_similarity,
-        max_propagated=config.review.max_propagated,
-        exemplars=config.review.exemplars,
+    return session.BoardSession(
+        items.read_film(space.film_id, space.root),
+        config.review.model_copy(update={"user": user or config.review.user}),
         noise_threshold=config.clustering.noise_threshold,
-        needs_approval=config.review.needs_approval,
         upload=lambda name, files: add_references(space, name, files),
     )
-    return session.BoardSession(items.read_film(space.film_id, space.root), setting)
 
 
 def show(

@@ -21,7 +21,7 @@ from bunny.review import doubt as review_doubt
 from bunny.review import event_log
 from bunny.review.event_log import Event
 from bunny.review.snapshot import NOISE, SOURCE
-from bunny.review.state import NOISE_THRESHOLD, ReviewState
+from bunny.review.state import ReviewState
 from bunny.table import store
 from bunny.view.board import query
 from bunny.view.board.thumbnail import Picture
@@ -254,7 +254,7 @@ class BoardItems:
         `query.number_rows(state.frame())`; another object after each change.
     """
 
-    def __init__(self, film: BoardFilm, noise_threshold: float = NOISE_THRESHOLD) -> None:
+    def __init__(self, film: BoardFilm, noise_threshold: float) -> None:
         self._noise = noise_threshold
         self._open(film)
 
