@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -168,12 +168,10 @@ def read_grid(
         is_drop=drops,
     )
     notes = (_conformed(grid, told, shot), note, _interlaced(film))
-    return FrameGrid(
-        **{
-            **vars(grid),
-            "num_frames": max(1, frame_number(grid, last_pts)),
-            "notes": tuple(n for n in notes if n),
-        }
+    return replace(
+        grid,
+        num_frames=max(1, frame_number(grid, last_pts)),
+        notes=tuple(n for n in notes if n),
     )
 
 
