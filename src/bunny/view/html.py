@@ -66,6 +66,17 @@ def counts(numbers: Mapping[str, int]) -> str:
     return f"<p><b>{words[0]}</b>{''.join(f' · {w}' for w in words[1:])}</p>"
 
 
+def change(before: int, after: int) -> str:
+    """Write a count, what it was before in front of it where it differs.
+
+    Examples
+    --------
+    >>> change(2, 2), change(2, 1)
+    ('2', '2 → 1')
+    """
+    return str(after) if before == after else f"{before} → {after}"
+
+
 def tiles(pictures: Sequence[tuple[str, str, str]], heading: str = "") -> str:
     """Lay out small pictures.
 

@@ -77,7 +77,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def clock_labels(values: Sequence[float] | Sequence[str]) -> list[str]:
+def _clock_labels(values: Sequence[float] | Sequence[str]) -> list[str]:
     """Tick labels of a time axis."""
     return [clock(max(0.0, v)) for v in map(float, values)]
 
@@ -112,7 +112,7 @@ def time_axis(name: str = "time in the film (min:s)"):
     """An x axis of times in a film."""
     import plotnine as p9
 
-    return p9.scale_x_continuous(name=name, labels=clock_labels, expand=(0.01, 0))
+    return p9.scale_x_continuous(name=name, labels=_clock_labels, expand=(0.01, 0))
 
 
 def to_png(figure: ggplot, dpi: int = DPI) -> bytes:

@@ -96,17 +96,7 @@ class CaptionPreview:
 def explore_captions(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explorer of captions: how they read with other words of `captioning`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the controls begin.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore how captions read with other words of `captioning`; see `explorer`."""
     opened = open_captions(space, config)
     start = {key: getattr(config.captioning, key) for key in KEYS}
     if not is_interactive:
