@@ -313,7 +313,12 @@ def _folder_tables(opened: session.BoardSession) -> str:
     parts = []
     for level in ("scene", "character"):
         rows = [
-            [f["name"] or f["id"] or "noise", str(f["count"]), *_shares(f)]
+            [
+                f["name"] or f["id"] or "noise",
+                str(f["count"]),
+                f"{f['approved']:.0%}",
+                f"{f['doubt']:.2f}",
+            ]
             for f in query.list_folders(opened.table, level)
         ]
         heading = ("scene" if level == "scene" else "character", "items", "approved", "doubt")
@@ -326,10 +331,6 @@ def _folder_tables(opened: session.BoardSession) -> str:
         ]
         parts.append(html.table(heading, rows))
     return "".join(parts)
-
-
-def _shares(found: dict[str, Any]) -> tuple[str, str]:
-    return f"{found['approved']:.0%}", f"{found['doubt']:.2f}"
 
 
 @contextmanager

@@ -298,7 +298,7 @@ class BoardSession(BoardItems):
         view.order, view.table, view.seen = order, self.table, len(self.events)
         return answer, [order.tobytes()] if answer["has_order"] else []
 
-    def _steps(self, message: Mapping) -> dict[str, str | None]:
+    def _steps(self, message: Mapping) -> serialize.NextSteps:
         return serialize.steps(self.events, str(message.get("user", "")))
 
     def _rows(self, rows: Sequence[int]) -> list[int]:

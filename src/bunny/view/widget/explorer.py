@@ -124,16 +124,17 @@ def slider(key: str, value: float, span: Range) -> FloatSlider | IntSlider:
     import ipywidgets
 
     low, high, step = span
-    kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
+    is_whole = isinstance(step, int)
+    kind = ipywidgets.IntSlider if is_whole else ipywidgets.FloatSlider
     return kind(
         value=value,
         min=min(low, value),
         max=max(high, value),
         step=step,
         description=key,
+        readout_format="d" if is_whole else ".3f",
         style={"description_width": "11em"},
         layout={"width": "36em"},
-        **({} if isinstance(step, int) else {"readout_format": ".3f"}),
     )
 
 
