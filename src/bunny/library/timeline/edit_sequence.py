@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny.caption import shot_caption
 from bunny.core.config import TimelineConfig
 from bunny.core.error import UserError
 from bunny.library.timeline import clip as cuts
@@ -100,7 +101,7 @@ def _who_markers(
         .group_by("shot_index")
         .agg(pl.col("character").unique().sort().alias("value"))
     )
-    words = _by_shot(_captions(tables))
+    words = shot_caption.newest(tables["caption"], tables["frame"])
     sharp = _by_shot(
         tables["frame"]
         .join(tables["quality"].select("frame_id", "blur_score"), on="frame_id")
@@ -111,7 +112,7 @@ def _who_markers(
     for row in shots.select("shot_index", "start_pts").iter_rows(named=True):
         index = row["shot_index"]
         best = sharp.get(index)
-        text = [words.get(index) or "", "" if best is None else f"sharpness {best:.2f}"]
+        text = [words.get(index, "")[:CAPTION_MAX], "" if best is None else f"sharpness {best:.2f}"]
         found[index] = Marker(
             frame=timecode.frame_number(timing, row["start_pts"]),
             name=", ".join(people.get(index) or [NOBODY]),
@@ -164,19 +165,6 @@ def _note_marker(timing: FrameGrid, frame: int) -> Marker | None:
     if not timing.notes:
         return None
     return Marker(frame=frame, name="note", text="; ".join(timing.notes), color=NOTE)
-
-
-def _captions(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The newest caption of each shot's first captioned frame."""
-    return (
-        tables["caption"]
-        .filter(pl.col("status") == "done")
-        .drop_nulls("text")
-        .join(tables["frame"].select("frame_id", "shot_index", "frame_index"), on="frame_id")
-        .sort("shot_index", "frame_index", "version", descending=[False, False, True])
-        .unique("shot_index", keep="first", maintain_order=True)
-        .select("shot_index", value=pl.col("text").str.slice(0, CAPTION_MAX))
-    )
 
 
 def _by_shot(table: pl.DataFrame) -> dict[int, Any]:
