@@ -66,7 +66,7 @@ def pytest_configure(config):
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers(config):
-    """Number of processes of `-n auto`: two per core, since tests also wait; none for a few files."""
+    """Number of processes of `-n auto`: two per core, since tests wait; one for named files."""
     return min(2 * (os.cpu_count() or 1), MAX_PROCESSES) if _is_whole_suite(config) else 0
 
 

@@ -7,7 +7,7 @@ import os
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bunny.contract import fingerprint, result, state_cache
 from bunny.contract.progress import RunProgress, num_pictures, read_costs
@@ -143,13 +143,14 @@ def _find_states(space: Workspace, config: Config) -> list[StageState]:
 
 def to_json(space: Workspace, results: Iterable[StageResult], seconds: float) -> str:
     """The one line that `bunny run --json` ends with."""
-    report: dict[str, Any] = {
-        "film_id": space.film_id,
-        "workspace": str(space.root),
-        "seconds": round(seconds, 3),
-        "stages": {r.name: asdict(r) for r in results},
-    }
-    return json.dumps(report)
+    return json.dumps(
+        {
+            "film_id": space.film_id,
+            "workspace": str(space.root),
+            "seconds": round(seconds, 3),
+            "stages": {r.name: asdict(r) for r in results},
+        }
+    )
 
 
 def _run_stages(names: list[str], space: Workspace, config: Config) -> list[StageResult]:

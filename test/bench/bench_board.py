@@ -26,6 +26,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "view" / "board"))
 import made
 
 from bunny.core import atomic
+from bunny.core.config import ReviewConfig
 from bunny.table import store
 from bunny.view.board import items, thumbnail
 from bunny.view.board import session as board_session
@@ -112,7 +113,7 @@ def bench_desk(root):
     """Times of the answers."""
     start = time.perf_counter()
     film = items.read_film(root.name, root)
-    one = board_session.BoardSession(film, board_session.BoardSetting(user="ann"))
+    one = board_session.BoardSession(film, ReviewConfig(user="ann"))
     print(f"open the library            {time.perf_counter() - start:8.2f} s")
 
     number = itertools.count()

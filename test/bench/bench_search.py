@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from bunny.core.config import SearchConfig
 from bunny.library.search import index
 
 NUM_QUERIES, NEIGHBOURS = 500, 10
@@ -103,12 +104,11 @@ def main() -> None:
     vector, query, truth = prepare(given.folder, given.count, given.dimension)
     if given.exact:
         return time_exact(vector, query)
-    setting = index.IndexSettings(
-        connectivity=given.connectivity, expansion_add=given.expansion_add
+    setting = SearchConfig(
+        index_connectivity=given.connectivity, index_expansion_add=given.expansion_add
     )
     path = (
-        given.folder
-        / f"shuffled-{given.count}-{setting.connectivity}-{setting.expansion_add}.usearch"
+        given.folder / f"shuffled-{given.count}-{given.connectivity}-{given.expansion_add}.usearch"
     )
     if not path.exists():
         started = time.perf_counter()

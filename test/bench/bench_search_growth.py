@@ -16,15 +16,15 @@ from pathlib import Path
 import numpy as np
 from bench_search import NEIGHBOURS, compare_all, make_vectors, recall
 
+from bunny.core.config import SearchConfig
 from bunny.library.search import graph_index
 from bunny.library.search.graph_index import GraphIndex
-from bunny.library.search.index import IndexSettings
 
 A_FILM = 2400
 NUM_QUERIES = 200
 
 
-def open_index(folder: Path, vector: np.ndarray, setting: IndexSettings) -> GraphIndex:
+def open_index(folder: Path, vector: np.ndarray, setting: SearchConfig) -> GraphIndex:
     """The index of the films whose vectors these are."""
     films = [(f"film-{i}", A_FILM) for i in range(len(vector) // A_FILM)]
     keys = graph_index.make_keys(films)
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--dimension", type=int, default=512)
     parser.add_argument("--folder", type=Path, required=True)
     given = parser.parse_args()
-    setting = IndexSettings(exact_below=0)
+    setting = SearchConfig(exact_below=0)
     made = make_vectors(given.films * A_FILM + NUM_QUERIES, given.dimension, seed=1)
     held = np.sort(np.random.default_rng(2).choice(len(made), NUM_QUERIES, replace=False))
     query, vector = made[held], np.delete(made, held, axis=0)

@@ -17,6 +17,7 @@ import numpy as np
 from bench_search import NEIGHBOURS, make_vectors, recall
 from usearch.index import Index
 
+from bunny.core.config import SearchConfig
 from bunny.library.search import index
 
 NUM_QUERIES = 200
@@ -116,7 +117,7 @@ def main() -> None:
     graph.save(str(path))
     del graph
     started = time.perf_counter()
-    graph = index.view(path, index.IndexSettings())
+    graph = index.view(path, SearchConfig())
     report(
         open_ms=round((time.perf_counter() - started) * 1e3, 2), file_mb=path.stat().st_size >> 20
     )

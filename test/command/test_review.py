@@ -94,10 +94,10 @@ def test_a_table_where_nothing_can_be_clicked(opened):
 
 def test_the_board_knows_whether_training_waits_for_an_approval(opened):
     space, config = opened
-    assert not review.open_session(space, config).setting.needs_approval
+    assert not review.open_session(space, config).review.needs_approval
     data_dir = str(space.root.parents[1])
     waiting = film_workspace.open_film("made", data_dir, ["review.needs_approval=true"])
-    assert review.open_session(*waiting).setting.needs_approval
+    assert review.open_session(*waiting).review.needs_approval
 
 
 @pytest.mark.parametrize(("threshold", "falls_to"), [(0.015, True), (0.025, False)])

@@ -115,7 +115,9 @@ def test_nothing_missing():
 def test_every_value_has_words():
     for axis, values in coverage.VALUE.items():
         for value in values:
-            assert coverage_text._one(axis, value) and coverage_text._many(axis, value)
+            row = {"axis": axis, "value": value}
+            for one in (row, NOBODY | row | {"num_seen": 0}):
+                assert coverage_text.sentences(gaps(one))
 
 
 @pytest.fixture

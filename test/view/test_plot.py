@@ -57,20 +57,24 @@ def test_a_score_at_the_threshold_is_sharp_enough():
     assert figure.labels.subtitle == "1 of 3 below the threshold 0.25"
 
 
+def lanes_of(figure) -> list[str]:
+    """Lanes of a plot, from the top."""
+    return figure.scales.get_scales("y").limits[::-1]
+
+
 def test_scenes_are_lanes_and_noise_comes_last(table):
-    points = film.scene_points(table("cluster"), table("frame"))
-    lanes = film._largest_lanes(points)
-    assert lanes == ["scene-000", "scene-001", "scene-002", film.NO_SCENE]
+    figure = film.plot_scenes(table("cluster"), table("frame"))
+    assert lanes_of(figure) == ["scene-000", "scene-001", "scene-002", film.NO_SCENE]
 
 
 def test_only_so_many_lanes_as_read_well():
-    points = pl.DataFrame(
-        {
-            "lane": [f"s{i:02d}" for i in range(40)] + ["s07"],
-            "timestamp_s": [float(i) for i in range(41)],
-        }
+    names = [f"s{i:02d}" for i in range(40)] + ["s07"]
+    ids = [str(i) for i in range(41)]
+    cluster = pl.DataFrame({"item_id": ids, "cluster_id": names, "level": "scene"})
+    frame = pl.DataFrame(
+        {"frame_id": ids, "shot_index": range(41), "timestamp_s": [float(i) for i in range(41)]}
     )
-    lanes = film._largest_lanes(points)
+    lanes = lanes_of(film.plot_scenes(cluster, frame))
     assert len(lanes) == film.MAX_LANES
     assert "s07" in lanes and "s39" not in lanes
 

@@ -97,7 +97,7 @@ def test_cells_count_gaps_of_known_poses_only():
 
 
 def test_places_past_the_limit_are_counted_together():
-    top = plot_coverage._top_places(coverage.pictures(make_dataset(700, 40)), 5)
+    top = plot_coverage.plot_places(make_dataset(700, 40)).data
     assert top["place"].to_list()[-2:] == ["other places", "no place"]
     assert top["pictures"].sum() == 700
     assert top.filter(pl.col("place") == "no place")["pictures"].item() == 100

@@ -12,9 +12,10 @@ from bunny.character.drawn import efficientnet
 from bunny.core import atomic, file_hash
 from bunny.core.config import Config
 from bunny.table import store
+from bunny.view import style
 from bunny.view.report import coverage, model, section
 from bunny.view.report import page as report_page
-from bunny.view.report.section import plural, share
+from bunny.view.report.section import share
 
 MAX_BYTES = 8_000_000
 SECTIONS = [
@@ -263,5 +264,5 @@ def test_names_by_hand():
 
 def test_words():
     assert share(0, 0) == "0"
-    assert plural(0, "shot") == "0 shots"
-    assert plural(1200, "shot") == "1,200 shots"
+    assert style.plural(0, "shot") == "0 shots"
+    assert style.plural(1200, "shot") == "1,200 shots"

@@ -19,7 +19,7 @@ def test_duration(seconds, text):
 
 
 def test_clocks_of_a_padded_axis_are_never_negative():
-    assert style.clock_labels([-3.0, 5.0]) == ["0:00", "0:05"]
+    assert style.time_axis().labels([-3.0, 5.0]) == ["0:00", "0:05"]
 
 
 def test_each_name_keeps_its_colour_and_the_first_eight_differ():

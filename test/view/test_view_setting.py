@@ -210,9 +210,10 @@ def test_the_explorer_of_generate_begins_with_the_prompts_that_are_set(shared_sp
         "seeds": [4, 5, 6, 7],
         "negative_prompt": "fog",
     }
+    panel, _ = generation.explore_generation(shared_space, Config(generation=wanted)).children
+    prompts, _, guidance_scale, *_ = panel.children
+    assert (prompts.value, guidance_scale.value) == ("{trigger} at sea", 9.5)
     opened = generation.open_generation(shared_space, Config(generation=wanted))
-    begin = generation._start(opened, Config(generation=wanted))
-    assert (begin["prompts"], begin["guidance_scale"]) == ("{trigger} at sea", 9.5)
     assert list(opened.seeds) == [4, 5, 6, 7] and opened.negative_prompt == "fog"
 
 
@@ -240,9 +241,9 @@ def test_only_shots_of_method_shot_are_decided_again(shared_space):
         assert (words in draw(start)) == is_refused
 
 
-def test_the_page_names_the_seed_that_is_set(shared_space):
-    data = ReportData(root=shared_space.root, film_id="film", config=Config(seed=77))
-    assert page._context(data)["footer"].startswith("film · seed 77 ·")
+def test_the_page_names_the_seed_that_is_set(tmp_path):
+    data = ReportData(root=tmp_path, film_id="film", config=Config(seed=77))
+    assert "film · seed 77 ·" in page.render(data)
 
 
 def test_the_report_draws_the_blur_threshold_that_is_set(shared_space):

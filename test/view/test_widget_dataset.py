@@ -121,7 +121,7 @@ def test_places_are_counted_by_size():
     """Two places before, a picture moved from one to the other."""
     before = dataset.Counter({("sea", "wide"): 2, ("hill", "medium"): 1})
     now = dataset.Counter({("sea", "wide"): 1, ("hill", "medium"): 2})
-    page = dataset._count_table(before, now)
+    page = dataset.count_table(before, now)
     assert page.index("hill") < page.index("sea")  # the most pictures first
     assert "2 → 1" in page and "1 → 2" in page
     assert page.endswith("3</td></tr></table>")  # all in all as before

@@ -73,15 +73,16 @@ def test_the_page_says_how_the_base_reads_the_prompts(opened):
 
 
 def test_what_has_no_effect_is_said(opened):
-    assert generation.list_notes(opened, START) == [
-        "without {trigger}, so not about the character: a beach"
-    ]
+    assert (
+        "</ol><p>without {trigger}, so not about the character: a beach</p><p><b>Drawn already"
+        in generation.page(opened, START)
+    )
     values = START | {"prompts": "", "lora_strength": 0.0, "guidance_scale": 1.0}
-    assert generation.list_notes(opened, values) == [
-        "expected a prompt a line, found none",
-        "a strength of 0 is the base alone",
-        "the negative prompt has no effect at a guidance of 1 or less",
-    ]
+    assert (
+        "<ol></ol><p>expected a prompt a line, found none</p>"
+        "<p>a strength of 0 is the base alone</p>"
+        "<p>the negative prompt has no effect at a guidance of 1 or less</p>"
+    ) in generation.page(opened, values)
 
 
 def test_a_click_draws_with_the_values_and_shows_the_pictures(tmp_path):
@@ -121,8 +122,9 @@ def test_without_a_fine_tune_it_says_which_stage_to_run(empty_space, settings):
     ("wanted", "strength"),
     [({"lora_strength": 0.7}, 0.7), ({"lora_strength": 0.7, "strengths": [0.4, 0.9]}, 0.4)],
 )
-def test_the_controls_begin_at_the_first_strength_that_is_set(opened, wanted, strength):
-    assert generation._start(opened, Config(generation=wanted))["lora_strength"] == strength
+def test_the_controls_begin_at_the_first_strength_that_is_set(shared_space, wanted, strength):
+    box = generation.explore_generation(shared_space, Config(generation=wanted))
+    assert box.children[0].children[1].value == strength
 
 
 def test_a_move_draws_nothing_and_the_button_saves(space, settings, tmp_path):

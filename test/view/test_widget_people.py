@@ -107,12 +107,12 @@ def test_a_face_without_a_stored_picture_is_grey(space):
 def test_pages_and_orders(opened):
     now = opened.before
     found = track_table.select(now.tracks)
-    assert character.num_pages(found.height) == -(-found.height // 24)
-    last = character.TrackPage(page=character.num_pages(found.height), sort="time")
+    last = character.TrackPage(page=-(-found.height // 24), sort="time")
     page = draw(opened, look=last)
     assert page.count("<figure") == found.height - (last.page - 1) * 24
     assert f"page {last.page} of {last.page}" in page
-    assert (character.num_pages(0), character.num_pages(25)) == (1, 2)
+    nobody = character.TrackPage(name="nobody")
+    assert "nobody: 0 tracks sorted by doubt, page 1 of 1" in draw(opened, look=nobody)
 
 
 def test_controls_follow_each_other(shared_space, settings, tmp_path):

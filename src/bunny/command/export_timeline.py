@@ -132,17 +132,16 @@ def export(
         raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {order}; choose one")
     space, config = film_workspace.open_film(film, data_dir, overrides, ())
     place = _output_path(space, output, form, what)
-    cut = edit_sequence.make_sequence(
-        film_workspace.film_row(space),
-        _read_tables(space),
-        config.timeline,
-        what,
+    wanted = edit_sequence.SequenceOptions(
+        what=what,
         form=form,
         order=order,
         has_markers=has_markers,
         is_drop=is_drop,
         start=start,
-        find=find,
+    )
+    cut = edit_sequence.make_sequence(
+        film_workspace.film_row(space), _read_tables(space), config.timeline, wanted, find
     )
     atomic.write_bytes(place, WRITERS[form](cut).encode())
     export_record.add(

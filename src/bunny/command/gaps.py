@@ -17,6 +17,7 @@ from bunny.core.workspace import Workspace
 from bunny.dataset import addition, film_gap, gap
 from bunny.dataset.addition import Addition
 from bunny.table import corrected
+from bunny.view import style
 from bunny.view.report import coverage_text
 
 
@@ -43,7 +44,7 @@ class GapReport(film_gap.FilmGaps):
 
     def to_text(self) -> str:
         """Lines for a person."""
-        lines = [f"{self.film_id}: {coverage_text.plural(self.gaps.height, 'gap')}"]
+        lines = [f"{self.film_id}: {style.plural(self.gaps.height, 'gap')}"]
         for row in self.gaps.iter_rows(named=True):
             lines += coverage_text.fill_sentences(
                 row, coverage_text.ways_of(row, self.ways, self.shots)
@@ -107,7 +108,7 @@ class AdditionChange:
         one = self.addition
         lines = [f"{self.what} {one.addition_id}, {one.to_words()}"]
         if self.what == "added":
-            lines[0] += f"; up to {coverage_text.plural(self.num_views, 'view')} more"
+            lines[0] += f"; up to {style.plural(self.num_views, 'view')} more"
             lines.append("  undo with `bunny gaps --undo`")
         if one.interval_s:
             lines.append(f"  faces will be searched for there every {one.interval_s:g} s")

@@ -63,16 +63,12 @@ def open_session(space: Workspace, config: Config, user: str = "") -> session.Bo
     """
     if not store.exists(space.table, "asset") and store.exists(space.table, "cluster"):
         pipeline.run_stage("review", space, config)
-    setting = session.BoardSetting(
-        user=user or config.review.user,
-        propagate_similarity=config.review.propagate_similarity,
-        max_propagated=config.review.max_propagated,
-        exemplars=config.review.exemplars,
+    return session.BoardSession(
+        items.read_film(space.film_id, space.root),
+        config.review.model_copy(update={"user": user or config.review.user}),
         noise_threshold=config.clustering.noise_threshold,
-        needs_approval=config.review.needs_approval,
         upload=lambda name, files: add_references(space, name, files),
     )
-    return session.BoardSession(items.read_film(space.film_id, space.root), setting)
 
 
 def show(
@@ -317,7 +313,12 @@ def _folder_tables(opened: session.BoardSession) -> str:
     parts = []
     for level in ("scene", "character"):
         rows = [
-            [f["name"] or f["id"] or "noise", str(f["count"]), *_shares(f)]
+            [
+                f["name"] or f["id"] or "noise",
+                str(f["count"]),
+                f"{f['approved']:.0%}",
+                f"{f['doubt']:.2f}",
+            ]
             for f in query.list_folders(opened.table, level)
         ]
         heading = ("scene" if level == "scene" else "character", "items", "approved", "doubt")
@@ -330,10 +331,6 @@ def _folder_tables(opened: session.BoardSession) -> str:
         ]
         parts.append(html.table(heading, rows))
     return "".join(parts)
-
-
-def _shares(found: dict[str, Any]) -> tuple[str, str]:
-    return f"{found['approved']:.0%}", f"{found['doubt']:.2f}"
 
 
 @contextmanager

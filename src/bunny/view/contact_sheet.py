@@ -81,9 +81,9 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
     return ImageOps.contain(picture, size, Image.Resampling.LANCZOS)
 
 
-def data_uri(image: Image.Image, quality: int = 80) -> str:
+def data_uri(image: Image.Image) -> str:
     """JPEG of a picture as a URI that stands inside HTML."""
-    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(image, quality)).decode()
+    return "data:image/jpeg;base64," + base64.b64encode(to_jpeg(image)).decode()
 
 
 def to_jpeg(image: Image.Image, quality: int = 80) -> bytes:

@@ -98,7 +98,7 @@ def block(
 
 
 def strip_pictures(
-    shots: pl.DataFrame, root: Mapping[str, Path], limit: int = PICTURES_A_SHOT
+    shots: pl.DataFrame, root: Mapping[str, Path]
 ) -> dict[tuple[str, int], list[tuple[str, str, bool]]]:
     """Small pictures of each shot in order of time, the one that matched among them.
 
@@ -111,9 +111,7 @@ def strip_pictures(
     for (film_id,), own in shots.group_by("film_id", maintain_order=True):
         frame = store.read(root[film_id] / "table", "frame").drop_nulls("file")
         frame = frame.join(own.select("shot_index"), on="shot_index", how="semi")
-        chosen = {
-            row["shot_index"]: _choose(frame, row, limit) for row in own.iter_rows(named=True)
-        }
+        chosen = {row["shot_index"]: _choose(frame, row) for row in own.iter_rows(named=True)}
         tiles = {
             r["frame_id"]: tile.Tile(file=root[film_id] / r["file"])
             for rows in chosen.values()
@@ -129,10 +127,10 @@ def strip_pictures(
     return found
 
 
-def _choose(frame: pl.DataFrame, row: Mapping[str, Any], limit: int) -> list[dict]:
+def _choose(frame: pl.DataFrame, row: Mapping[str, Any]) -> list[dict]:
     """Pictures spread over a shot; the nearest to the one that matched gives way to it."""
     own = frame.filter(pl.col("shot_index") == row["shot_index"]).sort("timestamp_s").to_dicts()
-    chosen = tile.spread(own, limit)
+    chosen = tile.spread(own, PICTURES_A_SHOT)
     matched = next((r for r in own if r["file"] == row["file"]), None)
     if matched is None or matched in chosen:
         return chosen

@@ -77,7 +77,7 @@ def clock(seconds: float) -> str:
     return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
 
 
-def clock_labels(values: Sequence[float] | Sequence[str]) -> list[str]:
+def _clock_labels(values: Sequence[float] | Sequence[str]) -> list[str]:
     """Tick labels of a time axis."""
     return [clock(max(0.0, v)) for v in map(float, values)]
 
@@ -97,6 +97,17 @@ def duration(seconds: float) -> str:
     return f"{round(seconds) // 60} min {round(seconds) % 60} s"
 
 
+def plural(number: int, word: str) -> str:
+    """Write a count with its word.
+
+    Examples
+    --------
+    >>> plural(1, "shot"), plural(2, "shot")
+    ('1 shot', '2 shots')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def whole_number_ticks(limits: tuple[float, float]) -> list[float]:
     """Ticks at whole numbers, about five of them, for axes that count things."""
     low, high = math.ceil(limits[0]), math.floor(limits[1])
@@ -108,11 +119,13 @@ def whole_number_ticks(limits: tuple[float, float]) -> list[float]:
     return [float(v) for v in range(low - low % step, high + 1, step) if v >= low]
 
 
-def time_axis(name: str = "time in the film (min:s)"):
+def time_axis():
     """An x axis of times in a film."""
     import plotnine as p9
 
-    return p9.scale_x_continuous(name=name, labels=clock_labels, expand=(0.01, 0))
+    return p9.scale_x_continuous(
+        name="time in the film (min:s)", labels=_clock_labels, expand=(0.01, 0)
+    )
 
 
 def to_png(figure: ggplot, dpi: int = DPI) -> bytes:

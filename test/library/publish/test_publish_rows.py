@@ -135,7 +135,7 @@ def test_folders_of_a_persons_machine_stay_there(path):
 
 
 def test_what_travels_has_types_that_the_driver_sends():
-    target = publish_schema.film_target("quality")
+    target = publish_schema.targets()["quality"]
     table = pl.DataFrame(
         {"film_id": [FILM], "phash": pl.Series([2**64 - 1], dtype=pl.UInt64), "reason": ["a\0b"]}
     )

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from bunny.core.config import SearchConfig
 from bunny.core.error import UserError
 from bunny.library.search import graph_index, index
 from bunny.library.search.graph_index import GraphIndex
 
-SETTING = index.IndexSettings(exact_below=0, expansion_search=64)
+SETTING = SearchConfig(exact_below=0, index_expansion_search=64)
 FILMS = [("a", 120), ("b", 100), ("c", 80)]
 
 
@@ -140,8 +141,8 @@ def test_spaces_settings_and_earlier_versions_beside_each_other(vectors, tmp_pat
     assert space.refresh(tmp_path) == own and space.read == 600
     given = tmp_path, "picture", space.keys, space.load
     # what a search spends is no part of a graph
-    assert graph_index.refresh(*given, index.IndexSettings(expansion_search=999)) == own
-    assert graph_index.refresh(*given, index.IndexSettings(connectivity=32)) != own
+    assert graph_index.refresh(*given, SearchConfig(index_expansion_search=999)) == own
+    assert graph_index.refresh(*given, SearchConfig(index_connectivity=32)) != own
     assert not own.exists() and face.exists()
 
 

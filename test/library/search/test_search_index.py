@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
+from bunny.core.config import SearchConfig
 from bunny.core.error import UserError
 from bunny.library.search import index
 
-SETTING = index.IndexSettings(exact_below=10, expansion_search=64)
+SETTING = SearchConfig(exact_below=10, index_expansion_search=64)
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
+from bunny.core.config import SearchConfig
 from bunny.library.search import index, vector_space
 from bunny.table import store
 
-EXACT = index.IndexSettings(exact_below=10**6)
-GRAPH = index.IndexSettings(exact_below=0)
+EXACT = SearchConfig(exact_below=10**6)
+GRAPH = SearchConfig(exact_below=0)
 
 
 def unit(*rows):

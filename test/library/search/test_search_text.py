@@ -22,7 +22,7 @@ def test_vectors_are_those_of_transformers(embed):
     from transformers.models.bert.configuration_bert import BertConfig
     from transformers.models.bert.modeling_bert import BertModel
 
-    folder = minilm._folder()
+    folder = minilm.find_folder()
     net = BertModel(BertConfig.from_pretrained(folder), add_pooling_layer=False).eval()
     from safetensors.torch import load_file
 

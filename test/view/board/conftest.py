@@ -77,9 +77,10 @@ def browser():
 
 
 def browser_of(film_dir, user="ann"):
+    from bunny.core.config import ReviewConfig
     from bunny.view.board import items, session
 
     film = items.read_film(film_dir.name, film_dir)
-    found = Browser(session.BoardSession(film, session.BoardSetting(user="nobody")), user=user)
+    found = Browser(session.BoardSession(film, ReviewConfig(user="nobody")), user=user)
     found.ask("hello", query={})
     return found

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.core.config import ReviewConfig
 from bunny.review import event_log
 from bunny.table import store
 from bunny.view.board import items, query, serialize, session, thumbnail
@@ -48,7 +49,7 @@ def test_a_rejected_shot_falls_to_a_scene_that_is_as_like_it_as_is_set(
 ):
     """Shots of other scenes are at most 0.04 alike."""
     film = items.read_film(film_dir.name, film_dir)
-    desk = session.BoardSession(film, session.BoardSetting(noise_threshold=threshold))
+    desk = session.BoardSession(film, ReviewConfig(), noise_threshold=threshold)
     row = desk.table.filter(level="scene", shot_index=0)["row"].item()
     about = {"user": "ann", "view": "v", "seen": 0}
     desk.handle({**about, "kind": "hello", "query": {}, "id": 1})

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from set_on_disk import make_set
 
+from bunny.core.config import ReviewConfig
 from bunny.dataset import approval, rights
 from bunny.table import store
 from bunny.view.board import training_set
@@ -129,7 +130,7 @@ def test_what_cannot_be_shown_is_one_sentence(with_sets, browser):
     ann = browser(with_sets)
     shown = state_of(ann)
     with pytest.raises(LookupError, match="needs the name of the person"):
-        ann.desk.setting = type(ann.desk.setting)()
+        ann.desk.review = ReviewConfig()
         decide(ann, shown, user=" ")
     with pytest.raises(LookupError, match="set_decide: missing or malformed field"):
         ann.ask("set_decide", character="anna")

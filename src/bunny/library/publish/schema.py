@@ -95,7 +95,7 @@ def postgres_type(dtype: pl.DataType) -> str:
     raise TypeError(f"no Postgres type declared for {dtype}; add it to library.publish.schema")
 
 
-def film_target(name: str) -> PostgresTable:
+def _film_target(name: str) -> PostgresTable:
     """The table of the database for one of the film's tables, keyed by film and its own key."""
     declared = schema.TABLE[name]
     columns = [
@@ -245,6 +245,6 @@ def targets() -> Mapping[str, PostgresTable]:
     """Every table of the database by name, those that others refer to first."""
     own = [SHOTS_TARGET, TRAINING_FEEDBACK_TARGET]
     film = [
-        film_target(name) for name in schema.TABLE if name not in (*ROWS_OF_OWN, *NOT_PUBLISHED)
+        _film_target(name) for name in schema.TABLE if name not in (*ROWS_OF_OWN, *NOT_PUBLISHED)
     ]
     return MappingProxyType({t.name: t for t in (*own, *film, REVIEW_EVENT_TARGET)})

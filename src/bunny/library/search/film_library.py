@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from bunny.core.config import DetectionConfig, SearchConfig
-from bunny.library.search import catalogue, index, minilm, vector_space
+from bunny.library.search import catalogue, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
 from bunny.table import store
 
@@ -56,12 +56,6 @@ class FilmLibrary:
             ]
         )
         self.row = {name: i for i, name in enumerate(self.known.frame["frame_id"])}
-        self.setting = index.IndexSettings(
-            exact_below=search.exact_below,
-            connectivity=search.index_connectivity,
-            expansion_add=search.index_expansion_add,
-            expansion_search=search.index_expansion_search,
-        )
 
     @property
     def people(self) -> list[str]:
@@ -129,36 +123,18 @@ class FilmLibrary:
         """Scene vectors of frames; of a film that was clustered by an older way there are none."""
         from bunny.scene import embed  # OpenCV is not needed to search by words
 
-        tables = self._tables("embedding")
         is_own = pl.col("model") == embed.MODEL
-        return vector_space.from_tables(
-            "picture", tables, self.row, where=is_own, is_whole=self.is_whole
-        )
+        return self._from_tables("picture", "embedding", lambda table: table.filter(is_own))
 
     @cached_property
     def face(self) -> dict[str, VectorSpace]:
         """Vectors of faces, by recogniser."""
-        tables = self._tables("face")
-        both = [
-            store.read(*t).select("face_id", "frame_id", "recogniser")
-            for t in tables
-            if store.exists(*t)
-        ]
-        if not both:
-            return {}
-        face = pl.concat(both)
+        names: set[str] = set()
+        for folder in self.root.values():
+            names |= set(store.read_or_empty(folder / TABLE, "face")["recogniser"].drop_nulls())
         return {
-            name: vector_space.from_tables(
-                f"face-{name}",
-                tables,
-                self.row,
-                key="face_id",
-                vector="embedding",
-                where=pl.col("recogniser") == name,
-                frame_of=dict(face.select("face_id", "frame_id").iter_rows()),
-                is_whole=self.is_whole,
-            )
-            for name in sorted(face["recogniser"].drop_nulls().unique())
+            name: self._from_tables(f"face-{name}", "face", _faces_of(name))
+            for name in sorted(names)
         }
 
     @cached_property
@@ -175,26 +151,22 @@ class FilmLibrary:
 
     def figure(self, model: str) -> VectorSpace:
         """Vectors of figures of one model."""
-        own = self.figures
-        tables = self._tables("figure_vector")
-        frames = dict(own.select("asset_id", "frame_id").iter_rows())
-        is_own = pl.col("model") == model
-        return vector_space.from_tables(
-            f"figure-{model}",
-            tables,
-            self.row,
-            key="asset_id",
-            where=is_own,
-            frame_of=frames,
-            is_whole=self.is_whole,
-        )
+        frames = dict(self.figures.select("asset_id", "frame_id").iter_rows())
+        frame_id = pl.col("asset_id").replace_strict(frames, default=None, return_dtype=pl.String)
+
+        def pick(table: pl.LazyFrame) -> pl.LazyFrame:
+            return table.filter(pl.col("model") == model).select("vector", frame_id=frame_id)
+
+        return self._from_tables(f"figure-{model}", "figure_vector", pick)
+
+    def _from_tables(
+        self, name: str, table: str, pick: Callable[[pl.LazyFrame], pl.LazyFrame]
+    ) -> VectorSpace:
+        tables = [(folder / TABLE, table) for folder in self.root.values()]
+        return vector_space.from_tables(name, tables, self.row, pick=pick, is_whole=self.is_whole)
 
     def _from_contents(self, name: str, contents: Sequence[str | None]) -> VectorSpace:
         return vector_space.from_contents(name, contents, self._keep, is_whole=self.is_whole)
-
-    def _tables(self, name: str) -> list[tuple[Path, str]]:
-        """Folder and name of one table of each film."""
-        return [(folder / TABLE, name) for folder in self.root.values()]
 
     def _keep(self, contents: list[str], rows: list[int]) -> np.ndarray:
         """Vectors of sentences or pictures, kept in the folder of the film that has them first."""
@@ -238,3 +210,9 @@ class FilmLibrary:
         except OSError:
             return vector_space.content_id(f"{film_id}/{file}|gone")
         return vector_space.content_id(f"{film_id}/{file}|{stat.st_size}|{stat.st_mtime_ns}")
+
+
+def _faces_of(recogniser: str) -> Callable[[pl.LazyFrame], pl.LazyFrame]:
+    """Picker of one recogniser's vectors in table `face`."""
+    is_own = pl.col("recogniser") == recogniser
+    return lambda table: table.filter(is_own).select("frame_id", vector="embedding")

@@ -19,9 +19,9 @@ from pathlib import Path
 import numpy as np
 
 from bunny.core import atomic
+from bunny.core.config import SearchConfig
 from bunny.core.error import UserError
 from bunny.library.search import index
-from bunny.library.search.index import IndexSettings
 
 VERSION = 3  # of how an index is made
 GRAPH, KEYS = ".usearch", ".npy"  # a graph's file, and the sorted keys of its vectors
@@ -43,7 +43,7 @@ class GraphIndex:
         Of each row of the space.
     load : callable
         Gives vectors (m, d), float32, unit length, of rows (m,).
-    setting : IndexSettings
+    setting : SearchConfig
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class GraphIndex:
         path: Path,
         keys: np.ndarray,
         load: Callable[[np.ndarray], np.ndarray],
-        setting: IndexSettings,
+        setting: SearchConfig,
     ) -> None:
         self._graph = index.view(path, setting)
         self._row = np.argsort(keys)
@@ -135,7 +135,7 @@ def refresh(
     name: str,
     keys: np.ndarray,
     load: LoadVectors,
-    setting: IndexSettings,
+    setting: SearchConfig,
     *,
     is_whole: bool = True,
 ) -> Path:
@@ -150,7 +150,7 @@ def refresh(
     keys : np.ndarray, shape (n,), uint64
     load : callable
         See `GraphIndex`; called only when a graph is made or grows.
-    setting : IndexSettings
+    setting : SearchConfig
     is_whole : bool
         Whether these are the vectors of all films, so that other keys are of nobody any more.
 
@@ -182,7 +182,7 @@ def refresh(
     return new
 
 
-def _is_outgrown(path: Path, keys: np.ndarray, setting: IndexSettings, is_whole: bool) -> bool:
+def _is_outgrown(path: Path, keys: np.ndarray, setting: SearchConfig, is_whole: bool) -> bool:
     known = _read_keys(path)
     if is_whole and _share_gone(keys, known) > MAX_GONE:
         return True
@@ -201,7 +201,7 @@ def _is_in(keys: np.ndarray, known: np.ndarray) -> np.ndarray:
     return known[np.searchsorted(known, keys).clip(max=len(known) - 1)] == keys
 
 
-def _find(folder: Path, name: str, setting: IndexSettings) -> Path | None:
+def _find(folder: Path, name: str, setting: SearchConfig) -> Path | None:
     """The newest graph file of a space that has its keys beside it."""
     form = re.compile(rf"{re.escape(name)}-{_how(setting)}-\d{{6}}{re.escape(GRAPH)}")
     found = [p for p in folder.glob(f"{name}-*{GRAPH}") if form.fullmatch(p.name)]
@@ -213,9 +213,10 @@ def _number(path: Path | None) -> int:
     return 0 if path is None else int(path.stem[-6:])
 
 
-def _how(setting: IndexSettings) -> str:
+def _how(setting: SearchConfig) -> str:
     """Eight hex digits of how a graph is made; the effort of a search is no part of it."""
-    how = [VERSION, index.DTYPE, index.METRIC, setting.connectivity, setting.expansion_add]
+    graph = [setting.index_connectivity, setting.index_expansion_add]
+    how = [VERSION, index.DTYPE, index.METRIC, *graph]
     return hashlib.sha256(json.dumps(how).encode()).hexdigest()[:8]
 
 

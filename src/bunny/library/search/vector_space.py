@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
+from bunny.core.config import SearchConfig
 from bunny.library.search import graph_index, index, ranking
 from bunny.library.search.graph_index import GraphIndex, LoadVectors
 from bunny.table import store
@@ -58,7 +59,7 @@ class VectorSpace:
         self.frame, self.vector = pairs
         self.is_whole = is_whole
         self._load = load
-        self._graphs: dict[tuple[Path, index.IndexSettings], GraphIndex] = {}
+        self._graphs: dict[tuple[Path, SearchConfig], GraphIndex] = {}
 
     @cached_property
     def vectors(self) -> np.ndarray:
@@ -74,7 +75,7 @@ class VectorSpace:
         query: np.ndarray,
         allowed: np.ndarray,
         limit: int,
-        setting: index.IndexSettings,
+        setting: SearchConfig,
         folder: Path,
     ) -> np.ndarray:
         """Cosine of every frame's best vector to a query.
@@ -86,7 +87,7 @@ class VectorSpace:
         allowed : np.ndarray, shape (frames,), bool
         limit : int
             Shots wanted.
-        setting : index.IndexSettings
+        setting : SearchConfig
             From `exact_below` allowed vectors on, a graph is asked.
         folder : Path
             Where the index lies or will lie.
@@ -113,7 +114,7 @@ class VectorSpace:
         has_value = ~np.isnan(value[vector])
         return ranking.max_per_row(frame[has_value], value[vector[has_value]], len(allowed))
 
-    def _graph(self, setting: index.IndexSettings, folder: Path) -> GraphIndex:
+    def _graph(self, setting: SearchConfig, folder: Path) -> GraphIndex:
         """Opened once: other processes may make newer files, this space stays what it is."""
         if (folder, setting) not in self._graphs:
             path = graph_index.refresh(
@@ -128,10 +129,7 @@ def from_tables(
     tables: Sequence[tuple[Path, str]],
     frame_row: dict[str, int],
     *,
-    key: str = "frame_id",
-    vector: str = "vector",
-    where: pl.Expr | None = None,
-    frame_of: dict[str, str] | None = None,
+    pick: Callable[[pl.LazyFrame], pl.LazyFrame] = lambda table: table,
     is_whole: bool = True,
 ) -> VectorSpace:
     """The vectors of a table, one table a film.
@@ -142,41 +140,33 @@ def from_tables(
     tables : sequence of (folder, table)
     frame_row : dict
         Row of the catalogue of each frame_id; vectors of other frames are left out.
-    key, vector : str
-        Columns: what names the item, and its vector.
-    where : pl.Expr, optional
-        Which rows of the tables.
-    frame_of : dict, optional
-        frame_id of each item; None: `key` is one.
+    pick : callable
+        From a table to the rows that are wanted, with columns `frame_id` and `vector`.
     is_whole : bool
         Whether the tables are those of all films of the data folder.
     """
-    is_wanted = pl.col(vector).is_not_null()
-    is_wanted = is_wanted if where is None else is_wanted & where
     there = [one for one in tables if store.exists(*one)]
-    lazy = [store.scan(*one).filter(is_wanted) for one in there]
-    own_names = [own.select(key).collect()[key].to_list() for own in lazy]
-    names = [name for own in own_names for name in own]
-    frames = names if frame_of is None else [frame_of.get(n) for n in names]
-    rows = np.array([-1 if f is None else frame_row.get(f, -1) for f in frames], dtype=np.int64)
+    lazy = [pick(store.scan(*one)).filter(pl.col("vector").is_not_null()) for one in there]
+    frames = [own.select("frame_id").collect()["frame_id"].to_list() for own in lazy]
+    rows = np.array([frame_row.get(one, -1) for own in frames for one in own], dtype=np.int64)
     found = np.flatnonzero(rows >= 0)
 
-    end = np.cumsum([len(own) for own in own_names])
+    end = np.cumsum([len(own) for own in frames])
 
     def load(wanted: np.ndarray | None) -> np.ndarray:
         parts = []
         for i, own in enumerate(lazy):
-            first = end[i] - len(own_names[i])
+            first = end[i] - len(frames[i])
             rows = None
             if wanted is not None:
                 rows = wanted[(wanted >= first) & (wanted < end[i])] - first
-            if len(own_names[i] if rows is None else rows):
-                table = own.select(vector).collect()[vector].to_numpy().astype(np.float32)
+            if len(frames[i] if rows is None else rows):
+                table = own.select("vector").collect()["vector"].to_numpy().astype(np.float32)
                 parts.append(table if rows is None else table[rows])
         return np.concatenate(parts) if parts else np.empty((0, 0), np.float32)
 
     stamps = [_stamp(*one) for one in there]
-    keys = graph_index.make_keys(list(zip(stamps, map(len, own_names), strict=True)))
+    keys = graph_index.make_keys(list(zip(stamps, map(len, frames), strict=True)))
     return VectorSpace(name, keys, (rows[found], found), load, is_whole=is_whole)
 
 

@@ -6,10 +6,12 @@ Markers name the characters of a shot, search matches, training pictures and not
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from bunny.caption import shot_caption
 from bunny.core.config import TimelineConfig
 from bunny.core.error import UserError
 from bunny.library.timeline import clip as cuts
@@ -23,17 +25,23 @@ CAPTION_MAX = 120  # characters of a caption in a marker
 Find = Callable[[str, str], pl.DataFrame]  # words, film_id: shots with score, matched_s, why
 
 
+@dataclass(frozen=True, kw_only=True)
+class SequenceOptions:
+    """Options of one sequence; what holds for all is section `timeline`."""
+
+    what: str  # which shots, see `select_shots.parse`
+    form: str = "edl"  # format that is written: EDL has shorter reel names
+    order: str = "film"  # or "score": the best match first
+    has_markers: bool = True
+    is_drop: bool | None = None  # drop-frame labels for a film without a timecode; None: no
+    start: str = cuts.RECORD_START  # timecode at which the sequence begins
+
+
 def make_sequence(
     film: Mapping[str, Any],
     tables: Mapping[str, pl.DataFrame],
     setting: TimelineConfig,
-    what: str,
-    *,
-    form: str = "edl",
-    order: str = "film",
-    has_markers: bool = True,
-    is_drop: bool | None = None,
-    start: str = cuts.RECORD_START,
+    wanted: SequenceOptions,
     find: Find | None = None,
 ) -> EditSequence:
     """Some shots of a film as an edit sequence.
@@ -46,17 +54,7 @@ def make_sequence(
         Tables shot, frame, extra_frame, quality, caption, dataset, asset, cluster and label (the
         corrected one if there is one).
     setting : TimelineConfig
-    what : str
-        Which shots, see `select_shots.parse`.
-    form : str
-        Format that is written: EDL has shorter reel names.
-    order : str
-        ``film``, or ``score``: the best match first.
-    has_markers : bool
-    is_drop : bool or None
-        Drop-frame labels for a film that names no timecode itself; None: not dropped.
-    start : str
-        Timecode at which the sequence begins.
+    wanted : SequenceOptions
     find : callable or None
         The library's search, for ``search:words``.
 
@@ -65,29 +63,31 @@ def make_sequence(
     UserError
         For shots or a start that cannot be.
     """
-    timing = timecode.read_grid(film, tables["shot"], is_drop)
-    kind, value = select_shots.parse(what)
+    timing = timecode.read_grid(film, tables["shot"], wanted.is_drop)
+    kind, value = select_shots.parse(wanted.what)
     chosen = (
         _search(find, value, film["film_id"])
         if kind == "search"
         else select_shots.choose_shots(kind, value, tables)
     )
     if chosen.is_empty():
-        raise UserError(f"--what {what}: expected shots, found none; choose others")
+        raise UserError(f"--what {wanted.what}: expected shots, found none; choose others")
     shots = tables["shot"].join(chosen, on="shot_index", maintain_order="left")
     marks = {}
-    if has_markers:
+    if wanted.has_markers:
         marks = _markers(timing, shots, tables, value if kind == "dataset" else "")
     handles = setting.handle_frames
     clips = cuts.order_clips(
-        [_clip(timing, row, handles, marks) for row in shots.to_dicts()], order
+        [_clip(timing, row, handles, marks) for row in shots.to_dicts()], wanted.order
     )
-    if has_markers and (note := _note_marker(timing, clips[0].first)):
-        first = clips[0]
-        clips = (Clip(**{**vars(first), "markers": (note, *first.markers)}), *clips[1:])
-    media = _media(setting, film, timing, cuts.EDL_REEL_MAX if form == "edl" else cuts.REEL_MAX)
+    if wanted.has_markers and (note := _note_marker(timing, clips[0].first)):
+        clips = (replace(clips[0], markers=(note, *clips[0].markers)), *clips[1:])
+    longest = cuts.EDL_REEL_MAX if wanted.form == "edl" else cuts.REEL_MAX
     return EditSequence(
-        name=what, media=media, clips=clips, record_start=_record_start(timing, start)
+        name=wanted.what,
+        media=_media(setting, film, timing, longest),
+        clips=clips,
+        record_start=_record_start(timing, wanted.start),
     )
 
 
@@ -101,7 +101,7 @@ def _who_markers(
         .group_by("shot_index")
         .agg(pl.col("character").unique().sort().alias("value"))
     )
-    words = _by_shot(_captions(tables))
+    words = shot_caption.newest(tables["caption"], tables["frame"])
     sharp = _by_shot(
         tables["frame"]
         .join(tables["quality"].select("frame_id", "blur_score"), on="frame_id")
@@ -112,7 +112,7 @@ def _who_markers(
     for row in shots.select("shot_index", "start_pts").iter_rows(named=True):
         index = row["shot_index"]
         best = sharp.get(index)
-        text = [words.get(index) or "", "" if best is None else f"sharpness {best:.2f}"]
+        text = [words.get(index, "")[:CAPTION_MAX], "" if best is None else f"sharpness {best:.2f}"]
         found[index] = Marker(
             frame=timecode.frame_number(timing, row["start_pts"]),
             name=", ".join(people.get(index) or [NOBODY]),
@@ -165,19 +165,6 @@ def _note_marker(timing: FrameGrid, frame: int) -> Marker | None:
     if not timing.notes:
         return None
     return Marker(frame=frame, name="note", text="; ".join(timing.notes), color=NOTE)
-
-
-def _captions(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
-    """The newest caption of each shot's first captioned frame."""
-    return (
-        tables["caption"]
-        .filter(pl.col("status") == "done")
-        .drop_nulls("text")
-        .join(tables["frame"].select("frame_id", "shot_index", "frame_index"), on="frame_id")
-        .sort("shot_index", "frame_index", "version", descending=[False, False, True])
-        .unique("shot_index", keep="first", maintain_order=True)
-        .select("shot_index", value=pl.col("text").str.slice(0, CAPTION_MAX))
-    )
 
 
 def _by_shot(table: pl.DataFrame) -> dict[int, Any]:

@@ -14,7 +14,7 @@ import polars as pl
 from bunny.core import file_hash, image_file
 from bunny.core.error import UserError
 from bunny.library.timeline import locate
-from bunny.library.timeline.locate import LocationAnswer, SourceFilm
+from bunny.library.timeline.locate import LocationAnswer, Place, SourceFilm
 from bunny.quality import luma, perceptual_hash, sharpness
 from bunny.table import store
 from bunny.table.box import crop_box
@@ -248,7 +248,7 @@ def _of_set(
 
 
 def _answer(
-    source: SourceFilm, what: str, how: str, places: list[dict[str, Any] | None]
+    source: SourceFilm, what: str, how: str, places: Sequence[Place | None]
 ) -> LocationAnswer:
     """Places in film order; those that the film no longer has are left out."""
     here = sorted((p for p in places if p is not None), key=lambda p: p["frame"])

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import polars as pl
 
@@ -42,22 +42,57 @@ class SourceFilm:
     timelines: Sequence[TimelineRecord] = ()
 
 
+class ShowingTimeline(TypedDict):
+    """An exported timeline that shows a frame."""
+
+    file: str
+    clips: list[int]  # from 1
+    is_there: bool
+
+
+class Place(TypedDict):
+    """Place in a film, and what is known of it; one of the places of `bunny where --json`.
+
+    The keys that may be missing are of training pictures, `end_second` of clips.
+    """
+
+    film_id: str
+    film: str  # path
+    shot_index: int
+    frame_index: int
+    frame_id: str
+    timecode: str
+    second: float  # the film's own time
+    frame: int  # on the editor's grid
+    file: str | None  # the stored picture or clip
+    labels: list[str]  # who is seen in it
+    caption: str | None
+    timelines: list[ShowingTimeline]
+    character: NotRequired[str]
+    split: NotRequired[str]
+    box: NotRequired[list[float]]  # the crop in the film's picture as shown, pixels
+    image_id: NotRequired[str]
+    role: NotRequired[str]
+    exports: NotRequired[list[str]]  # files of exported sets with the same content
+    end_second: NotRequired[float]
+
+
+class ShotSpan(TypedDict):
+    """Span of a shot on the editor's grid."""
+
+    shot_index: int
+    first: int
+    end: int
+
+
 def all_frames(frame: pl.DataFrame, extra: pl.DataFrame) -> pl.DataFrame:
     """Kept frames and those that detection looked at besides; a kept one wins."""
     both = pl.concat([frame, extra.select(frame.columns)], how="vertical_relaxed")
     return both.unique("frame_id", keep="first", maintain_order=True)
 
 
-def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
-    """Locate a frame in its film; None for a frame that the film does not have.
-
-    Returns
-    -------
-    dict
-        film_id, film (path), shot_index, frame_index, frame_id, timecode, second (the film's own
-        time), frame (on the editor's grid), file, labels (who is seen in it), caption, timelines
-        (file and clips, from 1).
-    """
+def locate_frame(source: SourceFilm, frame_id: str) -> Place | None:
+    """Locate a frame in its film; None for a frame that the film does not have."""
     rows = source.tables["frame"].filter(frame_id=frame_id).to_dicts()
     if not rows:
         return None
@@ -80,15 +115,8 @@ def locate_frame(source: SourceFilm, frame_id: str) -> dict[str, Any] | None:
     }
 
 
-def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
-    """Locate the source of a training picture; None for one that is not in the film's set.
-
-    Returns
-    -------
-    dict
-        As `locate_frame`, with image_id, file and caption of the training picture, character,
-        split, role, and box: the crop in the film's picture as shown, pixels.
-    """
+def locate_picture(source: SourceFilm, image_id: str) -> Place | None:
+    """Locate the source of a training picture; None for one that is not in the film's set."""
     rows = source.tables["dataset"].filter(image_id=image_id).to_dicts()
     place = locate_frame(source, rows[0]["frame_id"]) if rows else None
     if place is None:
@@ -107,15 +135,8 @@ def locate_picture(source: SourceFilm, image_id: str) -> dict[str, Any] | None:
     }
 
 
-def locate_clip(source: SourceFilm, clip: Mapping[str, Any]) -> dict[str, Any]:
-    """Locate the first frame of a row of table `clip`.
-
-    Returns
-    -------
-    dict
-        As `locate_frame`, with file, caption, character and split of the clip, `end_second` and
-        box: the crop in the film's picture as shown, pixels.
-    """
+def locate_clip(source: SourceFilm, clip: Mapping[str, Any]) -> Place:
+    """Locate the first frame of a row of table `clip`."""
     number = number_at_second(source.timing, clip["start_s"])
     index = clip["frame_indices"][0]
     return {
@@ -163,7 +184,7 @@ def _pictures_between(source: SourceFilm, first: int, end: int) -> list[str]:
     return [i for i, p in pairs if first <= timecode.frame_number(source.timing, p) < end]
 
 
-def shot_at(source: SourceFilm, number: int) -> dict[str, Any] | None:
+def shot_at(source: SourceFilm, number: int) -> ShotSpan | None:
     """The shot that shows a place of the grid, with its span there; None outside the film."""
     for row in source.tables["shot"].iter_rows(named=True):
         first = timecode.frame_number(source.timing, row["start_pts"])
@@ -306,9 +327,9 @@ def _caption(source: SourceFilm, frame_id: str) -> str | None:
     return rows.sort("version")["text"].to_list()[-1] if len(rows) else None
 
 
-def _timelines(source: SourceFilm, number: int) -> list[dict[str, Any]]:
+def _timelines(source: SourceFilm, number: int) -> list[ShowingTimeline]:
     """Timelines that show a frame."""
-    found = []
+    found: list[ShowingTimeline] = []
     for written in source.timelines:
         if clips := timeline_written.clips_at(written, number):
             is_there = Path(written.file).exists()
@@ -322,7 +343,7 @@ class LocationAnswer:
 
     asked: str
     how: str
-    places: Sequence[dict[str, Any]]
+    places: Sequence[Place]
 
     def to_text(self) -> str:
         """Lines for a person."""
@@ -339,7 +360,7 @@ class LocationAnswer:
 
 
 def make_answer(
-    source: SourceFilm, asked: str, how: str, places: Sequence[dict[str, Any]]
+    source: SourceFilm, asked: str, how: str, places: Sequence[Place]
 ) -> LocationAnswer:
     """An answer of one film; places of training pictures say where exported copies of them lie.
 
@@ -347,13 +368,13 @@ def make_answer(
     ----------
     source : SourceFilm
     asked, how : str
-    places : sequence of dict
-        As `locate_picture` and `locate_frame` give them, in order.
+    places : sequence of Place
+        In order.
     """
     return LocationAnswer(asked=asked, how=how, places=_with_exports(source, list(places)))
 
 
-def _with_exports(source: SourceFilm, places: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_exports(source: SourceFilm, places: list[Place]) -> list[Place]:
     """Places with where copies of their training pictures lie in the film's exported sets."""
     folder = source.root / "export"
     if not folder.is_dir() or len(places) > FEW:
@@ -361,7 +382,7 @@ def _with_exports(source: SourceFilm, places: list[dict[str, Any]]) -> list[dict
     copies = [
         (f.as_posix(), f) for f in sorted(folder.rglob("*")) if f.suffix.lower() in PICTURE_SUFFIXES
     ]
-    found = []
+    found: list[Place] = []
     for place in places:
         file = source.root / (place["file"] or "")
         is_set = "image_id" in place and file.is_file()
@@ -392,23 +413,22 @@ def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
     return found
 
 
-def _lines(place: dict[str, Any]) -> list[str]:
+def _lines(place: Place) -> list[str]:
     """A place for a person."""
     name = place.get("image_id") or place["frame_id"]
+    who = f"{place.get('character')} ({place.get('split')})"
     lines = [
         f"  {name}",
         f"    {file_name(place['film'])} shot {place['shot_index']}, frame {place['frame_index']}, "
         f"{place['timecode']}, {place['second']:.3f} s",
     ]
     if "image_id" in place:
-        box = " ".join(f"{v:g}" for v in place["box"])
-        lines.append(f"    set of {place['character']} ({place['split']}): {place['file']}")
+        box = " ".join(f"{v:g}" for v in place.get("box", ()))
+        lines.append(f"    set of {who}: {place['file']}")
         lines.append(f"    box in the film's picture: {box}")
     elif "end_second" in place:
         span = f"{place['second']:.3f} to {place['end_second']:.3f} s"
-        lines.append(
-            f"    clip of {place['character']} ({place['split']}): {place['file']}, {span}"
-        )
+        lines.append(f"    clip of {who}: {place['file']}, {span}")
     elif place["file"]:
         lines.append(f"    picture: {place['file']}")
     if place["labels"]:

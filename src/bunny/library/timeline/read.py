@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
@@ -81,20 +81,20 @@ def _clips(text: str, path: Path) -> Iterator[ReadClip]:
 
 def _from_edl(text: str, path: Path) -> Iterator[ReadClip]:
     """Events with what the comments below them say."""
-    found: list[dict[str, Any]] = []
+    found: list[ReadClip] = []
     for line in text.splitlines():
         if event := EVENT.match(line):
             labels = (event[2], event[3])
-            found.append({"number": len(found) + 1, "file": "", "labels": labels})
+            found.append(ReadClip(number=len(found) + 1, file="", labels=labels))
         elif found and (own := OWN.search(line)):
-            found[-1]["film_id"] = own[1]
+            found[-1] = replace(found[-1], film_id=own[1])
         elif found and (said := COMMENT.match(line)):
             is_name = said[1].upper() == "FROM CLIP NAME"
-            if not (is_name and found[-1]["file"]):
-                found[-1]["file"] = file_name(said[2])
+            if not (is_name and found[-1].file):
+                found[-1] = replace(found[-1], file=file_name(said[2]))
     if not found:
         raise UserError(f"{path}: expected EDL events, found none; give a timeline file")
-    return (ReadClip(**values) for values in found)
+    return iter(found)
 
 
 def _from_fcp7(root: ElementTree.Element) -> Iterator[ReadClip]:

@@ -2,8 +2,9 @@
 
 It is derived when it is shown, never stored: the number is exact, the label counts whole frames.
 Own, because it is short and exact: the package `timecode` rounds rates to two decimals,
-OpenTimelineIO's opentime computes in doubles, `scenedetect` knows no drop-frame. It stands beside
-the domains since films, searches and timelines all show it.
+`scenedetect` knows no drop-frame. OpenTimelineIO's opentime (0.18) gives the same labels at 24 to
+60 fps within a day, but refuses every other rate, e.g. 15 or 120 fps, and begins 29.97 fps without
+drop-frame anew after 24 hours of the clock, not of labels; it is also an optional dependency.
 
 An editor lays a film on a grid of its nominal rate, beginning at 0 with the first picture, whatever
 its time stamp. A frame of constant rate falls on its own index; frames of a film of variable rate,
@@ -15,7 +16,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import lru_cache
 from typing import Any
@@ -167,12 +168,10 @@ def read_grid(
         is_drop=drops,
     )
     notes = (_conformed(grid, told, shot), note, _interlaced(film))
-    return FrameGrid(
-        **{
-            **vars(grid),
-            "num_frames": max(1, frame_number(grid, last_pts)),
-            "notes": tuple(n for n in notes if n),
-        }
+    return replace(
+        grid,
+        num_frames=max(1, frame_number(grid, last_pts)),
+        notes=tuple(n for n in notes if n),
     )
 
 

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny.caption import shot_caption
 from bunny.core.error import UserError
 from bunny.review import doubt as review_doubt
 from bunny.review import event_log
 from bunny.review.event_log import Event
 from bunny.review.snapshot import NOISE, SOURCE
-from bunny.review.state import NOISE_THRESHOLD, ReviewState
+from bunny.review.state import ReviewState
 from bunny.table import store
 from bunny.view.board import query
 from bunny.view.board.thumbnail import Picture
@@ -143,7 +144,9 @@ def read_film(film_id: str, root: Path) -> BoardFilm:
             "the film up to stage review first"
         )
     now = _table_version(root)
-    frame = store.read_or_empty(table, "frame").drop_nulls(["file", "width_px", "height_px"])
+    caption, frame = (store.read_or_empty(table, name) for name in ("caption", "frame"))
+    captions = shot_caption.newest(caption, frame)
+    frame = frame.drop_nulls(["file", "width_px", "height_px"])
     columns = ("file", "width_px", "height_px")
     pictures = {r[0]: r[1:] for r in frame.select("frame_id", *columns).iter_rows()}
     shots = {r[0]: r[1:] for r in frame.select("shot_index", *columns).reverse().iter_rows()}
@@ -154,7 +157,7 @@ def read_film(film_id: str, root: Path) -> BoardFilm:
         asset=store.read(table, "asset"),
         pictures=pictures,
         shots=shots,
-        captions=_captions(table),
+        captions=captions,
         shot_vectors=_vectors(table, "shot_vector"),
         figure_vectors=_vectors(table, "figure_vector"),
         version=now,
@@ -173,20 +176,6 @@ def _table_version(root: Path) -> tuple[int, int]:
     except OSError:
         return 0, 0
     return stat.st_mtime_ns, stat.st_size
-
-
-def _captions(table: Path) -> dict[int, str]:
-    """The newest caption of each shot's first captioned frame."""
-    caption, frame = (store.read_or_empty(table, name) for name in ("caption", "frame"))
-    if caption.is_empty() or frame.is_empty():
-        return {}
-    rows = (
-        caption.drop_nulls("text")
-        .join(frame.select("frame_id", "shot_index", "frame_index"), on="frame_id")
-        .sort(["shot_index", "frame_index", "version"], descending=[False, False, True])
-        .unique("shot_index", keep="first", maintain_order=True)
-    )
-    return dict(rows.select("shot_index", "text").iter_rows())
 
 
 def restore_doubt(
@@ -254,7 +243,7 @@ class BoardItems:
         `query.number_rows(state.frame())`; another object after each change.
     """
 
-    def __init__(self, film: BoardFilm, noise_threshold: float = NOISE_THRESHOLD) -> None:
+    def __init__(self, film: BoardFilm, noise_threshold: float) -> None:
         self._noise = noise_threshold
         self._open(film)
 

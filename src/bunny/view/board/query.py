@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 import polars as pl
@@ -77,6 +77,25 @@ class BoardQuery:
     search: str = ""
     status: str = "all"
     sort: str = "doubt"
+
+
+class WhoCount(TypedDict):
+    """A set of characters and the number of a scene's shots in which exactly they are."""
+
+    who: list[str]
+    count: int
+
+
+class Folder(TypedDict):
+    """A cluster as a board is sent it."""
+
+    id: str  # "" is the noise bucket
+    name: str | None  # None: nobody named it
+    count: int
+    approved: float  # share, in [0, 1]
+    doubt: float  # mean, in [0, 1]
+    row: int | None  # of its picture; None: it is empty
+    who: list[WhoCount]  # at level scene, the largest first
 
 
 def from_dict(values: Mapping[str, Any]) -> BoardQuery:
@@ -161,21 +180,14 @@ def keep_order(table: pl.DataFrame, query: BoardQuery, before: np.ndarray) -> np
     return before[is_kept]
 
 
-def list_folders(table: pl.DataFrame, level: str) -> list[dict[str, Any]]:
+def list_folders(table: pl.DataFrame, level: str) -> list[Folder]:
     """Describe the clusters of a level, in the order of their names; the noise bucket first.
 
     Parameters
     ----------
     table : pl.DataFrame
-        Of `query.number_rows`.
+        From `number_rows`.
     level : {"scene", "character"}
-
-    Returns
-    -------
-    list of dict
-        `id` ("" is the noise bucket, always there), `name` (None: nobody named it), `count`,
-        `approved` (share in [0, 1]), `doubt` (mean, in [0, 1]), `row` of its picture (None: it is
-        empty), `who`: at level scene, each set of characters with its count, the largest first.
     """
     items = table.lazy().filter(pl.col("level") == level)
     items = items.with_columns(pl.col("cluster_id").fill_null(NOISE).alias("id"))
@@ -192,16 +204,15 @@ def list_folders(table: pl.DataFrame, level: str) -> list[dict[str, Any]]:
         .collect()
         .to_dicts()
     )
-    who = _scene_characters(items) if level == "scene" else {}
     if not any(folder["id"] == NOISE for folder in found):
         empty = {"name": None, "count": 0, "approved": 0.0, "doubt": 0.0, "row": None}
         found.append({"id": NOISE, **empty})
-    for folder in found:
-        folder["who"] = who.get(folder["id"], [])
-    return sorted(found, key=_sort_key)
+    who = _scene_characters(items) if level == "scene" else {}
+    folders = [Folder(**folder, who=who.get(folder["id"], [])) for folder in found]
+    return sorted(folders, key=_sort_key)
 
 
-def _sort_key(folder: dict[str, Any]) -> tuple:
+def _sort_key(folder: Folder) -> tuple:
     """Noise, then named ones by name, then the rest by number: it does not move with the count."""
     text = folder["name"] or folder["id"]
     parts = [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in _split(text.lower())]
@@ -213,7 +224,7 @@ def _split(text: str) -> list[str]:
     return [part for part in re.split(r"(\d+)", text) if part]
 
 
-def _scene_characters(items: pl.LazyFrame) -> dict[str, list[dict[str, Any]]]:
+def _scene_characters(items: pl.LazyFrame) -> dict[str, list[WhoCount]]:
     """Sub-folders of each scene: who is there."""
     rows = (
         items.filter(pl.col("id") != NOISE)
@@ -222,7 +233,7 @@ def _scene_characters(items: pl.LazyFrame) -> dict[str, list[dict[str, Any]]]:
         .sort(["id", "count", "key"], descending=[False, True, False])
         .collect()
     )
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[WhoCount]] = {}
     for cluster_id, key, count in rows.iter_rows():
         names = key.split("\n") if key else []
         found.setdefault(cluster_id, []).append({"who": names, "count": count})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -13,6 +13,20 @@ from bunny.view.board import action
 
 MAX_CHANGED = 400  # rows told one by one; above, the browser asks again for what it shows
 SENT_COLUMNS = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
+
+
+class BoardNews(TypedDict):
+    """A sentence about somebody else's correction."""
+
+    text: str
+    is_conflict: bool  # with this person's
+
+
+class NextSteps(TypedDict):
+    """Next undo and redo of a person, in words; None: nothing."""
+
+    undo: str | None
+    redo: str | None
 
 
 def item(row: Mapping[str, Any]) -> dict[str, Any]:
@@ -85,13 +99,13 @@ def changed(before: pl.DataFrame, now: pl.DataFrame) -> dict[str, Any]:
     return {"items": [item(row) for row in found.iter_rows(named=True)]}
 
 
-def news(event: Event, events: Sequence[Event]) -> dict[str, Any]:
+def news(event: Event, events: Sequence[Event]) -> BoardNews:
     """Correction that somebody else made; `events` is the record."""
     return {"text": f"{event.user} {action.describe(event, events)}", "is_conflict": False}
 
 
-def steps(events: Sequence[Event], user: str) -> dict[str, str | None]:
-    """Next undo and redo of a person, in words; None: nothing."""
+def steps(events: Sequence[Event], user: str) -> NextSteps:
+    """Say what a person's next undo and redo are."""
     past, back = action.undo_and_redo(events, user)
     known = {e.event_id: e for e in events}
     return {

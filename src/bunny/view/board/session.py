@@ -25,12 +25,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 
+from bunny.core.config import ReviewConfig
 from bunny.core.error import BunnyError, UserError
 from bunny.review import create_event, look_alike
 from bunny.review.state import NOISE_THRESHOLD
@@ -59,32 +60,30 @@ class BoardView:
     last: tuple[object, Answer] | None = None  # id of the last correction and what was answered
 
 
-@dataclass(frozen=True, kw_only=True)
-class BoardSetting:
-    """Settings of a board session; see section `review` of the settings."""
-
-    user: str = ""
-    propagate_similarity: float = 0.8
-    max_propagated: int = 500
-    exemplars: int = 30
-    noise_threshold: float = NOISE_THRESHOLD  # as stage review has it
-    needs_approval: bool = False
-    upload: Upload | None = field(default=None, compare=False)
-
-
 class BoardSession(BoardItems):
     """The library of one film, with corrections, for boards to show.
 
     Parameters
     ----------
     film : BoardFilm
-    setting : BoardSetting
+    review : ReviewConfig
+    noise_threshold : float
+        As stage review has it.
+    upload : callable, optional
+        Adds reference pictures to a character; None: the board cannot receive any.
     """
 
-    def __init__(self, film: BoardFilm, setting: BoardSetting | None = None) -> None:
-        self.setting = setting or BoardSetting()
+    def __init__(
+        self,
+        film: BoardFilm,
+        review: ReviewConfig,
+        *,
+        noise_threshold: float = NOISE_THRESHOLD,
+        upload: Upload | None = None,
+    ) -> None:
+        self.review, self.upload = review, upload
         self._thumbs = thumbnail.ThumbnailCache()
-        super().__init__(film, self.setting.noise_threshold)
+        super().__init__(film, noise_threshold)
 
     def handle(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> Answer:
         """Answer one message; a refusal is an answer with `error`, one sentence."""
@@ -144,7 +143,7 @@ class BoardSession(BoardItems):
             "film_id": self.film.film_id,
             "aspect": self.film.aspect,
             "levels": [level for level in ("scene", "character") if level in levels] or ["scene"],
-            "default_user": self.setting.user,
+            "default_user": self.review.user,
         }
         return {**about, **answer}, parts
 
@@ -181,7 +180,7 @@ class BoardSession(BoardItems):
     def _preview(self, message: Mapping) -> Answer:
         rows = self._rows(message["rows"])
         chosen = self.table[rows]
-        threshold = self.setting.propagate_similarity
+        threshold = self.review.propagate_similarity
         is_scene = chosen["level"].first() == "scene"
         vectors = self.film.shot_vectors if is_scene else self.film.figure_vectors
         if vectors is None:
@@ -191,7 +190,7 @@ class BoardSession(BoardItems):
             vectors,
             chosen["asset_id"].to_list(),
             threshold=threshold,
-            limit=self.setting.max_propagated,
+            limit=self.review.max_propagated,
         )
         known = self.table.select("asset_id", "row", "cluster_id", "name", "timestamp_s")
         table = found.join(known, on="asset_id", maintain_order="left")
@@ -222,8 +221,7 @@ class BoardSession(BoardItems):
         seen = int(message.get("seen", len(self.events)))
         rows = self._rows(message.get("rows", ()))
         chosen = self.table[rows]
-        exemplars = self.setting.exemplars
-        context = create_event.EventContext(user=user, seen=seen, exemplars=exemplars)
+        context = create_event.EventContext(user=user, seen=seen, exemplars=self.review.exemplars)
         done = action.make_events(self.state, chosen, message, context)
         self.commit(done)
         texts = [action.describe(event, self.events) for event in done]
@@ -253,7 +251,7 @@ class BoardSession(BoardItems):
         return self._delta(message)
 
     def _upload(self, message: Mapping, buffers: Sequence[bytes]) -> Answer:
-        if self.setting.upload is None:
+        if self.upload is None:
             raise UserError("this board cannot receive pictures; open it with `bunny review`")
         names = [str(name) for name in message["names"]]
         data = [bytes(part) for part in buffers]
@@ -266,12 +264,12 @@ class BoardSession(BoardItems):
                 f"{message['cluster']}: reference pictures need a named character; rename "
                 "this cluster first"
             )
-        return {"done": self.setting.upload(str(name), list(zip(names, data, strict=True)))}, []
+        return {"done": self.upload(str(name), list(zip(names, data, strict=True)))}, []
 
     def _sets(self, message: Mapping) -> Answer:
         root = self.film.root
         answer = {"sets": training_set.list_sets(root), "rights": training_set.list_rights(root)}
-        return {**answer, "needs_approval": self.setting.needs_approval}, []
+        return {**answer, "needs_approval": self.review.needs_approval}, []
 
     def _set_pictures(self, message: Mapping) -> Answer:
         wanted = [str(image_id) for image_id in message["images"]]
@@ -301,7 +299,7 @@ class BoardSession(BoardItems):
         view.order, view.table, view.seen = order, self.table, len(self.events)
         return answer, [order.tobytes()] if answer["has_order"] else []
 
-    def _steps(self, message: Mapping) -> dict[str, str | None]:
+    def _steps(self, message: Mapping) -> serialize.NextSteps:
         return serialize.steps(self.events, str(message.get("user", "")))
 
     def _rows(self, rows: Sequence[int]) -> list[int]:
@@ -320,7 +318,7 @@ class BoardSession(BoardItems):
         return self._thumbs.get(thumbnail.sources(film.root, film.pictures, film.shots, wanted))
 
     def _user(self, message: Mapping) -> str:
-        user = " ".join(str(message.get("user") or self.setting.user).split())[:MAX_USER]
+        user = " ".join(str(message.get("user") or self.review.user).split())[:MAX_USER]
         if not user:
             raise UserError(
                 "a correction needs the name of the person who makes it, got none; enter "

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -26,6 +26,18 @@ from bunny.view.board.thumbnail import ThumbnailSource
 MAX_PICTURES = 60  # in one answer
 RIGHTS = Path("dataset") / rights.FILE
 COLUMNS = ("image_id", "caption", "split", "role", "repeats", "mask_file")
+
+
+class SentSet(TypedDict):
+    """A character's training set as a board is sent it."""
+
+    character: str
+    set_hash: str
+    num_said: int
+    state: str  # see `approval.SetState`
+    by: str
+    at: str
+    pictures: list[dict]  # columns `COLUMNS`
 
 
 def exists(root: Path) -> bool:
@@ -47,22 +59,10 @@ def read(root: Path) -> pl.DataFrame:
     return store.read(root / "table", "dataset").sort(*order, nulls_last=False)
 
 
-def list_sets(root: Path) -> list[dict[str, Any]]:
-    """Sets of all characters as a board is sent them.
-
-    Parameters
-    ----------
-    root : Path
-        The film's folder.
-
-    Returns
-    -------
-    list of dict
-        By name: `character`, `set_hash`, `num_said`, `state` (see `approval.SetState`), `by`, `at`
-        and `pictures`, each with the columns `COLUMNS`.
-    """
+def list_sets(root: Path) -> list[SentSet]:
+    """List the sets of all characters of a film's folder, by name."""
     table = read(root)
-    found = []
+    found: list[SentSet] = []
     for name in table["character"].unique().sort():
         state = approval.describe(table, root, name)
         rows = table.filter(pl.col("character") == name)

@@ -34,7 +34,7 @@ IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)
 EXPORT = re.compile(r"^export (?!default)", re.MULTILINE)
 ALIAS = re.compile(r"\b(\w+) as (\w+)\b")
 
-HEIGHT_PX = 760
+HEIGHT_PX = 760  # in a notebook
 
 
 @cache
@@ -67,9 +67,7 @@ if TYPE_CHECKING:
     from bunny.view.board.session import BoardSession
 
 
-def make_board(
-    desk: BoardSession, *, is_alone: bool = False, height_px: int = HEIGHT_PX
-) -> AnyWidget:
+def make_board(desk: BoardSession, *, is_alone: bool = False) -> AnyWidget:
     """A board over a desk.
 
     Parameters
@@ -77,8 +75,6 @@ def make_board(
     desk : BoardSession
     is_alone : bool
         It fills the window, and is light or dark as the system is.
-    height_px : int
-        In a notebook.
     """
     import anywidget
     import traitlets
@@ -92,7 +88,7 @@ def make_board(
         height_px = traitlets.Int().tag(sync=True)
         desk: BoardSession
 
-    board = Board(is_alone=is_alone, height_px=height_px)
+    board = Board(is_alone=is_alone, height_px=HEIGHT_PX)
 
     def on_message(_widget: object, message: dict[str, Any], buffers: Sequence[bytes]) -> None:
         answer, parts = desk.handle(message, [bytes(part) for part in buffers or ()])

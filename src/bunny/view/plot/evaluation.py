@@ -161,9 +161,9 @@ def plot_copying(picture: pl.DataFrame) -> ggplot:
     )
 
 
-def tiles(root: Path, picture: pl.DataFrame, prompt_set: str = "report") -> dict[str, list[Tile]]:
-    """Drawings by prompt: for each seed the base's, then that of the chosen checkpoint."""
-    rows = picture.filter(pl.col("prompt_set").cast(pl.String) == prompt_set)
+def tiles(root: Path, picture: pl.DataFrame) -> dict[str, list[Tile]]:
+    """Drawings of prompt set `report` by prompt: for each seed the base's, then the adapter's."""
+    rows = picture.filter(pl.col("prompt_set").cast(pl.String) == "report")
     rows = rows.sort("run_id", "prompt", "seed", "step", maintain_order=True)
     found: dict[str, list[Tile]] = {}
     for row in rows.iter_rows(named=True):

@@ -14,6 +14,7 @@ MAX_POINTS = 1200  # of the line; of more frames the largest score of each span 
 MAX_SCORE = 6.0  # higher ones are drawn at the upper edge
 VETO = ("flash", "passing", "light", "same-view")
 
+NUM_BINS = 40  # of sharpness
 NO_SCENE = "no scene"
 MAX_LANES = 24  # scene lanes that still read; the largest are shown
 
@@ -113,7 +114,9 @@ def plot_blur(quality: pl.DataFrame, threshold: float) -> ggplot:
     below = scores.filter(pl.col("side") == "blurred").height
     return (
         p9.ggplot(scores, p9.aes("sharpness", fill="side"))
-        + p9.geom_histogram(breaks=_bins(40), color=style.PAPER, size=0.3)
+        + p9.geom_histogram(
+            breaks=[i / NUM_BINS for i in range(NUM_BINS + 1)], color=style.PAPER, size=0.3
+        )
         + p9.geom_vline(xintercept=threshold, color=style.INK, linetype="dashed", size=0.7)
         + p9.scale_fill_manual(values={"blurred": style.BAD, "sharp enough": style.GOOD})
         + p9.scale_x_continuous(limits=(0, 1), name="sharpness (0: blurred, 1: sharp)")
@@ -242,11 +245,6 @@ def _largest_lanes(points: pl.DataFrame) -> list[str]:
     named = sizes.filter(pl.col("lane") != NO_SCENE).sort("size", "lane", descending=[True, False])
     lanes = named.head(MAX_LANES).sort("first", "lane")["lane"].to_list()
     return lanes + ([NO_SCENE] if named.height < sizes.height else [])
-
-
-def _bins(number: int) -> list[float]:
-    """Edges of equal bins over [0, 1]."""
-    return [i / number for i in range(number + 1)]
 
 
 def _nudge(table: pl.DataFrame) -> float:

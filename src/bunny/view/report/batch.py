@@ -10,7 +10,7 @@ from bunny.core import atomic
 from bunny.table import scalar
 from bunny.view import style
 from bunny.view.report import page
-from bunny.view.report.section import ReportSection, ReportTable, plot, plural
+from bunny.view.report.section import ReportSection, ReportTable, plot
 
 COUNTS = {
     "num_shots": "shots",
@@ -49,16 +49,16 @@ def render(table: pl.DataFrame, project: str) -> str:
         sections.insert(0, _put_aside(left))
     hours = scalar.as_float(done["duration_s"].fill_null(0).sum()) / 3600
     return page.render_page(
-        {
-            "title": f"Batch of {plural(table.height, 'film')}",
-            "project": project,
-            "lead": describe(table),
-            "numbers": [
+        page.ReportPage(
+            title=f"Batch of {style.plural(table.height, 'film')}",
+            project=project,
+            lead=describe(table),
+            numbers=[
                 (f"{scalar.as_int(table[column].sum()):,}", word) for column, word in COUNTS.items()
             ],
-            "sections": sections,
-            "footer": f"{hours:.1f} hours of film · table batch_film.parquet beside this page",
-        }
+            sections=sections,
+            footer=f"{hours:.1f} hours of film · table batch_film.parquet beside this page",
+        )
     )
 
 
@@ -70,7 +70,7 @@ def describe(table: pl.DataFrame) -> str:
     "10 of 12 films done, 1 refused, 1 failed."
     """
     counts = dict(table["status"].cast(pl.String).value_counts().iter_rows())
-    words = [f"{counts.get('done', 0)} of {plural(table.height, 'film')} done"]
+    words = [f"{counts.get('done', 0)} of {style.plural(table.height, 'film')} done"]
     others = ("refused", "failed", "stopped", "running", "waiting")
     words += [f"{counts[name]} {name}" for name in others if counts.get(name)]
     return ", ".join(words) + "."

@@ -38,7 +38,7 @@ def clips(data: ReportData) -> ReportSection | None:
     sizes = Counter(f"{row['width_px']} x {row['height_px']}" for row in rows)
     left = Counter(candidate.filter(~candidate["is_chosen"])["reason"].cast(str).to_list())
     words = [
-        f"{section.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames a second, "
+        f"{style.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames a second, "
         f"{', '.join(sizes)} px; {held} held out.",
     ]
     if left:

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core import atomic
+from bunny.view import style
 from bunny.view.report import page
 from bunny.view.report.run_difference import KINDS, Difference, RunDifference
 from bunny.view.report.scene_difference import SceneChange, SceneDifference
-from bunny.view.report.section import ReportGroup, ReportSection, ReportTable, group, plural
+from bunny.view.report.section import ReportGroup, ReportSection, ReportTable, group
 from bunny.view.tile import Tile, spread
 
 PARTS = {"settings": "Settings", "counts": "Counts", "seconds": "Seconds", "scores": "Scores"}
@@ -34,20 +35,18 @@ def write(path: Path, found: RunDifference, project: str, num_pictures: int) -> 
 
 def render(found: RunDifference, project: str, num_pictures: int) -> str:
     """Text of the page; everything that came from outside is escaped."""
+    items = [_items(found, kind, num_pictures) for kind in KINDS]
+    tables = [_table(found, part) for part in PARTS]
     counts = [(str(len(getattr(found, part))), title.lower()) for part, title in PARTS.items()]
     return page.render_page(
-        {
-            "title": f"{found.names[0]} and {found.names[1]}",
-            "project": project,
-            "lead": "; ".join(found.notes) or "The first run and the second, of one film.",
-            "numbers": [(f"{len(found.items):,}", "items with another label"), *counts],
-            "sections": [
-                *(_items(found, kind, num_pictures) for kind in KINDS),
-                _scenes(found, num_pictures),
-                *(_table(found, part) for part in PARTS),
-            ],
-            "footer": f"at most {plural(num_pictures, 'picture')} of each kind of item",
-        }
+        page.ReportPage(
+            title=f"{found.names[0]} and {found.names[1]}",
+            project=project,
+            lead="; ".join(found.notes) or "The first run and the second, of one film.",
+            numbers=[(f"{len(found.items):,}", "items with another label"), *counts],
+            sections=[*items, _scenes(found, num_pictures), *tables],
+            footer=f"at most {style.plural(num_pictures, 'picture')} of each kind of item",
+        )
     )
 
 
@@ -71,7 +70,11 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
     name = f"{kind}s"
     if not differing:
         total = found.num_compared.get(kind)
-        why = f"{plural(total, kind)}, no label differs." if total is not None else "Not compared."
+        why = (
+            f"{style.plural(total, kind)}, no label differs."
+            if total is not None
+            else "Not compared."
+        )
         return ReportSection(id=name.replace(" ", "-"), title=name.capitalize(), missing=why)
     pictured = [item for item in differing if item.file]
     shown = spread(pictured, num_pictures)
@@ -85,7 +88,7 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
         )
         for item in shown
     ]
-    said = f"{len(differing)} of {plural(found.num_compared[kind], kind)} differ"
+    said = f"{len(differing)} of {style.plural(found.num_compared[kind], kind)} differ"
     without = len(differing) - len(pictured)
     rest = f" ({without} without a stored picture)" if without else ""
     groups: list[ReportGroup] = [group(tiles)] if tiles else []
@@ -123,7 +126,7 @@ def scene_line(found: SceneDifference) -> str:
     told = [f"{number} {kind}" for kind, number in kinds.items()]
     counts = f"{len(found.matched)} of {found.num_scenes[0]} correspond to one of "
     return ", ".join(
-        [f"{counts}{found.num_scenes[1]}", *told, f"{plural(len(found.moved), 'shot')} moved"]
+        [f"{counts}{found.num_scenes[1]}", *told, f"{style.plural(len(found.moved), 'shot')} moved"]
     )
 
 

@@ -8,7 +8,7 @@ import polars as pl
 
 from bunny.dataset import gap
 from bunny.dataset.coverage import Coverage
-from bunny.view import tile
+from bunny.view import style, tile
 from bunny.view.plot import dataset_coverage
 from bunny.view.report import coverage_text, picture_vector
 from bunny.view.report.section import (
@@ -19,7 +19,6 @@ from bunny.view.report.section import (
     ReportTable,
     group,
     plot,
-    plural,
     share,
 )
 
@@ -66,7 +65,7 @@ def _set_sentence(dataset: pl.DataFrame) -> str:
     held = dataset.filter(pl.col("split") == "held-out").height
     up = dataset.filter(pl.col("upscale") > 1).height
     return (
-        f"{held} of {plural(dataset.height, 'picture')} are held out, from shots that "
+        f"{held} of {style.plural(dataset.height, 'picture')} are held out, from shots that "
         f"are never trained on; {up} had to be upscaled."
     )
 
@@ -137,19 +136,18 @@ def _groups(
     dataset, candidate, frame = (data.table(n) for n in ("dataset", "candidate", "frame"))
     alike = tile.alike_pairs(data.root, summaries.values())
     filling = tile.gap_fillers(data.root, gaps, candidate, frame, MAX_FILLING)
-    return [
-        *[
-            group(
-                tile.dataset(data.root, part, MAX_PICTURES),
-                name,
-                plural(part.height, "picture"),
-                "square",
-            )
-            for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items())
-        ],
-        *(
-            [group(alike, "The most similar pairs", "would one of each be enough?", "pairs")]
-            * bool(alike)
-        ),
-        *([group(filling, "Dropped views that would fill a gap", "", "square")] * bool(filling)),
+    groups = [
+        group(
+            tile.dataset(data.root, part, MAX_PICTURES),
+            name,
+            style.plural(part.height, "picture"),
+            "square",
+        )
+        for (name,), part in sorted(dataset.partition_by("character", as_dict=True).items())
     ]
+    if alike:
+        note = "would one of each be enough?"
+        groups.append(group(alike, "The most similar pairs", note, "pairs"))
+    if filling:
+        groups.append(group(filling, "Dropped views that would fill a gap", "", "square"))
+    return groups

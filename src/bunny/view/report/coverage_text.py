@@ -53,8 +53,8 @@ def verdict(summary: Coverage) -> str:
     8 of 15 pose-size cells empty; largest place scene-001, 31 %."
     """
     who = f" of {summary.character}" if summary.character else ""
-    head = f"{_plural(summary.num_pictures, 'picture')}{who}"
-    head += f" from {_plural(summary.num_shots, 'shot')}"
+    head = f"{style.plural(summary.num_pictures, 'picture')}{who}"
+    head += f" from {style.plural(summary.num_shots, 'shot')}"
     if summary.vendi is not None:
         head += f", as diverse as {_round(summary.vendi)} completely different ones (Vendi score)"
     cells = "pose-size cells" if summary.has_pose else "sizes (poses are unknown)"
@@ -81,7 +81,7 @@ def advice(summary: Coverage) -> list[str]:
         )
     if summary.num_alike and summary.num_alike >= TWINS * summary.num_pictures:
         found.append(
-            f"{_plural(summary.num_alike, 'picture')} closely resemble another one, "
+            f"{style.plural(summary.num_alike, 'picture')} closely resemble another one, "
             "so the training set is smaller than it seems. Raise "
             "filtering.duplicate_distance to drop near duplicates."
         )
@@ -130,7 +130,7 @@ def sentences(gaps: pl.DataFrame, limit: int = MAX_GAPS) -> list[str]:
         for rows in fillable[:limit]
     ]
     if len(fillable) > limit:
-        lines.append(f"And {_plural(len(fillable) - limit, 'more gap')} of this kind.")
+        lines.append(f"And {style.plural(len(fillable) - limit, 'more gap')} of this kind.")
     return lines + _out_of_reach([rows for rows in groups if not rows[0]["setting"]])
 
 
@@ -234,10 +234,6 @@ def _verb(key: str) -> str:
     return "raise" if key.split(".")[1].startswith(RAISE) else "lower"
 
 
-def _plural(number: int, word: str) -> str:
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
 def _round(value: float) -> str:
     return f"{value:.1f}" if value < 10 else f"{value:.0f}"
 
@@ -287,16 +283,11 @@ def fill_sentences(gap: Mapping[str, Any], ways: Sequence[Mapping[str, Any]]) ->
         return [f"{head}; no view in the film would fill it"]
     rest = sum(way["num_views"] for way in ways[MAX_WAYS:])
     more = (
-        [f"  and {plural(rest, 'more view')} in other shots; use --json to list them"]
+        [f"  and {style.plural(rest, 'more view')} in other shots; use --json to list them"]
         if rest
         else []
     )
     return [head, *[f"  {_way(way)}" for way in ways[:MAX_WAYS]], *more]
-
-
-def plural(number: int, word: str) -> str:
-    """A number and its word."""
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
 
 
 def _way(way: Mapping[str, Any]) -> str:
@@ -304,7 +295,7 @@ def _way(way: Mapping[str, Any]) -> str:
     if way["reason"] == dataset_gap.SPARSE:
         return f"{where}: sampled {way['detail']}; {way['to_do']}"
     why = "unlabelled" if way["reason"] == addition.UNLABELLED else reason_of(way)
-    return f"{where}: {plural(way['num_views'], 'view')}, {why}; {way['to_do']}"
+    return f"{where}: {style.plural(way['num_views'], 'view')}, {why}; {way['to_do']}"
 
 
 def _clock(way: Mapping[str, Any]) -> str:

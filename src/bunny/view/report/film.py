@@ -18,7 +18,6 @@ from bunny.view.report.section import (
     ReportTable,
     group,
     plot,
-    plural,
     share,
 )
 
@@ -38,7 +37,7 @@ def inputs(data: ReportData) -> ReportSection:
     notes = [row["note"]] if row["note"] else []
     groups = []
     if not reference.is_empty():
-        title = f"{plural(reference.height, 'reference picture')}"
+        title = f"{style.plural(reference.height, 'reference picture')}"
         groups = [group(_reference_tiles(data, reference), title, kind="square")]
     return ReportSection(
         id="input",
@@ -103,7 +102,7 @@ def pictures(data: ReportData) -> ReportSection:
             group(tile.rejected(data.root, frame, quality, 12), "Dropped frames", "and the reason")
         )
     text = (
-        f"{plural(shot.height, 'shot')} gave {plural(frame.height, 'frame')}; "
+        f"{style.plural(shot.height, 'shot')} gave {style.plural(frame.height, 'frame')}; "
         f"{share(num_kept, quality.height)} are sharp and well exposed enough and are "
         "not near duplicates."
     )
@@ -131,7 +130,7 @@ def people(data: ReportData) -> ReportSection:
     names = names["character"].to_list()
     text = (
         f"{share(named.height, label.height)} faces and figures are labelled; "
-        f"{plural(len(names), 'character')} in all."
+        f"{style.plural(len(names), 'character')} in all."
     )
     return ReportSection(
         id="people",
@@ -180,9 +179,8 @@ def captions(data: ReportData) -> ReportSection:
     failed = caption.filter(pl.col("status") != "done").height
     cost = float(caption["cost_usd"].fill_null(0).sum())
     who = ", ".join(sorted(set(caption["provider"].to_list())))
-    texts = [
-        (f"{plural(caption.height - failed, 'caption')} by {who}, {failed} failed or were refused.")
-    ]
+    done = style.plural(caption.height - failed, "caption")
+    texts = [f"{done} by {who}, {failed} failed or were refused."]
     if cost:
         texts.append(f"They cost {cost:.2f} US dollars.")
     return ReportSection(
@@ -202,7 +200,7 @@ def _film_facts(row: dict) -> list[tuple[str, str]]:
         ("picture", f"{row['width_px']} × {row['height_px']} px, {row['codec']}"),
         ("rate", f"{rate:.3f} frames per second" if rate else "unknown"),
         ("length", f"{style.clock(row['duration_s'])} min:s, {row['num_frames']:,} frames"),
-        ("not decodable", plural(row["num_frames_failed"], "frame")),
+        ("not decodable", style.plural(row["num_frames_failed"], "frame")),
     ]
 
 

@@ -154,9 +154,12 @@ def drawings(data: ReportData) -> ReportSection:
         group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in prompts
     ]
     has_several = training.has_several(picture)
-    draw_figure = training.plot_picture_similarity
-    draw_figure = training.plot_strength if has_several else draw_figure
-    has_score = picture["similarity"].drop_nulls().len() > 0
+    plots: list[ReportPlot] = []
+    if picture["similarity"].drop_nulls().len() > 0:
+        draw = training.plot_strength if has_several else training.plot_picture_similarity
+        plots.append(plot(draw(picture), "similarity to held-out pictures"))
+    if has_several:
+        plots += training.grids(data.root, picture)
     words = (
         "For each prompt and seed: the base model alone, then each checkpoint and "
         "strength; the grid has all of them."
@@ -168,15 +171,9 @@ def drawings(data: ReportData) -> ReportSection:
     return ReportSection(
         id="drawings",
         title="Generated pictures",
-        texts=[
-            words,
-            *_similarity_sentences(picture),
-        ],
+        texts=[words, *_similarity_sentences(picture)],
         notes=_base_notes(picture["base_model"].to_list()),
-        plots=[
-            *([plot(draw_figure(picture), "similarity to held-out pictures")] if has_score else []),
-            *(training.grids(data.root, picture) if has_several else []),
-        ],
+        plots=plots,
         groups=groups,
     )
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bunny.core import atomic
 from bunny.view.report import caption_audit, clip, coverage, evaluation, model, pair
 from bunny.view.report import film as report_film
-from bunny.view.report.section import ReportData
+from bunny.view.report.section import ReportData, ReportSection
 
 if TYPE_CHECKING:
     from bunny.core.config import Config
@@ -61,36 +62,40 @@ def write(space: Workspace, config: Config) -> Path:
 
 def render(data: ReportData) -> str:
     """Text of the report; everything that came from outside is escaped."""
-    return render_page(_context(data))
+    return render_page(_page(data))
 
 
-def render_page(context: Mapping[str, Any]) -> str:
-    """Text of a page.
+@dataclass(frozen=True, kw_only=True)
+class ReportPage:
+    """What is on a page."""
 
-    Parameters
-    ----------
-    context : mapping
-        `title`, `project`, `lead`, `numbers` (pairs of number and word), `sections`
-        (`ReportSection`) and `footer`.
-    """
+    title: str
+    project: str  # name and version
+    lead: str
+    numbers: Sequence[tuple[str, str]]  # number and word
+    sections: Sequence[ReportSection]
+    footer: str
+
+
+def render_page(page: ReportPage) -> str:
+    """Text of a page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined
     )
-    return environment.get_template("report.html.j2").render(**context)
+    return environment.get_template("report.html.j2").render(vars(page))
 
 
-def _context(data: ReportData) -> dict[str, Any]:
-    sections = [section for make in SECTIONS if (section := make(data)) is not None]
-    return {
-        "title": _title(data),
-        "project": f"{data.config.project.name} {data.config.project.version}",
-        "lead": _lead(data),
-        "numbers": _numbers(data),
-        "sections": sections,
-        "footer": f"{data.film_id} · seed {data.config.seed} · tables in {data.root / 'table'}",
-    }
+def _page(data: ReportData) -> ReportPage:
+    return ReportPage(
+        title=_title(data),
+        project=f"{data.config.project.name} {data.config.project.version}",
+        lead=_lead(data),
+        numbers=_numbers(data),
+        sections=[section for make in SECTIONS if (section := make(data)) is not None],
+        footer=f"{data.film_id} · seed {data.config.seed} · tables in {data.root / 'table'}",
+    )
 
 
 def _title(data: ReportData) -> str:

@@ -29,7 +29,7 @@ def pairs(data: ReportData) -> ReportSection | None:
     left = Counter(
         f"{row['kind']} {row['reason']}" for row in table.iter_rows(named=True) if row["reason"]
     )
-    words = [f"{section.plural(len(rows), 'pair')}, {held} held out."]
+    words = [f"{style.plural(len(rows), 'pair')}, {held} held out."]
     if left:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left.most_common())
         words.append(f"Left out: {reasons}.")

@@ -101,12 +101,14 @@ class RunDifference:
 
     def to_json(self) -> str:
         """One JSON object."""
-        parts = ("settings", "counts", "seconds", "scores")
         return json.dumps(
             {
                 "runs": list(self.names),
                 "notes": list(self.notes),
-                **{part: [asdict(one) for one in getattr(self, part)] for part in parts},
+                "settings": [asdict(one) for one in self.settings],
+                "counts": [asdict(one) for one in self.counts],
+                "seconds": [asdict(one) for one in self.seconds],
+                "scores": [asdict(one) for one in self.scores],
                 "items": [one.to_dict() for one in self.items],
                 "num_compared": dict(self.num_compared),
                 "scenes": self.scenes and asdict(self.scenes),

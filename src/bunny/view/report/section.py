@@ -132,17 +132,6 @@ def share(part: int, whole: int) -> str:
     return f"{part} of {whole} ({100 * part / whole:.0f} %)" if whole else "0"
 
 
-def plural(number: int, word: str) -> str:
-    """Write a count with its word.
-
-    Examples
-    --------
-    >>> plural(1, "shot"), plural(2, "shot")
-    ('1 shot', '2 shots')
-    """
-    return f"{number:,} {word}{'' if number == 1 else 's'}"
-
-
 def _picture(tile: Tile, size: tuple[int, int]) -> ReportPicture:
     image = contact_sheet.thumbnail(tile, size)
     return ReportPicture(

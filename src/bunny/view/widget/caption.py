@@ -32,7 +32,7 @@ from bunny.view.widget.explorer import Values
 
 if TYPE_CHECKING:
     from IPython.display import HTML
-    from ipywidgets import Widget
+    from ipywidgets import Text, Widget
 
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
@@ -97,17 +97,7 @@ class CaptionPreview:
 def explore_captions(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explorer of captions: how they read with other words of `captioning`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the controls begin.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore how captions read with other words of `captioning`; see `explorer`."""
     opened = open_captions(space, config)
     start = {key: getattr(config.captioning, key) for key in KEYS}
     if not is_interactive:
@@ -116,10 +106,11 @@ def explore_captions(
         return HTML(draw(opened, start))
     import ipywidgets
 
+    def words(key: str, tooltip: str = "words between commas") -> Text:
+        return explorer.text_field(key, ", ".join(start[key]), tooltip)
+
     controls = {
-        "providers": explorer.text_field(
-            "providers", ", ".join(start["providers"]), "in their order, between commas"
-        ),
+        "providers": words("providers", "in their order, between commas"),
         "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
         "class_word": explorer.text_field("class_word", start["class_word"]),
         "style": ipywidgets.Dropdown(
@@ -127,10 +118,8 @@ def explore_captions(
         ),
         "has_sides": ipywidgets.Checkbox(value=start["has_sides"], description="has_sides"),
         "max_tag_share": explorer.slider("max_tag_share", start["max_tag_share"], SHARE_RANGE),
-        **{
-            key: explorer.text_field(key, ", ".join(start[key]), "words between commas")
-            for key in ("keep_tags", "prune_tags")
-        },
+        "keep_tags": words("keep_tags"),
+        "prune_tags": words("prune_tags"),
         "replacements": explorer.text_field(
             "replacements", start["replacements"], "a YAML or CSV file"
         ),
@@ -151,9 +140,8 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
     """Read the captions, what they were composed from, and small pictures of their frames."""
     frame = store.read_or_empty(space.table, "frame")
     caption = store.read_or_empty(space.table, "caption").filter(status="done")
-    facts = metadata_facts.gather(
-        **{name: corrected.read_or_empty(space.table, name) for name in FACTS}
-    )
+    tables = {name: corrected.read_or_empty(space.table, name) for name in FACTS}
+    facts = metadata_facts.gather(**tables)
     names = sorted({name for one in facts for name in one.characters})
     template = config.captioning.trigger_word
     triggers = {name: trigger_word(template, name) for name in names}

@@ -77,17 +77,7 @@ class TrackPage:
 def explore_people(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Look at tracks by doubt and at who gets a name at which thresholds of `detection`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the sliders begin and with which a move is compared.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore tracks by doubt, and who gets a name at other thresholds; see `explorer`."""
     opened = open_people(space, config)
     if is_interactive:
         return _assemble(space, opened, root)
@@ -150,7 +140,7 @@ def page(
         return NO_FACES
     heading = (
         f"{look.name}: {found.height} tracks sorted by {look.sort}, page {look.page} "
-        f"of {num_pages(found.height)}"
+        f"of {_num_pages(found.height)}"
     )
     return (
         _counts(opened.before.counts, now.counts)
@@ -167,8 +157,8 @@ def shown(now: CharacterDecision, found: pl.DataFrame, look: TrackPage) -> list[
     return _head(now.changed) + _page_rows(found, look)
 
 
-def num_pages(num_tracks: int) -> int:
-    """Pages that so many tracks fill; at least one."""
+def _num_pages(num_tracks: int) -> int:
+    """Pages that this many tracks fill; at least one."""
     return max(1, -(-num_tracks // PAGE))
 
 
@@ -203,7 +193,7 @@ def _counts(before: Mapping[str, tuple], after: Mapping[str, tuple]) -> str:
     rows = []
     for name in names:
         pairs = zip(before.get(name, nobody), after.get(name, nobody), strict=True)
-        rows.append([name, *(str(b) if a == b else f"{b} → {a}" for b, a in pairs)])
+        rows.append([name, *(html.change(b, a) for b, a in pairs)])
     return html.table(("character", "frames", "shots", "tracks"), rows)
 
 
@@ -270,7 +260,7 @@ def _assemble(space: Workspace, opened: CharacterData, root: Path | None) -> Wid
     def show(number: int = 1) -> None:
         found = track_table.select(state["now"].tracks, str(who.value), str(sort.value))
         state["is_setting"] = True
-        turn.max = num_pages(found.height)
+        turn.max = _num_pages(found.height)
         turn.value = min(number, turn.max)
         state["is_setting"] = False
         look = TrackPage(name=str(who.value), sort=str(sort.value), page=turn.value)

@@ -48,20 +48,9 @@ CLIP_RANGE = {
 def explore_clips(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explore which clips there would be at other thresholds of `clip`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the sliders begin.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore which clips there would be at other thresholds of `clip`; see `explorer`."""
     draw = draw_clips(space, config)
-    start = {key: getattr(config.clip, key) for key in CLIP_RANGE}
-    return explorer.explorer(space, "clip", start, CLIP_RANGE, draw, is_interactive, root)
+    return explorer.explorer(space, config, "clip", CLIP_RANGE, draw, is_interactive, root)
 
 
 def draw_clips(space: Workspace, config: Config) -> Draw:

@@ -93,17 +93,7 @@ class CropPreview:
 def explore_dataset(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explorer of the training set: its pictures at other aspects and crop margins.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the controls begin and with which a move is compared.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore the training set at other aspects and crop margins; see `explorer`."""
     opened = open_dataset(space, config)
     names = list(opened.characters)
     start = {"aspect": config.dataset.aspect, "crop_margin": config.models.crop_margin}
@@ -203,7 +193,7 @@ def draw(opened: DatasetData, values: Values) -> str:
         + f"<p>compared with the settings as they are: <b>{new}</b> new, <b>{gone}</b> gone"
         + f"; written as {escape(written) or 'nothing'}</p>"
         + _margin_line(now, values["crop_margin"])
-        + _count_table(before.count(), now.count())
+        + count_table(before.count(), now.count())
         + _windows([(opened.pictures[v.frame_id], v, w) for v, w in tile.spread(shown, GALLERY)])
     )
 
@@ -241,8 +231,8 @@ def _margin_line(now: CropPreview, margin: float) -> str:
     )
 
 
-def _count_table(before: Counter[tuple[str, str]], now: Counter[tuple[str, str]]) -> str:
-    """Pictures by place and size; what changes is shown as before → after."""
+def count_table(before: Counter[tuple[str, str]], now: Counter[tuple[str, str]]) -> str:
+    """Write a table of pictures by place and size; what changes is shown as before → after."""
     total = Counter({place: 0 for place, _ in [*before, *now]})
     total.update({place: sum(n for (p, _), n in now.items() if p == place) for place in total})
     places = sorted(total, key=lambda place: (-total[place], place))
@@ -251,15 +241,11 @@ def _count_table(before: Counter[tuple[str, str]], now: Counter[tuple[str, str]]
         keys = [(place, size) for size in schema.SHOT_SIZE]
         pairs = [(before[key], now[key]) for key in keys]
         pairs.append((sum(b for b, _ in pairs), total[place]))
-        rows.append([place, *(_change(*pair) for pair in pairs)])
+        rows.append([place, *(html.change(*pair) for pair in pairs)])
     every = [[sum(c[p, s] for p in places) for s in schema.SHOT_SIZE] for c in (before, now)]
     sums = [*zip(*every, strict=True), (before.total(), now.total())]
-    rows.append(["all places", *(_change(*pair) for pair in sums)])
+    rows.append(["all places", *(html.change(*pair) for pair in sums)])
     return html.table(("place", *schema.SHOT_SIZE, "all"), rows)
-
-
-def _change(before: int, after: int) -> str:
-    return str(after) if before == after else f"{before} → {after}"
 
 
 def _windows(found: Sequence[tuple[str, CharacterView, CropWindow]]) -> str:

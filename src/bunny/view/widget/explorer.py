@@ -1,4 +1,11 @@
-"""Base of the threshold widgets: sliders, save button, small pictures of frames."""
+"""Base of the threshold widgets: sliders, save button, small pictures of frames.
+
+Each widget is a function `explore_…` of the film and its settings, where the controls begin and
+with which a move is compared. `is_interactive=False` gives the page for the settings as they are,
+as plain HTML. `root` is the project's folder, where the button writes
+`config/local_<film_id>.yaml`; None: the one that the working folder is in. Small pictures are read
+once, when a widget is made; a move of a slider reads no file.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +24,7 @@ if TYPE_CHECKING:
     from IPython.display import HTML
     from ipywidgets import Button, FloatSlider, IntSlider, Text, ValueWidget, Widget
 
+    from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
 Values = dict[str, Any]
@@ -27,8 +35,8 @@ NOT_SAVED = "<b>not saved:</b>"
 
 def explorer(
     space: Workspace,
+    config: Config,
     section: str,
-    start: Values,
     ranges: Mapping[str, Range],
     draw: Draw,
     is_interactive: bool,
@@ -39,17 +47,12 @@ def explorer(
     Parameters
     ----------
     section : str
-        Of the settings, where the choice is saved.
-    start : dict
-        Where the sliders begin, by key.
+        Of the settings, where the sliders begin and the choice is saved.
     ranges : mapping of key to (lowest, highest, step)
     draw : callable
         From values to HTML.
-    is_interactive : bool
-        False gives the page alone.
-    root : Path or None
-        The project's folder; None: the one that holds.
     """
+    start = {key: getattr(getattr(config, section), key) for key in ranges}
     if not is_interactive:
         from IPython.display import HTML
 
@@ -76,8 +79,6 @@ def panel(
         From values by key to HTML.
     to_settings : callable
         From values by key to what is saved, by section of the settings.
-    root : Path or None
-        The project's folder; None: the one that holds.
     buttons : sequence of Widget
         Further ones, beside the button that saves.
     """
@@ -123,16 +124,17 @@ def slider(key: str, value: float, span: Range) -> FloatSlider | IntSlider:
     import ipywidgets
 
     low, high, step = span
-    kind = ipywidgets.IntSlider if isinstance(step, int) else ipywidgets.FloatSlider
+    is_whole = isinstance(step, int)
+    kind = ipywidgets.IntSlider if is_whole else ipywidgets.FloatSlider
     return kind(
         value=value,
         min=min(low, value),
         max=max(high, value),
         step=step,
         description=key,
+        readout_format="d" if is_whole else ".3f",
         style={"description_width": "11em"},
         layout={"width": "36em"},
-        **({} if isinstance(step, int) else {"readout_format": ".3f"}),
     )
 
 

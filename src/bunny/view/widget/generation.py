@@ -195,7 +195,7 @@ def page(opened: GenerationData, values: Values) -> str:
     prompts = _split_prompts(values["prompts"])
     subject = opened.subjects[values["character"]]
     read = "".join(f"<li>{escape(p.replace(TRIGGER, subject))}</li>" for p in prompts)
-    notes = "".join(f"<p>{escape(note)}</p>" for note in list_notes(opened, values))
+    notes = "".join(f"<p>{escape(note)}</p>" for note in _list_notes(opened, values))
     tiles = []
     for base, row in nearest(opened, values)[:GALLERY]:
         tiles += [_tile(opened, base, "plain")] if base else []
@@ -212,7 +212,7 @@ def page(opened: GenerationData, values: Values) -> str:
     )
 
 
-def list_notes(opened: GenerationData, values: Values) -> list[str]:
+def _list_notes(opened: GenerationData, values: Values) -> list[str]:
     """Warnings about these values, before anything is drawn."""
     prompts = _split_prompts(values["prompts"])
     without = [prompt for prompt in prompts if TRIGGER not in prompt]

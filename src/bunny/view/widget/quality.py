@@ -59,17 +59,7 @@ class QualityData:
 def explore_quality(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explore which frames are kept at other thresholds of `filtering`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the sliders begin and with which a move is compared.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore which frames are kept at other thresholds of `filtering`; see `explorer`."""
     opened = open_quality(space, is_interactive=is_interactive)
     if is_interactive:
         return _assemble(space, opened, config.filtering, root)

@@ -1,8 +1,4 @@
-"""Widget of scenes: histogram, counts and gallery at other thresholds.
-
-An explorer is a function returning a widget, or the same page as plain HTML when it is not
-interactive. Small pictures are read once when it is made; a move of a slider reads no file.
-"""
+"""Widget of scenes: histogram, counts and gallery at other thresholds."""
 
 from __future__ import annotations
 
@@ -34,20 +30,9 @@ SCENE_RANGE = {"scene_threshold": (0.0, 1.0, 0.01), "noise_threshold": (0.0, 1.0
 def explore_scene(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explore which pictures form a scene at other thresholds of `clustering`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the sliders begin.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
+    """Explore which pictures form a scene at other thresholds of `clustering`; see `explorer`."""
     draw = draw_scene(space, config)
-    start = {key: getattr(config.clustering, key) for key in SCENE_RANGE}
-    return explorer.explorer(space, "clustering", start, SCENE_RANGE, draw, is_interactive, root)
+    return explorer.explorer(space, config, "clustering", SCENE_RANGE, draw, is_interactive, root)
 
 
 def draw_scene(space: Workspace, config: Config) -> Draw:

@@ -52,20 +52,9 @@ class ShotData:
 def explore_shot(
     space: Workspace, config: Config, *, is_interactive: bool = True, root: Path | None = None
 ) -> Widget | HTML:
-    """Explorer of shots: how many there are at other thresholds of `extraction`.
-
-    Parameters
-    ----------
-    space, config : Workspace, Config
-        The film and its settings, where the sliders begin and with which a move is compared.
-    is_interactive : bool
-        False gives the page for the settings as they are.
-    root : Path, optional
-        The project's folder, where the button writes `config/local_<film_id>.yaml`.
-    """
-    start = {key: getattr(config.extraction, key) for key in SHOT_RANGE}
+    """Explore shots at other thresholds of `extraction`; see `explorer`."""
     draw = draw_shots(space, config)
-    return explorer.explorer(space, "extraction", start, SHOT_RANGE, draw, is_interactive, root)
+    return explorer.explorer(space, config, "extraction", SHOT_RANGE, draw, is_interactive, root)
 
 
 def draw_shots(space: Workspace, config: Config) -> Draw:
