@@ -16,7 +16,7 @@ from bunny.core import atomic, file_hash, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import addition, crop, crop_selection, image_folder, rights
+from bunny.dataset import addition, crop, image_folder, rights
 from bunny.dataset.export import folder as export_folder
 from bunny.dataset.export.folder import ExportInfo
 from bunny.series import library_update, people_library, picture_set
@@ -159,7 +159,8 @@ class SetSource:
             If no film shows a picture that serves.
         """
         merged = picture_set.merge([_tables(one) for one in self.films], self.name)
-        chosen = picture_set.choose(merged, self.name, _settings(config), split_by)
+        settings = stage_dataset.selection_settings(config)
+        chosen = picture_set.choose(merged, self.name, settings, split_by)
         if not chosen.crops:
             raise UserError(
                 f"{self.name}: expected views that may be trained on, found none in "
@@ -293,17 +294,6 @@ def _tables(film: SetFilm) -> FilmTables:
         tables={n: corrected.read_or_empty(film.space.table, n) for n in picture_set.TABLES},
         name=film.name,
         additions=addition.read(film.space.root),
-    )
-
-
-def _settings(config: Config) -> crop_selection.CropSelectionSettings:
-    return crop_selection.CropSelectionSettings(
-        dataset=config.dataset,
-        models=config.models,
-        captioning=config.captioning,
-        filtering=config.filtering,
-        seed=config.seed,
-        crop=stage_dataset.crop_setting(config),
     )
 
 
