@@ -187,8 +187,7 @@ def _export(
     """Media, configuration, card and rights, written as one folder."""
     space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     place = place.expanduser().absolute()
-    record = export_set.rights_record(space, config, date)
-    record |= export_set.approval_record(space, config, who)
+    record = export_set.exported_rights(space, config, who, date)
     counts: dict[str, int] = {}
 
     def fill(target: Path) -> dict[str, Any]:

@@ -13,12 +13,13 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace, library, text_table
 from bunny.core import atomic, file_hash, workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, RightsConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import addition, crop, image_folder, rights
 from bunny.dataset.export import folder as export_folder
 from bunny.dataset.export.folder import ExportInfo
+from bunny.dataset.rights import JoinedFilm, RightsRecord
 from bunny.series import library_update, people_library, picture_set
 from bunny.series.picture_set import FilmTables, MergedFilms, PictureChoice
 from bunny.stage import dataset as stage_dataset
@@ -168,7 +169,7 @@ class SetSource:
             )
         return merged, chosen
 
-    def rights(self) -> dict[str, Any]:
+    def rights(self) -> RightsRecord:
         """The films' rights records, joined."""
         return _join_rights([export_set.rights_record(f.space, f.config) for f in self.films])
 
@@ -211,29 +212,28 @@ def open_source(
     )
 
 
-def _join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _join_rights(records: Sequence[RightsRecord]) -> RightsRecord:
     """One rights record of many films; what one of them lacks is missing in all.
 
     Parameters
     ----------
-    records : sequence of mapping
-        From `rights.make_record`, one a film.
+    records : sequence of RightsRecord
+        One a film.
 
     Returns
     -------
-    dict
+    RightsRecord
         As of one film, whose hash is that of the films' hashes, with `films`: each one's own.
 
     Examples
     --------
-    >>> from bunny.dataset.rights import make_record
-    >>> one = make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0", consent="all")
-    >>> other = make_record(film_file="b.mp4", film_hash="01", consent="all")
-    >>> joined = _join_rights([one, other])
+    >>> licensed = RightsConfig(film_licence="CC0-1.0", consent="all")
+    >>> one = rights.make_record("a.mp4", "00", licensed)
+    >>> joined = _join_rights([one, rights.make_record("b.mp4", "01", RightsConfig(consent="all"))])
     >>> joined["film"]["licence"], joined["consent"], [f["file"] for f in joined["films"]]
     ('', 'all', ['a.mp4', 'b.mp4'])
     """
-    films = [{**one["film"], "consent": one["consent"]} for one in records]
+    films: list[JoinedFilm] = [{**one["film"], "consent": one["consent"]} for one in records]
     digest = hashlib.sha256("".join(film["content_hash"] for film in films).encode()).hexdigest()
 
     def every(key: str) -> str:
@@ -244,10 +244,12 @@ def _join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     joined = rights.make_record(
         film_file="; ".join(film["file"] for film in films),
         film_hash=digest,
-        film_title=every("title"),
-        film_licence=every("licence"),
-        film_source=every("source"),
-        consent=every("consent"),
+        given=RightsConfig(
+            film_title=every("title"),
+            film_licence=every("licence"),
+            film_source=every("source"),
+            consent=every("consent"),
+        ),
         models=[models[name] for name in sorted(models)],
     )
     return {**joined, "films": films}

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.character import forgotten, model_file
+from bunny.character import forgotten
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic
 from bunny.core.config import Config
@@ -157,8 +157,8 @@ class Dataset(BaseStage):
         known = rights.make_record(
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
-            **self.config.rights.model_dump(),
-            models=rights.used_models(self._tables, model_file.MODELS),
+            given=self.config.rights,
+            models=rights.used_models(self._tables),
         )
         atomic.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
 

@@ -327,7 +327,11 @@ class Finetune(BaseStage):
         if not path.is_file():
             return {}
         known = json.loads(path.read_text(encoding="utf-8"))
-        base = {"name": loaded.name, "licence": loaded.licence, "hash": loaded.hash}
+        base: rights.BaseModelRights = {
+            "name": loaded.name,
+            "licence": loaded.licence,
+            "hash": loaded.hash,
+        }
         return rights.to_metadata(rights.with_base(known, base))
 
     def _step_counter(self, bar: tqdm, before: int, total: int) -> Callable[[Step], None]:

@@ -24,6 +24,7 @@ from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.dataset import rights
 from bunny.dataset.crop_caption import CaptionVariant
+from bunny.dataset.rights import RightsRecord
 
 MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
 MADE_BY = "diffusion-bunny"
@@ -167,7 +168,7 @@ class ExportInfo:
     character: str
     trigger: str
     class_word: str
-    rights: Mapping[str, Any]
+    rights: RightsRecord
     resolution_px: int
     step_px: int = 64
     batch_size: int = 1
