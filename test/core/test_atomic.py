@@ -137,7 +137,7 @@ def _read_drawing(folder):
 
 
 def _write_export(folder, version):
-    from bunny.dataset.export import folder as export
+    from bunny.trainer_format.export import folder as export
 
     def fill(target):
         for name in ("a.bin", "b.bin"):

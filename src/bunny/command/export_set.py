@@ -15,12 +15,13 @@ from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import approval, rights
 from bunny.dataset import image_folder as sets
-from bunny.dataset.check import trainer_preview
-from bunny.dataset.check.trainer_preview import TrainerPreview
-from bunny.dataset.export import folder, kohya, webdataset
-from bunny.dataset.export.folder import ExportInfo
 from bunny.dataset.rights import RightsRecord
 from bunny.table import store
+from bunny.trainer_format.check import picture_preview
+from bunny.trainer_format.check.picture_file import CaptionRule
+from bunny.trainer_format.check.picture_preview import TrainerPreview
+from bunny.trainer_format.export import folder, kohya, webdataset
+from bunny.trainer_format.export.folder import ExportInfo
 
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
@@ -206,12 +207,12 @@ def check_choice(option: str, got: str, choices: Sequence[str]) -> None:
 
 def _preview_export(place: Path, form: str, about: ExportInfo) -> TrainerPreview | None:
     """What the trainer of a format will see of it."""
-    if form not in trainer_preview.TRAINERS:
+    if form not in picture_preview.TRAINERS:
         return None
-    return trainer_preview.preview_folder(
+    return picture_preview.preview_folder(
         place,
         form,
-        trigger=about.trigger,
         resolution_px=0 if form == "kohya" else about.resolution_px,
         batch_size=about.batch_size,
+        caption=CaptionRule(trigger=about.trigger),
     )

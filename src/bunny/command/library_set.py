@@ -17,13 +17,13 @@ from bunny.core.config import Config, RightsConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import addition, crop, image_folder, rights
-from bunny.dataset.export import folder as export_folder
-from bunny.dataset.export.folder import ExportInfo
 from bunny.dataset.rights import JoinedFilm, RightsRecord
 from bunny.series import library_update, people_library, picture_set
 from bunny.series.picture_set import FilmTables, MergedFilms, PictureChoice
 from bunny.stage import dataset as stage_dataset
 from bunny.table import corrected, store
+from bunny.trainer_format.export import folder as export_folder
+from bunny.trainer_format.export.folder import ExportInfo
 
 FORMATS = ("imagefolder", "kohya")
 MANIFEST = "manifest.jsonl"

@@ -19,9 +19,9 @@ from bunny.core import image_file, workspace
 from bunny.core.error import StageError, UserError
 from bunny.dataset import approval, rights
 from bunny.dataset.approval import Approval
-from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
+from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.training import base as base_model
 from bunny.training import table_rows
 from bunny.training.base import Base
@@ -305,20 +305,19 @@ class Finetune(BaseStage):
 
     def _look(self, folder: Path, loaded: Base, words: CaptionWords) -> TrainerPreview:
         """What our trainer will see of a set, and what it would drop or change."""
-        from bunny.dataset.check import trainer_preview
+        from bunny.trainer_format.check import picture_preview
+        from bunny.trainer_format.check.picture_file import CaptionRule
 
         most = loaded.tokenizer.model_max_length - 2  # beside the start and the end
 
         def count_tokens(text: str) -> int:
             return len(loaded.tokenizer(text).input_ids) - 2
 
-        return trainer_preview.preview_folder(
+        return picture_preview.preview_folder(
             folder,
             "ours",
             batch_size=self.config.models.batch_size,
-            trigger=words.trigger,
-            count_tokens=count_tokens,
-            max_tokens=most,
+            caption=CaptionRule(trigger=words.trigger, count_tokens=count_tokens, max_tokens=most),
         )
 
     def _rights(self, loaded: Base) -> dict[str, str]:

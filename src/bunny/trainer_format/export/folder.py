@@ -281,6 +281,16 @@ def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
     return max(step_px, round(side / step_px) * step_px)
 
 
+def toml_lines(values: Mapping[str, object]) -> list[str]:
+    """A table of TOML, a key and its value a line.
+
+    JSON's strings, numbers, lists and booleans are TOML's too; a TOML writer would lose the
+    comments of our files and break each list into lines.
+    """
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    return [f"{key} = {text}".replace("\x7f", "\\u007f") for key, text in texts.items()]
+
+
 def to_json(row: Mapping[str, Any]) -> str:
     """One line of ``metadata.jsonl``."""
     return json.dumps(row, ensure_ascii=False)

@@ -9,9 +9,9 @@ import pytest
 
 from bunny.core.config import RightsConfig
 from bunny.dataset import rights
-from bunny.dataset.export import folder as export_record
-from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
+from bunny.trainer_format.export import folder as export_record
+from bunny.trainer_format.export.folder import ExportInfo
 
 
 def paint(path: Path, size: tuple[int, int], seed: int) -> None:
