@@ -444,7 +444,7 @@ ALLOWED = {
     ],
     "vectors that no table names yet, or names no more": [
         ("append_vectors", "path.open"),
-        ("erase_vectors", "path.open"),
+        ("_erase_vectors", "path.open"),
     ],
     "what a film of a batch says, read once it has ended": [("_attempt", "place.open")],
     "into memory": [

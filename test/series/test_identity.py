@@ -331,6 +331,6 @@ def test_a_film_that_is_removed_leaves_ids_and_no_vector(tmp_path):
     add(tmp_path, film("two", {"person-01": ANNA + 5}))
     library = library_update.remove_film(people_library.read(tmp_path), "one")
     assert who(library) == {"two/person-01": "identity-0001"}
-    people_library.erase_vectors(tmp_path, "sface", [0])
+    people_library.erase_unused(library)
     vector = people_library.read_vectors(tmp_path, "sface")
     assert not vector[0].any() and vector[1].any()
