@@ -30,8 +30,9 @@ import av
 import cv2
 import numpy as np
 
-from bunny.trainer_format import configuration, media, preview
-from bunny.trainer_format.media import TrainingClip, TrainingPair, TrainingStill
+from bunny.trainer_format.check import clip_preview
+from bunny.trainer_format.export import configuration, media
+from bunny.trainer_format.export.media import TrainingClip, TrainingPair, TrainingStill
 
 FOLDER = {
     "musubi": "musubi-tuner",
@@ -333,7 +334,7 @@ def check(form: str, trainer_dir: Path, what: str) -> str:
         source = Path(folder) / "source"
         source.mkdir()
         place = write_export(form, Path(folder) / "export", source, what)
-        said = preview.preview_folder(place, form)
+        said = clip_preview.preview_folder(place, form)
         try:
             loaded = Counter(LOADERS[form](place, checkout, what))
         except Exception as error:  # noqa: BLE001  the trainer's own code may raise anything

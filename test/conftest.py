@@ -35,7 +35,7 @@ AS_ON_WINDOWS = (
     "library/",
     "command/",
     *(f"core/test_{name}" for name in ("workspace", "config", "reference", "log", "file_name")),
-    "dataset/export/",
+    "trainer_format/export/",
     "dataset/test_add",
     "dataset/test_image_folder",
     "generation/",

@@ -26,7 +26,7 @@ from bunny import pipeline
 from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
-from bunny.core.error import UserError, describe_disk_fault
+from bunny.core.error import UserError
 from bunny.review import event_log
 from bunny.stage.extract import Extract
 
@@ -133,24 +133,6 @@ def test_of_several_films_a_full_disk_is_said_for_each(disk, bunny):
         code, _, error = bunny("run", film, other, "--data-dir", disk / "data", "--only", "extract")
     assert code == 2 and "Traceback" not in error
     assert len([line for line in error.splitlines() if "bunny: " in line]) == 2
-
-
-@pytest.mark.parametrize(
-    ("error", "words"),
-    [
-        (OSError(28, "No space left on device", "/a/b"), "/a/b: the disk is full"),
-        (PermissionError(13, "denied", "/a"), "/a: permission was denied"),
-        (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
-        (ValueError("something else"), None),
-        (FileNotFoundError(2, "No such file", "/a"), None),
-    ],
-)
-def test_what_a_disk_refuses_is_told_from_other_errors(error, words):
-    found = describe_disk_fault(error)
-    assert found is None if words is None else found.startswith(words)
-    wrapped = RuntimeError("save failed")
-    wrapped.__cause__ = error
-    assert describe_disk_fault(wrapped) == found
 
 
 # -- films that change ---------------------------------------------------------------------------

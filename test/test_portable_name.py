@@ -16,8 +16,8 @@ from bunny.core import log, workspace
 from bunny.core.config import layer
 from bunny.core.error import UserError
 from bunny.dataset import image_folder
-from bunny.dataset.check import kohya_folder
 from bunny.review import cluster_reference
+from bunny.trainer_format.check import kohya_folder
 
 RESERVED = ("con", "PRN", "Aux", "nul", "COM1", "lpt9", "com¹")
 AWKWARD = ("10:30", "Mr.", "anna ", "a?b", 'say "x"', "con.txt", "aux .png", "a\x07b", "…", "..")

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from bunny.dataset.check import trainer_preview
+from bunny.trainer_format.check import picture_preview
 
 
 def make(folder: Path, number: int, side_px: int) -> Path:
@@ -38,7 +38,7 @@ def main() -> None:
                 np.asarray(image.convert("RGB"))
         plain = time.perf_counter() - started
         started = time.perf_counter()
-        findings = trainer_preview.preview_folder(
+        findings = picture_preview.preview_folder(
             Path(folder), "kohya", resolution_px=options.side_px
         )
         ours = time.perf_counter() - started

@@ -21,9 +21,7 @@ from bunny.core.vector import l2_normalize
 from bunny.series import film_member, identity, library_update, people_library
 from bunny.series.film_member import FilmMembers
 
-SETTING = identity.PlacementSetting(
-    character_threshold=0.75, figure_threshold=0.6, similarity_threshold=0.38, min_margin=0.05
-)
+SETTING = identity.PlacementSetting()
 SEEN, STRANGERS = 8, 22  # people of the series in a film, and people of that film alone
 NOISE = 0.55  # length of what is added to a unit vector: cosine of two films' views about 0.77
 NUM_TIMED = 10  # films that are added and timed at each size
@@ -47,7 +45,7 @@ def distinct(vector: np.ndarray) -> np.ndarray:
     """Those that are nobody seen before: films repeat, and a person may be in two."""
     kept: list[np.ndarray] = []
     for one in vector:
-        if all(float(one @ other) < SETTING.similarity_threshold for other in kept):
+        if all(float(one @ other) < SETTING.detection.similarity_threshold for other in kept):
             kept.append(one)
     return np.stack(kept)
 

@@ -17,6 +17,7 @@ import pytest
 from set_on_disk import make_set
 
 from bunny.core import reference_folder
+from bunny.core.config import RightsConfig
 from bunny.dataset import approval, rights
 from bunny.review import event_log
 from bunny.table import store
@@ -305,8 +306,8 @@ def test_a_training_set_is_approved_once_it_was_shown(chromium, url, film_dir, l
     for number, row in enumerate(rows):
         made.cv2.imwrite(str(film_dir / row["file"]), made.picture(number, number // 3))
     store.write(film_dir / "table", "dataset", store.from_rows("dataset", rows))
-    known = {"film_file": "made.mp4", "film_hash": "00", "film_licence": "CC0-1.0"}
-    (film_dir / "dataset" / "rights.json").write_text(json.dumps(rights.make_record(**known)))
+    known = rights.make_record("made.mp4", "00", RightsConfig(film_licence="CC0-1.0"))
+    (film_dir / "dataset" / "rights.json").write_text(json.dumps(known))
     record = film_dir / approval.FILE
     with open_board(chromium, url, "mia", color_scheme="light") as mia:
         mia.add_style_tag(content=kept_look.page_style())

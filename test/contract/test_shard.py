@@ -14,6 +14,7 @@ from bunny.contract import machine
 from bunny.contract.shard import (
     NoLongerWantedError,
     Shards,
+    ShardWork,
     fill_missing,
     map_bounded,
     plan_missing,
@@ -29,6 +30,9 @@ def _measure(item):
     return {"embedding": [{"frame_id": item["frame_id"], "model": "m", "vector": [1.0]}]}
 
 
+WORK = ShardWork(measure=_measure, tables=["embedding"])
+
+
 @pytest.fixture
 def pool():
     with ThreadPoolExecutor(3) as pool:
@@ -37,7 +41,7 @@ def pool():
 
 def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool):
     shards, told = Shards(tmp_path, "key"), []
-    fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    fill_missing(shards, ITEM, 3, WORK, pool)
     assert shards.done() == [0, 1, 2]
     before = shards.collect("embedding")
     assert before["frame_id"].to_list() == ITEM["frame_id"].to_list()
@@ -50,22 +54,24 @@ def test_rows_come_in_order_and_only_missing_shards_are_measured(tmp_path, pool)
         seen.append(item["frame_id"])
         return _measure(item)
 
-    fill_missing(shards, ITEM, 3, note, pool, tables=["embedding"], advance=told.append)
+    work = ShardWork(measure=note, tables=["embedding"], advance=told.append)
+    fill_missing(shards, ITEM, 3, work, pool)
     assert sorted(seen) == ["f3", "f4", "f5"] and told == [4, 1, 1, 1]
     assert shards.collect("embedding").equals(before)
 
 
 def test_more_items_come_after_those_that_are_there(tmp_path, pool):
     shards = Shards(tmp_path, "key")
-    fill_missing(shards, ITEM.head(4), 3, _measure, pool, tables=["embedding"])
-    fill_missing(shards, ITEM.tail(3), 3, _measure, pool, tables=["embedding"], first=2)
+    fill_missing(shards, ITEM.head(4), 3, WORK, pool)
+    fill_missing(shards, ITEM.tail(3), 3, WORK, pool, first=2)
     assert shards.done() == [0, 1, 2]
     assert shards.collect("embedding")["frame_id"].to_list() == ITEM["frame_id"].to_list()
 
 
 def test_an_item_may_give_nothing(tmp_path, pool):
     shards = Shards(tmp_path, "key")
-    fill_missing(shards, ITEM, 4, lambda item: {}, pool, tables=["embedding"])
+    nothing = ShardWork(measure=lambda item: {}, tables=["embedding"])
+    fill_missing(shards, ITEM, 4, nothing, pool)
     assert shards.done() == [0, 1] and shards.collect("embedding").height == 0
 
 
@@ -95,8 +101,9 @@ def test_log_lines_from_threads_name_film_shard_and_item(tmp_path):
         logging.getLogger("bunny.measure").info("looked")
         return _measure(item)
 
+    work = ShardWork(measure=measure, tables=["embedding"])
     with log.context(film="meadow"), machine.thread_pool(3) as threads:
-        fill_missing(Shards(tmp_path, "key"), ITEM, 3, measure, threads, tables=["embedding"])
+        fill_missing(Shards(tmp_path, "key"), ITEM, 3, work, threads)
     log.configure(None)
     lines = [json.loads(text) for text in path.read_text(encoding="utf-8").splitlines()]
     said = sorted((line["film"], line["shard"], line["item"]) for line in lines)
@@ -106,7 +113,7 @@ def test_log_lines_from_threads_name_film_shard_and_item(tmp_path):
 def test_shards_of_a_schema_that_is_read_no_more_are_told(tmp_path, pool, monkeypatch):
     shards = Shards(tmp_path, "key")
     assert shards.is_readable()
-    fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+    fill_missing(shards, ITEM, 3, WORK, pool)
     assert shards.is_readable()
     monkeypatch.setitem(schema.VERSION, "embedding", 2)
     assert not shards.is_readable()
@@ -133,8 +140,9 @@ def test_two_fill_the_same_shards_each_once(tmp_path, pool):
             return _measure(row)
 
         told = []
+        work = ShardWork(measure=measure, tables=["embedding"], advance=told.append)
         with ThreadPoolExecutor(1) as own:
-            fill_missing(shards, item, 1, measure, own, tables=["embedding"], advance=told.append)
+            fill_missing(shards, item, 1, work, own)
         return shards.num_put, sum(told)
 
     with ThreadPoolExecutor(2) as both:
@@ -163,7 +171,7 @@ def test_a_block_whose_process_died_is_filled_by_another(tmp_path, pool):
         with shards.claim("000000") as is_mine:
             assert not is_mine
         threading.Timer(1.0, holder.kill).start()
-        fill_missing(shards, ITEM, 3, _measure, pool, tables=["embedding"])
+        fill_missing(shards, ITEM, 3, WORK, pool)
     finally:
         holder.kill()
         holder.wait()
@@ -177,7 +185,7 @@ def test_who_helps_stops_when_it_is_wanted_no_more(tmp_path, pool):
     asked = iter((True, False))
     shards = _shared(tmp_path, is_wanted=lambda: next(asked))
     with pytest.raises(NoLongerWantedError):
-        fill_missing(shards, ITEM, 1, _measure, pool, tables=["embedding"])
+        fill_missing(shards, ITEM, 1, WORK, pool)
     assert shards.done() == [0]
 
 

@@ -137,7 +137,7 @@ def _read_drawing(folder):
 
 
 def _write_export(folder, version):
-    from bunny.dataset.export import folder as export
+    from bunny.trainer_format.export import folder as export
 
     def fill(target):
         for name in ("a.bin", "b.bin"):
@@ -444,7 +444,7 @@ ALLOWED = {
     ],
     "vectors that no table names yet, or names no more": [
         ("append_vectors", "path.open"),
-        ("erase_vectors", "path.open"),
+        ("_erase_vectors", "path.open"),
     ],
     "what a film of a batch says, read once it has ended": [("_attempt", "place.open")],
     "into memory": [

@@ -6,13 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from bunny.core.config import DatasetConfig
 from bunny.dataset import addition, crop, split
 from bunny.dataset.addition import Addition
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.select import ViewSelection
 from bunny.dataset.view import CharacterView
 
-RULE = crop.CropSetting(sizes=((64, 64),), max_upscale=1.0)
+RULE = crop.CropSetting(sizes=((64, 64),), dataset=DatasetConfig(max_upscale=1.0))
 KEPT = CandidateVerdict()
 SOFT = CandidateVerdict(reason="soft", detail="3.0, dataset.min_subject_sharpness is 10")
 

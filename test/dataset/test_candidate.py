@@ -3,8 +3,8 @@
 import polars as pl
 import pytest
 
+from bunny.core.config import DatasetConfig, FilteringConfig
 from bunny.dataset import candidate
-from bunny.dataset.candidate import CandidateThreshold
 from bunny.table import store
 
 NOTHING = pl.DataFrame(
@@ -16,9 +16,10 @@ def gather(tables, who="bunny", subject=NOTHING):
     return candidate.gather(who, tables, subject)
 
 
-def judge(tables, score=None, **rule):
+def judge(tables, score=None):
     views = gather(tables)
-    return candidate.judge(views, tables["quality"], score or {}, CandidateThreshold(**rule))
+    settings = DatasetConfig(), FilteringConfig()
+    return candidate.judge(views, tables["quality"], score or {}, *settings)
 
 
 def test_views_of_one_character_with_what_is_known(film_tables):

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from bunny.core.config import DatasetConfig, ModelsConfig
 from bunny.core.error import UserError
 from bunny.dataset import crop
 from bunny.dataset.crop import CropSetting
@@ -14,7 +15,9 @@ from bunny.dataset.view import CharacterView, OtherCharacter, share_inside
 from bunny.training.family import folder
 
 BUNNY = CaptionWords(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
-FREE = {"max_upscale": 16.0}
+SQUARE = ((64, 64),)
+FREE = DatasetConfig(max_upscale=16.0)
+SINGLE = DatasetConfig(max_upscale=16.0, has_wider_crops=False)
 
 
 def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> CharacterView:
@@ -36,7 +39,7 @@ def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> 
 
 
 def cut(box, *, rule=None, **values):
-    return crop.windows(view(box, **values), rule or CropSetting(sizes=((64, 64),), **FREE))
+    return crop.windows(view(box, **values), rule or CropSetting(sizes=SQUARE, dataset=FREE))
 
 
 def corners(window):
@@ -44,7 +47,7 @@ def corners(window):
 
 
 def test_squares_around_the_subject():
-    rule = CropSetting(sizes=((64, 64),), crop_margin=0.25, **FREE)
+    rule = CropSetting(sizes=SQUARE, dataset=FREE, models=ModelsConfig(crop_margin=0.25))
     one, two = cut((100, 80, 200, 280), rule=rule)
     # 100x200 around (150, 180): side 200 from (50, 80); side 300 from (0, 30); 360 is no 1.25 * 300
     assert corners(one) == (50, 80, 250, 280)
@@ -62,20 +65,20 @@ def test_moved_and_shrunk_to_fit():
 def test_figure_that_does_not_fit_keeps_its_head():
     (window,) = cut((100, 20, 500, 360), area=(0, 0, 640, 360))
     assert window.y0_px == 0 and window.y1_px == 360
-    (window,) = crop.windows(
-        view((100, 20, 200, 360), area=(0, 0, 300, 360)), CropSetting(sizes=((64, 64),), **FREE)
-    )
+    (window,) = cut((100, 20, 200, 360), area=(0, 0, 300, 360))
     assert corners(window) == (0, 20, 300, 320)  # the feet are lost
 
 
 def test_each_further_window_is_clearly_larger():
     small = (300, 200, 360, 260)
-    windows = cut(small, rule=CropSetting(sizes=((64, 64),), crop_margin=0.5, **FREE))
+    models = ModelsConfig(crop_margin=0.5)
+    windows = cut(small, rule=CropSetting(sizes=SQUARE, dataset=FREE, models=models))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 120, 360]
     assert [w.shot_size for w in windows] == ["medium", "wide", "wide"]  # 0.7 of 1, 1/2, 1/6
-    windows = cut(small, rule=CropSetting(sizes=((64, 64),), crop_margin=0.1, **FREE))
+    models = ModelsConfig(crop_margin=0.1)
+    windows = cut(small, rule=CropSetting(sizes=SQUARE, dataset=FREE, models=models))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 360]  # 72 is less than 1.25 * 60
-    alone = CropSetting(sizes=((64, 64),), has_wider_crops=False, **FREE)
+    alone = CropSetting(sizes=SQUARE, dataset=SINGLE)
     assert len(cut(small, rule=alone)) == 1
 
 
@@ -91,17 +94,17 @@ def test_face_has_head_and_shoulders_and_lies_high():
 
 
 def test_small_subject_is_cut_wider_rather_than_enlarged():
-    rule = CropSetting(sizes=((256, 256),), max_upscale=2.0)
+    rule = CropSetting(sizes=((256, 256),))
     windows = cut((300, 100, 330, 130), is_face=True, rule=rule)
     assert [w.x1_px - w.x0_px for w in windows] == [128, 360]  # not 84: 256 / 2
     assert windows[0].upscale == 2.0
-    too_large = CropSetting(sizes=((1024, 1024),), max_upscale=2.0)
+    too_large = CropSetting(sizes=((1024, 1024),))
     assert cut((300, 100, 330, 130), rule=too_large) == []
     assert crop.min_upscale(view((300, 100, 330, 130)), too_large) == pytest.approx(1024 / 360)
 
 
 def test_window_moves_off_others():
-    rule = CropSetting(sizes=((64, 64),), has_wider_crops=False, **FREE)
+    rule = CropSetting(sizes=SQUARE, dataset=SINGLE)
     box, anna = (200, 100, 300, 300), (310, 80, 420, 320)
     (still,) = cut(box, rule=rule)
     assert share_inside(anna, corners(still)) > 0.3
@@ -127,7 +130,7 @@ def test_windows_law(x, y, w, h, is_face, step, others):
     """Inside the picture, of the written aspect, holding the subject where it fits."""
     box = (x, y, min(640, x + w), min(360, y + h))
     sizes = tuple(crop.sizes(128, step)) if step else ((128, 128),)
-    rule = CropSetting(sizes=sizes, max_upscale=2.0)
+    rule = CropSetting(sizes=sizes)
     for window in cut(box, is_face=is_face, rule=rule, others=[(None, (0, 0, 60, 60))] * others):
         x0, y0, x1, y1 = corners(window)
         assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 360
@@ -140,7 +143,7 @@ def test_windows_law(x, y, w, h, is_face, step, others):
 
 
 def test_bucket_follows_the_figure():
-    rule = CropSetting(sizes=tuple(crop.sizes(128, 32)), has_wider_crops=True, **FREE)
+    rule = CropSetting(sizes=tuple(crop.sizes(128, 32)), dataset=FREE)
     tall, *_, wide = cut((300, 60, 380, 220), rule=rule)
     assert tall.size == (96, 160)
     assert wide.size[0] > wide.size[1]  # the whole picture is wide
@@ -149,7 +152,7 @@ def test_bucket_follows_the_figure():
 def test_caption_of_a_window():
     text = "anna character and bunny character on a hill, wide shot"
     seen = view((20, 100, 120, 200), others=[("Anna", (500, 100, 600, 200))], text=text)
-    (window, *_) = crop.windows(seen, CropSetting(sizes=((64, 64),), **FREE))
+    (window, *_) = crop.windows(seen, CropSetting(sizes=SQUARE, dataset=FREE))
     assert (
         crop.caption_of(seen, window, BUNNY) == "bunny character on a hill"
     )  # now a figure, now a head

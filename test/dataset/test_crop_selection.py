@@ -4,7 +4,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
+from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig
 from bunny.dataset import candidate, crop, crop_selection
 from bunny.dataset.addition import Addition
 from bunny.dataset.crop_caption import CaptionWords
@@ -61,7 +61,7 @@ def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
     far = {"who": "anna", "box": (300, 100, 310, 116), "text": "anna character runs, medium shot"}
     tables = film_tables([{"shot": 0, **near}, {"shot": 1, **far}])
     own = CaptionWords(trigger="anna", class_word="character")
-    rule = crop.CropSetting(sizes=((64, 64),), max_upscale=4.0)
+    rule = crop.CropSetting(sizes=((64, 64),), dataset=DatasetConfig(max_upscale=4.0))
     views = candidate.gather("anna", tables, NOTHING)
     windows = [crop.windows(view, rule) for view in views]
     middle = [found[len(found) // 2] for found in windows]
@@ -107,8 +107,6 @@ def test_spread_over_shots_and_not_from_held_out_ones(film_tables):
 def _reasons(tables, additions=(), **filtering):
     """Why each view of the bunny is not chosen, by its subject; empty where it is."""
     settings = crop_selection.CropSelectionSettings(
-        dataset=DatasetConfig(),
-        models=ModelsConfig(),
         captioning=CaptioningConfig(),
         filtering=FilteringConfig(**filtering),
         seed=0,

@@ -6,29 +6,29 @@ import numpy as np
 import polars as pl
 import pytest
 
-from bunny.character import model_file
+from bunny.core.config import RightsConfig
 from bunny.dataset import rights
 from bunny.table import store
 
 MODELS = [{"name": "yunet", "role": "face detection", "licence": "MIT", "source": "OpenCV"}]
 
 
-def _record(**changes):
+BASE = {"name": "toy", "licence": "MIT", "hash": "00"}
+
+
+def _record(models=MODELS, **changes):
     known = {
-        "film_file": "film.mp4",
-        "film_hash": "ab" * 32,
         "film_title": "Big Buck Bunny",
         "film_licence": "CC-BY-3.0",
         "film_source": "https://peach.blender.org",
         "consent": "no people are shown",
-        "models": MODELS,
-        "date": "2026-11-21",
     }
-    return rights.make_record(**{**known, **changes})
+    given = RightsConfig(**(known | changes))
+    return rights.make_record("film.mp4", "ab" * 32, given, models, "2026-11-21")
 
 
 def test_a_full_record_has_nothing_to_note():
-    made = _record(base={"name": "toy", "licence": "MIT", "hash": "00"})
+    made = rights.with_base(_record(), BASE)
     assert made["notes"] == []
     assert made["film"]["title"] == "Big Buck Bunny"
     assert made["date"] == "2026-11-21"
@@ -41,15 +41,19 @@ def test_a_full_record_has_nothing_to_note():
         ({"film_licence": " "}, "licence of the film not given: do not publish"),
         ({"consent": ""}, "consent of the people shown not given"),
         ({"models": [{**MODELS[0], "licence": ""}]}, "unknown licence: yunet"),
-        ({"base": {"name": "org/base", "licence": None}}, "unknown licence: org/base"),
     ],
 )
 def test_what_is_missing_is_said(changes, note):
     assert _record(**changes)["notes"] == [note]
 
 
+def test_an_unknown_licence_of_the_base_is_said():
+    made = rights.with_base(_record(), {**BASE, "name": "org/base", "licence": None})
+    assert made["notes"] == ["unknown licence: org/base"]
+
+
 def test_metadata_is_strings_that_give_the_record_back():
-    made = _record(base={"name": "toy", "licence": "MIT", "hash": "00"})
+    made = rights.with_base(_record(), BASE)
     metadata = rights.to_metadata(made)
     assert all(isinstance(v, str) for v in metadata.values())
     assert metadata["rights_film"] == "Big Buck Bunny, CC-BY-3.0"
@@ -107,7 +111,7 @@ def test_models_are_those_that_the_tables_name():
             ],
         ),
     }
-    found = rights.used_models(tables, model_file.MODELS)
+    found = rights.used_models(tables)
     assert [(m["name"], m["licence"]) for m in found] == [
         ("efficientnet-lite0", "Apache-2.0"),
         ("house-made", ""),
@@ -115,4 +119,4 @@ def test_models_are_those_that_the_tables_name():
         ("yunet", "MIT"),
         ("qwen", ""),
     ]
-    assert rights.used_models({}, model_file.MODELS) == []
+    assert rights.used_models({}) == []

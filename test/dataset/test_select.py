@@ -3,19 +3,19 @@
 import numpy as np
 import polars as pl
 
+from bunny.core.config import FilteringConfig, ModelsConfig
 from bunny.dataset import candidate, crop, select
-from bunny.dataset.select import ViewSelectionSetting
 
 NOTHING = pl.DataFrame(
     schema={"subject_id": pl.String, "sharpness": pl.Float64, "luma": pl.Float64}
 )
-RULE = crop.CropSetting(sizes=((64, 64),))
 
 
-def choose(tables, rule=RULE, subject=NOTHING, **setting):
+def choose(tables, side_px=64, subject=NOTHING, **models):
     views = candidate.gather("bunny", tables, subject)
-    verdicts = candidate.judge(views, tables["quality"], {}, candidate.CandidateThreshold())
-    return views, select.choose(views, verdicts, tables, rule, ViewSelectionSetting(**setting))
+    rule = crop.CropSetting(sizes=((side_px, side_px),), models=ModelsConfig(**models))
+    verdicts = candidate.judge(views, tables["quality"], {}, rule.dataset, FilteringConfig())
+    return views, select.choose(views, verdicts, tables, rule, FilteringConfig())
 
 
 def reasons(made):
@@ -62,7 +62,7 @@ def test_surplus_when_enough_are_there_and_number_is_reached(film_tables):
 
 
 def test_small_says_by_how_much(film_tables):
-    _, made = choose(film_tables([{"shot": 0}]), crop.CropSetting(sizes=((1024, 1024),)))
+    _, made = choose(film_tables([{"shot": 0}]), 1024)
     assert reasons(made) == ["small"]
     assert made.verdicts[0].detail == "would be enlarged 2.8 times, dataset.max_upscale is 2"
 
@@ -113,9 +113,7 @@ def make_long_film(film_tables, shots: int = 1200, share: float = 0.35) -> dict[
 
 def test_long_film_gives_five_hundred_varied_pictures(film_tables):
     tables = make_long_film(film_tables)
-    views, made = choose(
-        tables, crop.CropSetting(sizes=((512, 512),), max_upscale=2.0), max_images=500
-    )
+    views, made = choose(tables, 512, max_images=500)
     assert len(views) > 1100
     assert len(made.gains) == len(made.picked) == 500
     chosen = [views[row] for row in made.gains]

@@ -79,9 +79,9 @@ def large(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def forget():
     """No film of another test is open."""
-    film_file._open.clear()
+    film_file.opened.clear()
     yield
-    film_file._open.clear()
+    film_file.opened.clear()
 
 
 def put(path, key=KEY, **more):
@@ -219,12 +219,12 @@ def test_memory_holds_a_bounded_number_of_blocks(s3, large):
         for at in [0, size - 1, size, size + 5, *(rng.randrange(size) for _ in range(40))]:
             assert (stream.seek(at), local.seek(at)) == (at, at)
             assert stream.read(5000) == local.read(5000)
-    blocks = film_file._open[film]._cache._fetch_block_cached._cache
-    assert len(blocks) == film_file.NUM_BLOCKS < size / film_file.BLOCK_BYTES
-    assert max(map(len, blocks.values())) == film_file.BLOCK_BYTES
+    cache = film_file.opened[film].cache
+    assert cache.cache_info().currsize == film_file.NUM_BLOCKS < size / film_file.BLOCK_BYTES
+    assert cache.blocksize == film_file.BLOCK_BYTES
     for number in range(5):
         film_file.check(film_file.locate(put(b"x", f"other{number}.mp4")))
-    assert len(film_file._open) == film_file.MOST_OPEN
+    assert len(film_file.opened) == film_file.MOST_OPEN
 
 
 @pytest.mark.parametrize("kind", ["plain", "faststart", "fragmented", "mkv", "ts"])
@@ -346,7 +346,7 @@ def test_no_rights_no_server_and_no_credentials_are_one_sentence(
 def test_an_answer_that_never_comes_whole_ends_after_some_tries(proxy, large):
     film = film_file.locate(put(large))
     info = probe.probe(film)
-    film_file._open.clear()
+    film_file.opened.clear()
     proxy.plan = lambda number, method, path: "torn" if number > 1 else None
     proxy.count = 0
     with pytest.raises(BunnyError, match="no answer from the server"):

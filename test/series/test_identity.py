@@ -5,13 +5,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from bunny.core.config import DetectionConfig
 from bunny.core.error import UserError
 from bunny.series import identity, library_update, people_library
 from bunny.series.film_member import FilmMembers
 
-SETTING = identity.PlacementSetting(
-    character_threshold=0.75, figure_threshold=0.6, similarity_threshold=0.38, min_margin=0.05
-)
+SETTING = identity.PlacementSetting()
 ANNA, BERT, CARL = 0, 100, 200  # degrees; strangers lie at a right angle and more
 
 
@@ -94,12 +93,7 @@ def test_an_unknown_between_two_people_joins_neither_by_the_margin_of_the_settin
         library = people_library.read(tmp_path / str(margin))
         add(library.folder, film("one", {"anna": 0, "ben": 40}))
         new = film("two", {"person-01": 19})
-        setting = identity.PlacementSetting(
-            character_threshold=0.75,
-            figure_threshold=0.6,
-            similarity_threshold=0.38,
-            min_margin=margin,
-        )
+        setting = identity.PlacementSetting(detection=DetectionConfig(min_margin=margin))
         library = people_library.read(library.folder)
         placed = identity.place(library, new, setting)
         joined[margin] = placed.identity_id[0]
@@ -111,7 +105,7 @@ def test_who_gets_a_name_or_joins_it_is_clearly_one_by_the_margin_of_the_setting
     tmp_path, margin, joins
 ):
     """Two people at 0 and 64 degrees, a third at 31: cosines 0.8572 and 0.8387."""
-    setting = replace(SETTING, min_margin=margin)
+    setting = identity.PlacementSetting(detection=DetectionConfig(min_margin=margin))
     unnamed, noise = tmp_path / "unnamed", tmp_path / "noise"
     for film_id in ("one", "two"):
         known = add(unnamed, film(film_id, {"person-01": 0, "person-02": 64}), setting)
@@ -127,7 +121,8 @@ def test_one_name_in_two_films_is_one_person_from_the_similarity_of_the_settings
     tmp_path, threshold, is_one
 ):
     """Faces at 0 and 75 degrees: cosine 0.2588."""
-    setting = replace(SETTING, similarity_threshold=threshold)
+    detection = DetectionConfig(similarity_threshold=threshold)
+    setting = identity.PlacementSetting(detection=detection)
     add(tmp_path, film("one", {"anna": 0}), setting)
     found = add(tmp_path, film("two", {"anna": 75}), setting)
     assert (found["one/anna"] == found["two/anna"]) == is_one
@@ -336,6 +331,6 @@ def test_a_film_that_is_removed_leaves_ids_and_no_vector(tmp_path):
     add(tmp_path, film("two", {"person-01": ANNA + 5}))
     library = library_update.remove_film(people_library.read(tmp_path), "one")
     assert who(library) == {"two/person-01": "identity-0001"}
-    people_library.erase_vectors(tmp_path, "sface", [0])
+    people_library.erase_unused(library)
     vector = people_library.read_vectors(tmp_path, "sface")
     assert not vector[0].any() and vector[1].any()

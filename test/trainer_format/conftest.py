@@ -6,8 +6,8 @@ import tiny_clip
 
 from bunny.clip import preset
 from bunny.core import atomic
-from bunny.trainer_format import configuration, media
-from bunny.trainer_format.media import TrainingClip, TrainingPair, TrainingStill
+from bunny.trainer_format.export import configuration, media
+from bunny.trainer_format.export.media import TrainingClip, TrainingPair, TrainingStill
 
 
 def write_picture(path, size=(64, 96), shade=90):

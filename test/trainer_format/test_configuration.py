@@ -7,8 +7,8 @@ import tomllib
 import yaml
 
 from bunny.clip import preset
-from bunny.trainer_format import configuration
-from bunny.trainer_format.media import MediaFolder
+from bunny.trainer_format.export import configuration
+from bunny.trainer_format.export.media import MediaFolder
 
 
 def test_musubi_names_size_length_and_a_cache_of_each_folder(export):
@@ -47,7 +47,7 @@ def test_diffusion_pipe_asks_for_the_frames_that_are_left_after_resampling(expor
     folder = MediaFolder(
         path="clip/a", kind="clip", width_px=832, height_px=480, num_frames=122, fps=24.0
     )
-    files = configuration.write_diffusion_pipe([folder], export("ltx"), preset.FORM["wan"])
+    files = configuration.WRITERS["diffusion-pipe"]([folder], export("ltx"), preset.FORM["wan"])
     said = tomllib.loads(files["dataset.toml"])
     assert said["directory"][0]["size_buckets"] == [[832, 480, 81]]  # int(122 * 16 / 24)
 

@@ -20,7 +20,8 @@ from bunny.cli import (  # noqa: F401  they add their commands
 )
 from bunny.cli.app import app, arrange_panels
 from bunny.command import remote_folder
-from bunny.core.error import BunnyError, UserError, describe_disk_fault
+from bunny.core import disk_full
+from bunny.core.error import BunnyError, UserError
 
 arrange_panels()
 
@@ -51,7 +52,7 @@ def main() -> None:
     except Exception as error:
         if is_debug:
             raise
-        disk = describe_disk_fault(error)
+        disk = disk_full.describe(error)
         if disk:
             _fail(disk, UserError.exit_code)
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -10,10 +10,11 @@ from bunny.clip import preset
 from bunny.command import export_set, film_workspace
 from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
-from bunny.dataset.check import trainer_preview
-from bunny.dataset.check.trainer_preview import TrainerPreview
-from bunny.trainer_format import configuration, preview
-from bunny.trainer_format.preview import FormatPreview
+from bunny.trainer_format.check import clip_preview, picture_preview
+from bunny.trainer_format.check.clip_preview import FormatPreview
+from bunny.trainer_format.check.picture_file import CaptionRule
+from bunny.trainer_format.check.picture_preview import TrainerPreview
+from bunny.trainer_format.export import configuration
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,29 +54,35 @@ def check(
     what : str or None
         A folder, or a film_id or how it begins; None: the newest film.
     trainer : str
-        ``auto`` or one of `trainer_preview.TRAINERS`.
+        ``auto`` or one of `picture_preview.TRAINERS`.
     resolution_px, batch_size : int
         0: as in the folder or the settings.
     trigger : str
         Word that captions must have; empty: of a film its own, of a folder none.
     """
     if trainer != "auto":
-        export_set.check_choice("--trainer", trainer, trainer_preview.TRAINERS)
+        export_set.check_choice("--trainer", trainer, picture_preview.TRAINERS)
     if what and Path(what).expanduser().exists():
         path = Path(what).expanduser()
-        found = trainer_preview.preview_folder(
-            path, trainer, trigger=trigger, resolution_px=resolution_px, batch_size=batch_size
+        found = picture_preview.preview_folder(
+            path,
+            trainer,
+            resolution_px=resolution_px,
+            batch_size=batch_size,
+            caption=CaptionRule(trigger=trigger),
         )
         return CheckReport(findings=[found])
     space, config = film_workspace.open_film(what, data_dir, overrides, ("dataset/*",))
     names = export_set.read_training_set(space)["character"].unique().sort().to_list()
     found = [
-        trainer_preview.preview_folder(
+        picture_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
-            trigger=trigger or trigger_word(config.captioning.trigger_word, name),
             resolution_px=resolution_px,
             batch_size=batch_size or config.models.batch_size,
+            caption=CaptionRule(
+                trigger=trigger or trigger_word(config.captioning.trigger_word, name)
+            ),
         )
         for name in names
     ]
@@ -102,4 +109,6 @@ def check_format(
     export_set.check_choice("--model", model, tuple(preset.FORM))
     if what is None:
         raise UserError("check --format: expected a folder of clips or pairs, got none; give one")
-    return preview.preview_folder(Path(what).expanduser(), form, model=model, frames=num_frames)
+    return clip_preview.preview_folder(
+        Path(what).expanduser(), form, model=model, frames=num_frames
+    )

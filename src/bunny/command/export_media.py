@@ -16,12 +16,12 @@ from bunny.core import image_file
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import image_folder as sets
-from bunny.dataset.export import folder
-from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
-from bunny.trainer_format import configuration, media, preview
-from bunny.trainer_format.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
-from bunny.trainer_format.preview import FormatPreview
+from bunny.trainer_format.check import clip_preview
+from bunny.trainer_format.check.clip_preview import FormatPreview
+from bunny.trainer_format.export import configuration, folder, media
+from bunny.trainer_format.export.folder import ExportInfo
+from bunny.trainer_format.export.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
 
 CLIP_COLUMNS = ("clip_id", "character", "shot_index", "start_s", "end_s", "camera", "sha256")
 PAIR_COLUMNS = ("pair_id", "character", "kind", "reference_frame_ids", "sha256")
@@ -187,8 +187,7 @@ def _export(
     """Media, configuration, card and rights, written as one folder."""
     space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     place = place.expanduser().absolute()
-    record = export_set.rights_record(space, config, date)
-    record |= export_set.approval_record(space, config, who)
+    record = export_set.exported_rights(space, config, who, date)
     counts: dict[str, int] = {}
 
     def fill(target: Path) -> dict[str, Any]:
@@ -209,7 +208,7 @@ def _export(
         return {"character": who, "trigger": info.trigger, "counts": counts}
 
     folder.replace_folder(place, form, fill)
-    found = preview.preview_folder(place, form, model=model)
+    found = clip_preview.preview_folder(place, form, model=model)
     return ExportedMedia(
         output=place,
         form=form,

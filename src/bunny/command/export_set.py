@@ -9,18 +9,19 @@ from typing import Any
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.character import model_file
 from bunny.command import film_workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import approval, rights
 from bunny.dataset import image_folder as sets
-from bunny.dataset.check import trainer_preview
-from bunny.dataset.check.trainer_preview import TrainerPreview
-from bunny.dataset.export import folder, kohya, webdataset
-from bunny.dataset.export.folder import ExportInfo
+from bunny.dataset.rights import RightsRecord
 from bunny.table import store
+from bunny.trainer_format.check import picture_preview
+from bunny.trainer_format.check.picture_file import CaptionRule
+from bunny.trainer_format.check.picture_preview import TrainerPreview
+from bunny.trainer_format.export import folder, kohya, webdataset
+from bunny.trainer_format.export.folder import ExportInfo
 
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
@@ -96,7 +97,7 @@ def export(
     table = read_training_set(space)
     who = _choose_character(table, character)
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
-    record = rights_record(space, config, date) | approval_record(space, config, who)
+    record = exported_rights(space, config, who, date)
     about = ExportInfo(
         character=who,
         trigger=trigger_word(config.captioning.trigger_word, who),
@@ -126,21 +127,25 @@ def export(
     )
 
 
-def approval_record(space: Workspace, config: Config, character: str) -> dict[str, Any]:
-    """Who approved a character's set, for its rights record; empty where nobody has to.
+def exported_rights(
+    space: Workspace, config: Config, character: str, date: str = ""
+) -> RightsRecord:
+    """The rights record of an export of a character's set, with who approved the set.
 
     Raises
     ------
     UserError
         If `review.needs_approval` is set and nobody approved the set as it is.
     """
-    if not config.review.needs_approval:
-        return {}
-    table = store.read_or_empty(space.table, "dataset")
-    return {"approval": approval.check(table, space.root, [character])[character].to_metadata()}
+    record = rights_record(space, config, date)
+    if config.review.needs_approval:
+        table = store.read_or_empty(space.table, "dataset")
+        approved = approval.check(table, space.root, [character])[character]
+        record["approval"] = approved.to_metadata()
+    return record
 
 
-def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str, Any]:
+def rights_record(space: Workspace, config: Config, date: str = "") -> RightsRecord:
     """Put together the rights of what comes of a film, see `rights.make_record`.
 
     A joint set of many films has those of all of them, as it was drawn.
@@ -148,13 +153,14 @@ def rights_record(space: Workspace, config: Config, date: str = "") -> dict[str,
     source = space.source()
     if space.is_series:
         text = (space.root / "dataset" / rights.FILE).read_text(encoding="utf-8")
-        return {**json.loads(text), **({"date": date} if date else {})}
+        joined: RightsRecord = json.loads(text)
+        return {**joined, "date": date} if date else joined
     tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}
     return rights.make_record(
         film_file=Path(source["film"]).name,
         film_hash=source["content_hash"],
-        **config.rights.model_dump(),
-        models=rights.used_models(tables, model_file.MODELS),
+        given=config.rights,
+        models=rights.used_models(tables),
         date=date,
     )
 
@@ -201,12 +207,12 @@ def check_choice(option: str, got: str, choices: Sequence[str]) -> None:
 
 def _preview_export(place: Path, form: str, about: ExportInfo) -> TrainerPreview | None:
     """What the trainer of a format will see of it."""
-    if form not in trainer_preview.TRAINERS:
+    if form not in picture_preview.TRAINERS:
         return None
-    return trainer_preview.preview_folder(
+    return picture_preview.preview_folder(
         place,
         form,
-        trigger=about.trigger,
         resolution_px=0 if form == "kohya" else about.resolution_px,
         batch_size=about.batch_size,
+        caption=CaptionRule(trigger=about.trigger),
     )

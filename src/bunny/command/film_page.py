@@ -36,7 +36,8 @@ from bunny.batch.film_queue import ChecksumError, FilmQueue, OffsetError
 from bunny.batch.film_record import RunningFilm
 from bunny.batch.queued_film import QueuedFilm
 from bunny.contract.progress import describe_seconds
-from bunny.core.error import UserError, describe_disk_fault
+from bunny.core import disk_full
+from bunny.core.error import UserError
 
 TUS_VERSION = "1.0.0"
 MAX_PART = 64 << 20  # bytes of one request; a page sends less
@@ -116,7 +117,7 @@ class QueueHandler(APIHandler):
         except ChecksumError as error:
             self.say(BAD_CHECKSUM, str(error))
         except OSError as error:
-            self.say(507, describe_disk_fault(error) or f"cannot be kept: {error.strerror}")
+            self.say(507, disk_full.describe(error) or f"cannot be kept: {error.strerror}")
 
 
 class ListHandler(QueueHandler):

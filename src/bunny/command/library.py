@@ -374,12 +374,7 @@ def _add_one(library: PeopleLibrary, space: Workspace, config: Config) -> tuple[
     """The library with a film, and a line on it."""
     state = _state(space)
     new = film_member.collect(film_member.read_tables(space.table), space.film_id)
-    setting = identity.PlacementSetting(
-        character_threshold=max(0.0, config.clustering.character_threshold),
-        figure_threshold=max(0.0, config.clustering.figure_threshold),
-        similarity_threshold=config.detection.similarity_threshold,
-        min_margin=config.detection.min_margin,
-    )
+    setting = identity.PlacementSetting(clustering=config.clustering, detection=config.detection)
     placed = identity.place(library, new, setting)
     source = space.source()
     row: dict[str, Any] = {

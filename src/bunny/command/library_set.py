@@ -13,16 +13,17 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace, library, text_table
 from bunny.core import atomic, file_hash, workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, RightsConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.dataset import addition, crop, crop_selection, image_folder, rights
-from bunny.dataset.export import folder as export_folder
-from bunny.dataset.export.folder import ExportInfo
+from bunny.dataset import addition, crop, image_folder, rights
+from bunny.dataset.rights import JoinedFilm, RightsRecord
 from bunny.series import library_update, people_library, picture_set
 from bunny.series.picture_set import FilmTables, MergedFilms, PictureChoice
 from bunny.stage import dataset as stage_dataset
 from bunny.table import corrected, store
+from bunny.trainer_format.export import folder as export_folder
+from bunny.trainer_format.export.folder import ExportInfo
 
 FORMATS = ("imagefolder", "kohya")
 MANIFEST = "manifest.jsonl"
@@ -159,7 +160,8 @@ class SetSource:
             If no film shows a picture that serves.
         """
         merged = picture_set.merge([_tables(one) for one in self.films], self.name)
-        chosen = picture_set.choose(merged, self.name, _settings(config), split_by)
+        settings = stage_dataset.selection_settings(config)
+        chosen = picture_set.choose(merged, self.name, settings, split_by)
         if not chosen.crops:
             raise UserError(
                 f"{self.name}: expected views that may be trained on, found none in "
@@ -167,7 +169,7 @@ class SetSource:
             )
         return merged, chosen
 
-    def rights(self) -> dict[str, Any]:
+    def rights(self) -> RightsRecord:
         """The films' rights records, joined."""
         return _join_rights([export_set.rights_record(f.space, f.config) for f in self.films])
 
@@ -210,29 +212,28 @@ def open_source(
     )
 
 
-def _join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+def _join_rights(records: Sequence[RightsRecord]) -> RightsRecord:
     """One rights record of many films; what one of them lacks is missing in all.
 
     Parameters
     ----------
-    records : sequence of mapping
-        From `rights.make_record`, one a film.
+    records : sequence of RightsRecord
+        One a film.
 
     Returns
     -------
-    dict
+    RightsRecord
         As of one film, whose hash is that of the films' hashes, with `films`: each one's own.
 
     Examples
     --------
-    >>> from bunny.dataset.rights import make_record
-    >>> one = make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0", consent="all")
-    >>> other = make_record(film_file="b.mp4", film_hash="01", consent="all")
-    >>> joined = _join_rights([one, other])
+    >>> licensed = RightsConfig(film_licence="CC0-1.0", consent="all")
+    >>> one = rights.make_record("a.mp4", "00", licensed)
+    >>> joined = _join_rights([one, rights.make_record("b.mp4", "01", RightsConfig(consent="all"))])
     >>> joined["film"]["licence"], joined["consent"], [f["file"] for f in joined["films"]]
     ('', 'all', ['a.mp4', 'b.mp4'])
     """
-    films = [{**one["film"], "consent": one["consent"]} for one in records]
+    films: list[JoinedFilm] = [{**one["film"], "consent": one["consent"]} for one in records]
     digest = hashlib.sha256("".join(film["content_hash"] for film in films).encode()).hexdigest()
 
     def every(key: str) -> str:
@@ -243,10 +244,12 @@ def _join_rights(records: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     joined = rights.make_record(
         film_file="; ".join(film["file"] for film in films),
         film_hash=digest,
-        film_title=every("title"),
-        film_licence=every("licence"),
-        film_source=every("source"),
-        consent=every("consent"),
+        given=RightsConfig(
+            film_title=every("title"),
+            film_licence=every("licence"),
+            film_source=every("source"),
+            consent=every("consent"),
+        ),
         models=[models[name] for name in sorted(models)],
     )
     return {**joined, "films": films}
@@ -293,17 +296,6 @@ def _tables(film: SetFilm) -> FilmTables:
         tables={n: corrected.read_or_empty(film.space.table, n) for n in picture_set.TABLES},
         name=film.name,
         additions=addition.read(film.space.root),
-    )
-
-
-def _settings(config: Config) -> crop_selection.CropSelectionSettings:
-    return crop_selection.CropSelectionSettings(
-        dataset=config.dataset,
-        models=config.models,
-        captioning=config.captioning,
-        filtering=config.filtering,
-        seed=config.seed,
-        crop=stage_dataset.crop_setting(config),
     )
 
 

@@ -13,9 +13,9 @@ from bunny.command import film_workspace
 from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
-from bunny.core import film_file, input_path, log, workspace
+from bunny.core import disk_full, film_file, input_path, log, workspace
 from bunny.core.config import Config
-from bunny.core.error import BunnyError, UserError, describe_disk_fault
+from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.workspace import Workspace
 
@@ -64,7 +64,7 @@ class FilmFailure:
         """2 for what the user can mend, else 1."""
         if isinstance(self.error, BunnyError):
             return self.error.exit_code
-        return UserError.exit_code if describe_disk_fault(self.error) else 1
+        return UserError.exit_code if disk_full.describe(self.error) else 1
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -79,7 +79,7 @@ class FilmFailure:
     def _sentence(self) -> str:
         if isinstance(self.error, BunnyError):
             return str(self.error)
-        if disk := describe_disk_fault(self.error):
+        if disk := disk_full.describe(self.error):
             return disk
         return f"unexpected {type(self.error).__name__}: {self.error}"
 

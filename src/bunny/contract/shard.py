@@ -15,6 +15,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
@@ -36,6 +37,18 @@ OPEN_ITEMS = 8  # whose pixels may be in memory at a time
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 Rows = Mapping[str, list[dict[str, Any]]]  # of each table
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardWork:
+    """How the rows of shards are made."""
+
+    measure: Callable[[Any], Rows]  # from an item; called in threads
+    tables: Sequence[str]  # what a shard holds, be it empty
+    # From the rows that are left to as many items, e.g. with their pixels; None: each row as a
+    # mapping. Taken from lazily.
+    open_items: Callable[[pl.DataFrame], Iterable[Any]] | None = None
+    advance: Callable[[int], object] = lambda count: None  # told how many items are done
 
 
 class NoLongerWantedError(Exception):
@@ -242,12 +255,9 @@ def fill_missing(
     shards: Shards,
     items: pl.DataFrame,
     size: int,
-    measure: Callable[[Any], Rows],
+    work: ShardWork,
     pool: Executor,
     *,
-    tables: Iterable[str],
-    open_items: Callable[[pl.DataFrame], Iterable[Any]] | None = None,
-    advance: Callable[[int], object] = lambda count: None,
     first: int = 0,
 ) -> None:
     """Measure the items of every shard that is not there yet.
@@ -259,23 +269,15 @@ def fill_missing(
         One row an item, in fixed order.
     size : int
         Items a shard.
-    measure : callable
-        From an item to rows of each table; called in threads of `pool`.
+    work : ShardWork
     pool : Executor
-    tables : iterable of str
-        What a shard holds, be it empty.
-    open_items : callable, optional
-        From the rows that are left to as many items, e.g. with their pixels; by default each row
-        as a mapping. Taken from lazily.
-    advance : callable, optional
-        Told how many items are done, for progress.
     first : int
         Index of the shard of the first items.
     """
     pieces = dict(enumerate(items.iter_slices(size), start=first))
     todo = [i for i in pieces if not shards.is_done(i)]
-    advance(sum(piece.height for i, piece in pieces.items() if i not in todo))
-    fill = partial(_fill, shards, pieces, measure, pool, tuple(tables), open_items, advance)
+    work.advance(sum(piece.height for i, piece in pieces.items() if i not in todo))
+    fill = partial(_fill, shards, pieces, work, pool)
     if todo and shards.num_parts == 1:
         fill(todo)
     elif todo:
@@ -283,7 +285,7 @@ def fill_missing(
         every = list(pieces)
         blocks = [every[start : start + size] for start in range(0, len(every), size)]
         others = set(todo) - share(shards, blocks, fill)
-        advance(sum(pieces[index].height for index in others))
+        work.advance(sum(pieces[index].height for index in others))
 
 
 def share(
@@ -330,19 +332,17 @@ def share(
 def _fill(
     shards: Shards,
     pieces: Mapping[int, pl.DataFrame],
-    measure: Callable[[Any], Rows],
+    work: ShardWork,
     pool: Executor,
-    names: Sequence[str],
-    open_items: Callable[[pl.DataFrame], Iterable[Any]] | None,
-    advance: Callable[[int], object],
     todo: Sequence[int],
 ) -> None:
     """Measure the items of these shards, in order."""
     left = pl.concat([pieces[i] for i in todo])
-    opened = open_items(left) if open_items else left.iter_rows(named=True)
-    found = map_bounded(pool, _in_context(measure), _with_place(pieces, todo, opened), OPEN_ITEMS)
+    opened = work.open_items(left) if work.open_items else left.iter_rows(named=True)
+    placed = _with_place(pieces, todo, opened)
+    found = map_bounded(pool, _in_context(work.measure), placed, OPEN_ITEMS)
     for index in todo:
-        rows: dict[str, list] = {name: [] for name in names}
+        rows: dict[str, list] = {name: [] for name in work.tables}
         with (
             log.context(shard=index),
             telemetry.span("shard", kind=shards.folder.parent.name, shard=index),
@@ -350,8 +350,8 @@ def _fill(
             for _ in range(pieces[index].height):
                 for name, more in next(found).items():
                     rows[name] += more
-                advance(1)
-            shards.put(index, {n: store.from_rows(n, rows[n]) for n in names}, len(pieces))
+                work.advance(1)
+            shards.put(index, {n: store.from_rows(n, rows[n]) for n in work.tables}, len(pieces))
 
 
 def _with_place(

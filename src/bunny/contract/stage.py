@@ -25,7 +25,7 @@ from bunny.contract import fingerprint as contract_fingerprint
 from bunny.contract import machine, result
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
-from bunny.contract.shard import Rows, Shards, fill_missing
+from bunny.contract.shard import Shards, ShardWork, fill_missing
 from bunny.core import atomic, film_file, log, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
@@ -275,17 +275,10 @@ class BaseStage:
         self._opened.append(shards)
         return shards
 
-    def fill(
-        self,
-        shards: Shards,
-        items: pl.DataFrame,
-        measure: Callable[[Any], Rows],
-        **options: Any,
-    ) -> None:
-        """Fill the shards that are missing, in the threads of `pool`; options of `fill_missing`."""
-        size = self.config.pipeline.shard_size
+    def fill(self, shards: Shards, items: pl.DataFrame, work: ShardWork, first: int = 0) -> None:
+        """Fill the shards that are missing, in the threads of `pool`, see `fill_missing`."""
         with self.pool() as pool:
-            fill_missing(shards, items, size, measure, pool, **options)
+            fill_missing(shards, items, self.config.pipeline.shard_size, work, pool, first=first)
 
     def picture_hashes(self) -> dict[str, str]:
         """Hashes that change whenever the stored pictures do, for keys of shards.

@@ -183,13 +183,13 @@ class StreamedFilm:
         self._client, self._etag = s3.connect(), ""
         self._etag, self.size = self._look()
         self.stamp = f"{self._etag}|{self.size}"
-        self._cache = BackgroundBlockCache(BLOCK_BYTES, self.fetch, self.size, NUM_BLOCKS)
+        self.cache = BackgroundBlockCache(BLOCK_BYTES, self.fetch, self.size, NUM_BLOCKS)
         self._lock = threading.Lock()  # readers of several threads share the blocks
 
     def read(self, start: int, end: int) -> bytes:
         """Bytes of a range; through the blocks."""
         with self._lock:
-            return self._cache._fetch(start, end)
+            return self.cache._fetch(start, end)
 
     def fetch(self, start: int, end: int) -> bytes:
         """Bytes of a range from the server, asked for again where the answer is cut off.
@@ -339,22 +339,24 @@ class StreamedFile(io.RawIOBase):
         return self._film.read(self._at, end) if end > self._at else b""
 
 
-_open: OrderedDict[FilmAddress, StreamedFilm] = OrderedDict()  # the last used last
+opened: OrderedDict[FilmAddress, StreamedFilm] = (
+    OrderedDict()
+)  # whose blocks are kept; last used last
 _lock = threading.RLock()
 
 
 def _streamed(address: FilmAddress) -> StreamedFilm:
     """The object as it was when this process first saw it, or last checked it."""
     with _lock:
-        return _keep(address, _open.get(address) or StreamedFilm(address))
+        return _keep(address, opened.get(address) or StreamedFilm(address))
 
 
 def _keep(address: FilmAddress, film: StreamedFilm) -> StreamedFilm:
     with _lock:
-        _open[address] = film
-        _open.move_to_end(address)
-        while len(_open) > MOST_OPEN:
-            _open.popitem(last=False)
+        opened[address] = film
+        opened.move_to_end(address)
+        while len(opened) > MOST_OPEN:
+            opened.popitem(last=False)
     return film
 
 

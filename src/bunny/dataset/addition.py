@@ -196,9 +196,9 @@ def extend_selection(
     additions : sequence of Addition
         Of their character.
     rule : crop.CropSetting
-        `max_upscale` does not hold for what is added.
+        `dataset.max_upscale` does not hold for what is added.
     duplicate_distance : int
-        Bits, as of `ViewSelectionSetting`.
+        `filtering.duplicate_distance`.
 
     Returns
     -------
@@ -295,7 +295,10 @@ def _windows(
     view: CharacterView, additions: Sequence[Addition], rule: crop.CropSetting
 ) -> list[CropWindow]:
     """Windows of an added view, however small; of a size that was asked for where there is one."""
-    found = crop.windows(view, rule) or crop.windows(view, replace(rule, max_upscale=float("inf")))
+    found = crop.windows(view, rule)
+    if not found:
+        free = rule.dataset.model_copy(update={"max_upscale": float("inf")})
+        found = crop.windows(view, replace(rule, dataset=free))
     sizes = {
         one.value.split(", ")[-1]
         for one in additions

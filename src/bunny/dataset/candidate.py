@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from bunny.core.config import DatasetConfig, FilteringConfig
 from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import FrameCaptions
 from bunny.dataset.view import Box, CharacterView, OtherCharacter
@@ -33,20 +34,10 @@ FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", 
 ROUNDING = 1e-6  # of numbers in [0, 1] that tables keep in 32 bits
 WITHIN = 0.7  # of a face's box inside a region: it is that figure's face
 COVERED = 0.5  # of the subject's box under another's: the picture is of both
+MIN_MARGIN = 0.02  # of a label to the second best character, where it is known
 MIN_AREA_PX = 24  # smaller content boxes are not believed
 JUDGED_BY_SUBJECT = ("blurred", "smeared")  # reasons of the filter that the subject's measure lifts
 JUDGED_BY_VIEW = ("kept", "duplicate")
-
-
-@dataclass(frozen=True, kw_only=True)
-class CandidateThreshold:
-    """Thresholds that a view must meet to be trained on."""
-
-    min_confidence: float = 0.6  # of the label, in [0, 1]
-    min_margin: float = 0.02  # to the second best character, where it is known
-    min_subject_px: int = 24
-    min_sharpness: float = 10.0  # variance of the Laplacian inside the box
-    min_blur_score: float = 0.17  # of the subject, where its frame is blurred
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -145,7 +136,8 @@ def judge(
     views: Sequence[CharacterView],
     quality: pl.DataFrame,
     score: Mapping[str, float | None],
-    rule: CandidateThreshold,
+    wanted: DatasetConfig,
+    filtering: FilteringConfig,
 ) -> list[CandidateVerdict]:
     """Say of each view whether it is good enough.
 
@@ -156,7 +148,9 @@ def judge(
         Table of that name; frames that it lacks were not filtered.
     score : mapping
         `blur_score` of each subject_id by the frame's own measure, where it is known.
-    rule : CandidateThreshold
+    wanted : DatasetConfig
+    filtering : FilteringConfig
+        Its `blur_threshold` holds for the subject where the frame is blurred.
 
     Returns
     -------
@@ -164,7 +158,11 @@ def judge(
         In order of `views`.
     """
     reason = dict(quality.select("frame_id", pl.col("reason").cast(pl.String)).iter_rows())
-    return [_judge(v, reason.get(v.frame_id, "kept"), score.get(v.subject_id), rule) for v in views]
+    least = filtering.blur_threshold
+    return [
+        _judge(v, reason.get(v.frame_id, "kept"), score.get(v.subject_id), wanted, least)
+        for v in views
+    ]
 
 
 def to_row(
@@ -197,31 +195,35 @@ def to_row(
 
 
 def _judge(
-    view: CharacterView, filtered: str, score: float | None, rule: CandidateThreshold
+    view: CharacterView,
+    filtered: str,
+    score: float | None,
+    wanted: DatasetConfig,
+    min_blur_score: float,
 ) -> CandidateVerdict:
-    if view.confidence < rule.min_confidence - ROUNDING:
-        what = f"confidence {view.confidence:.2f}, dataset.min_confidence is {rule.min_confidence}"
+    """The first thing that speaks against a view."""
+    if view.confidence < wanted.min_confidence - ROUNDING:
+        least = wanted.min_confidence
+        what = f"confidence {view.confidence:.2f}, dataset.min_confidence is {least}"
         return CandidateVerdict(reason="doubtful", detail=what)
-    if view.margin is not None and view.margin < rule.min_margin - ROUNDING:
+    if view.margin is not None and view.margin < MIN_MARGIN - ROUNDING:
         what = f"only {view.margin:.3f} more like it than the second best character"
         return CandidateVerdict(reason="doubtful", detail=what)
     if filtered == "unreadable":
         return CandidateVerdict(reason="unreadable", detail="the frame's picture cannot be read")
     if filtered in JUDGED_BY_SUBJECT:
-        if score is None or score < rule.min_blur_score:
+        if score is None or score < min_blur_score:
             inside = (
-                ""
-                if score is None
-                else f", and so is the subject: {score:.2f} < {rule.min_blur_score}"
+                "" if score is None else f", and so is the subject: {score:.2f} < {min_blur_score}"
             )
             return CandidateVerdict(reason="filtered", detail=f"{filtered}{inside}")
     elif filtered not in JUDGED_BY_VIEW:
         return CandidateVerdict(reason="filtered", detail=filtered)
-    if view.side_px < rule.min_subject_px:
-        what = f"{view.side_px:.0f} px, dataset.min_subject_px is {rule.min_subject_px}"
+    if view.side_px < wanted.min_subject_px:
+        what = f"{view.side_px:.0f} px, dataset.min_subject_px is {wanted.min_subject_px}"
         return CandidateVerdict(reason="small", detail=what)
-    if view.sharpness is not None and view.sharpness < rule.min_sharpness:
-        least = f"dataset.min_subject_sharpness is {rule.min_sharpness:g}"
+    if view.sharpness is not None and view.sharpness < wanted.min_subject_sharpness:
+        least = f"dataset.min_subject_sharpness is {wanted.min_subject_sharpness:g}"
         return CandidateVerdict(reason="soft", detail=f"{view.sharpness:.1f}, {least}")
     covering = [o for o in view.others if view_module.share_inside(view.box, o.box) > COVERED]
     if covering:

@@ -14,13 +14,14 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
 from bunny.core import image_file
+from bunny.core.config import DatasetConfig, ModelsConfig
 from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, crop_caption
 from bunny.dataset.view import CharacterView
@@ -97,12 +98,26 @@ def _tallest(found: set[Size], resolution_px: int) -> set[Size]:
 
 @dataclass(frozen=True, kw_only=True)
 class CropSetting:
-    """Settings of the crop windows."""
+    """Sizes that crops are written in, and the sections of the settings that shape windows."""
 
-    sizes: tuple[Size, ...] = ((512, 512),)  # that pictures are written in; one: always that
-    crop_margin: float = 0.3  # of a region's size, on each side, in its second window
-    max_upscale: float = 2.0  # written size over window
-    has_wider_crops: bool = True
+    sizes: tuple[Size, ...]  # one: always that
+    dataset: DatasetConfig = field(default_factory=DatasetConfig)
+    models: ModelsConfig = field(default_factory=ModelsConfig)
+
+
+def written_sizes(wanted: DatasetConfig, side_px: int, unit_px: int) -> tuple[Size, ...]:
+    """Sizes that crops are written in: the square, or buckets around its area.
+
+    Parameters
+    ----------
+    wanted : DatasetConfig
+        Its `aspect` and `bucket_step_px`.
+    side_px, unit_px : int
+        Resolution of the base model, and what its sides are multiples of.
+    """
+    if wanted.aspect == "square":
+        return ((side_px, side_px),)
+    return tuple(sizes(side_px, math.lcm(wanted.bucket_step_px, unit_px)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,11 +169,11 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     found: list[CropWindow] = []
     for width, height in _wanted(view, rule):
         size = nearest(width, height, rule.sizes)
-        shape = _fit(width, height, size, view.area, rule.max_upscale)
+        shape = _fit(width, height, size, view.area, rule.dataset.max_upscale)
         if shape is None:
             continue
         is_larger = not found or shape[1] >= WIDER_GAIN * (found[-1].y1_px - found[-1].y0_px)
-        if is_larger and (rule.has_wider_crops or not found):
+        if is_larger and (rule.dataset.has_wider_crops or not found):
             window = _place(view, shape, size, len(found))
             if not any(view_module.share_inside(box, box_of(window)) for box in view.hidden):
                 found.append(window)
@@ -244,7 +259,7 @@ def pick_windows(
 def _wanted(view: CharacterView, rule: CropSetting) -> list[tuple[float, float]]:
     """Width and height that windows should have at least, the tightest first."""
     width, height = view.box[2] - view.box[0], view.box[3] - view.box[1]
-    margins = (FACE_MARGIN, 2 * FACE_MARGIN) if view.is_face else (0.0, rule.crop_margin)
+    margins = (FACE_MARGIN, 2 * FACE_MARGIN) if view.is_face else (0.0, rule.models.crop_margin)
     found = [(width * (1 + 2 * m), height * (1 + 2 * m)) for m in margins]
     return [*found, (view.area[2] - view.area[0], view.area[3] - view.area[1])]
 

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig, ModelsConfig
+from bunny.core.config import CaptioningConfig, FilteringConfig
 from bunny.core.error import UserError
 from bunny.dataset import addition, candidate, crop, image_folder, near_duplicate, select, split
 from bunny.dataset import lookalike as resembling
@@ -135,12 +135,10 @@ def _crop(character: str, view: CharacterView, window: CropWindow, caption: str)
 class CropSelectionSettings:
     """Settings that crops are chosen, named and split by."""
 
-    dataset: DatasetConfig
-    models: ModelsConfig
+    crop: crop.CropSetting
     captioning: CaptioningConfig
     filtering: FilteringConfig
     seed: int
-    crop: crop.CropSetting
 
 
 class CropSelector:
@@ -185,7 +183,7 @@ class CropSelector:
             If pictures of two of them would lie in one folder.
         """
         names = candidate.count_views(self._tables["label"])["character"].to_list()
-        wanted = list(dict.fromkeys(self._settings.models.characters))
+        wanted = list(dict.fromkeys(self._settings.crop.models.characters))
         if not names:
             return [], "no picture shows a labelled character, so there is nothing to train on"
         if not wanted:
@@ -208,21 +206,12 @@ class CropSelector:
         ViewSelection
             What becomes of each.
         """
-        wanted = self._settings.dataset
+        rule, filtering = self._settings.crop, self._settings.filtering
         views = candidate.gather(character, self._tables, self._subject)
-        rule = candidate.CandidateThreshold(
-            min_confidence=wanted.min_confidence,
-            min_subject_px=wanted.min_subject_px,
-            min_sharpness=wanted.min_subject_sharpness,
-            min_blur_score=self._settings.filtering.blur_threshold,
-        )
         score = dict(self._subject.select("subject_id", "blur_score").iter_rows())
-        verdicts = candidate.judge(views, self._tables["quality"], score, rule)
-        setting = select.ViewSelectionSetting(
-            max_images=self._settings.models.max_images,
-            duplicate_distance=self._settings.filtering.duplicate_distance,
-        )
-        made = select.choose(views, verdicts, self._tables, self._settings.crop, setting)
+        quality = self._tables["quality"]
+        verdicts = candidate.judge(views, quality, score, rule.dataset, filtering)
+        made = select.choose(views, verdicts, self._tables, rule, filtering)
         return self._add(character, views, made)
 
     def _add(
@@ -256,7 +245,7 @@ class CropSelector:
         list of Crop
             By frame index.
         """
-        words, number = self._words(character), self._settings.dataset.num_class_images
+        words, number = self._words(character), self._settings.crop.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
         shares = self._settings.captioning.variants.shares
         crops = [
@@ -288,7 +277,7 @@ class CropSelector:
         every = set(shots.values())
         group = self._groups(set(chosen), has_all)
         side = split.split_shots(
-            chosen, self._settings.models.held_out_share, self._settings.seed, group
+            chosen, self._settings.crop.models.held_out_share, self._settings.seed, group
         )
         if every - set(chosen):
             group = self._groups(every, has_all)

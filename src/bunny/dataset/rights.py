@@ -9,9 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import polars as pl
+
+from bunny.character import model_file
+from bunny.core.config import RightsConfig
 
 FILE = "rights.json"
 UNKNOWN = "not given"
@@ -30,18 +33,64 @@ HUB_LICENCE = re.compile(
 )
 
 
+class FilmRights(TypedDict):
+    """The source film in a rights record; what nobody gave is empty."""
+
+    title: str
+    file: str
+    content_hash: str
+    licence: str
+    source: str
+
+
+class JoinedFilm(FilmRights):
+    """One of the films of a joint set."""
+
+    consent: str
+
+
+class UsedModel(TypedDict):
+    """A model that had a part in a set; what is not known is empty."""
+
+    name: str
+    role: str
+    licence: str
+    source: str
+
+
+class BaseModelRights(TypedDict):
+    """The base model of an adapter."""
+
+    name: str
+    licence: str | None
+    hash: str
+
+
+class _Dated(TypedDict, total=False):
+    """The day of an export, where it is known."""
+
+    date: str
+
+
+class RightsRecord(_Dated):
+    """What is known of the rights of a set or an adapter, as ``rights.json`` has it."""
+
+    film: FilmRights
+    consent: str
+    models: list[UsedModel]
+    notes: list[str]
+    base_model: NotRequired[BaseModelRights]
+    films: NotRequired[list[JoinedFilm]]  # of a joint set, whose `film` is all of them
+    approval: NotRequired[dict[str, str]]
+
+
 def make_record(
-    *,
     film_file: str,
     film_hash: str,
-    film_title: str = "",
-    film_licence: str = "",
-    film_source: str = "",
-    consent: str = "",
-    models: Sequence[Mapping[str, Any]] = (),
-    base: Mapping[str, Any] | None = None,
+    given: RightsConfig,
+    models: Sequence[UsedModel] = (),
     date: str = "",
-) -> dict[str, Any]:
+) -> RightsRecord:
     """Put together what is known of a set's rights.
 
     Parameters
@@ -50,89 +99,82 @@ def make_record(
         Name of the film's file, without its folder.
     film_hash : str
         SHA-256 of its content.
-    film_title, film_licence, film_source, consent : str
-        As section `rights` of the settings; empty when not given.
-    models : sequence of mapping
-        Each with `name`, `role`, `licence` and `source`, see `used_models`.
-    base : mapping or None
-        `name`, `licence` and `hash` of the base model of an adapter; None for a set.
+    given : RightsConfig
+        What the user knows.
+    models : sequence of UsedModel
+        See `used_models`.
     date : str
         ISO date of the export; empty leaves it out.
 
     Returns
     -------
-    dict
-        Of plain JSON types; `notes` has one sentence for each thing that is missing.
+    RightsRecord
+        `notes` has one sentence for each thing that is missing.
 
     Examples
     --------
-    >>> make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0")["notes"]
+    >>> make_record("a.mp4", "00", RightsConfig(film_licence="CC0-1.0"))["notes"]
     ['consent of the people shown not given']
     """
-    known = {
+    dated: _Dated = {"date": date} if date else {}
+    known: RightsRecord = {
         "film": {
-            "title": film_title.strip(),
+            "title": given.film_title.strip(),
             "file": film_file,
             "content_hash": film_hash,
-            "licence": film_licence.strip(),
-            "source": film_source.strip(),
+            "licence": given.film_licence.strip(),
+            "source": given.film_source.strip(),
         },
-        "consent": consent.strip(),
-        "models": [dict(m) for m in models],
-        **({} if base is None else {"base_model": dict(base)}),
-        **({"date": date} if date else {}),
+        "consent": given.consent.strip(),
+        "models": list(models),
+        **dated,
+        "notes": [],
     }
     return {**known, "notes": _notes(known)}
 
 
-def with_base(known: Mapping[str, Any], base: Mapping[str, Any]) -> dict[str, Any]:
+def with_base(known: RightsRecord, base: BaseModelRights) -> RightsRecord:
     """A set's record with the base model of an adapter that is trained on the set.
 
     Parameters
     ----------
-    known : mapping
+    known : RightsRecord
         From `make_record`.
-    base : mapping
-        `name`, `licence` and `hash`.
+    base : BaseModelRights
     """
-    joined = {**known, "base_model": dict(base)}
+    joined: RightsRecord = {**known, "base_model": base}
     return {**joined, "notes": _notes(joined)}
 
 
-def used_models(
-    tables: Mapping[str, pl.DataFrame], catalogue: Mapping[str, Any]
-) -> list[dict[str, Any]]:
+def used_models(tables: Mapping[str, pl.DataFrame]) -> list[UsedModel]:
     """Models that the tables of a film name, with their licences.
 
     Parameters
     ----------
     tables : mapping
         Any of the tables of `MODEL_COLUMNS`, and `caption`; others are passed over.
-    catalogue : mapping
-        By name; each has `role`, `licence` and `source`, as `character.model_file.MODELS`. What
-        is not in it gets an empty licence.
+
 
     Returns
     -------
-    list of dict
-        Sorted by name: `name`, `role`, `licence`, `source`.
+    list of UsedModel
+        Sorted by name; what `model_file.MODELS` lacks has an empty licence.
     """
     names: set[str] = set()
     for table, columns in MODEL_COLUMNS.items():
         for column in columns:
             if table in tables and column in tables[table].columns:
                 names |= set(tables[table][column].drop_nulls().unique())
-    names = {part for name in names for part in _parts(name, catalogue)}
-    return [_model(n, catalogue.get(n)) for n in sorted(names)] + _captioners(tables)
+    names = {part for name in names for part in _parts(name)}
+    return [_model(name) for name in sorted(names)] + _captioners(tables)
 
 
-def to_metadata(record: Mapping[str, Any]) -> dict[str, str]:
+def to_metadata(record: RightsRecord) -> dict[str, str]:
     """A record as a safetensors header takes it: strings only.
 
     Examples
     --------
-    >>> film = {"film_file": "a.mp4", "film_hash": "00", "film_title": "A"}
-    >>> made = make_record(**film, film_licence="CC0-1.0")
+    >>> made = make_record("a.mp4", "00", RightsConfig(film_title="A", film_licence="CC0-1.0"))
     >>> to_metadata(made)["rights_film"], to_metadata(made)["rights_note"]
     ('A, CC0-1.0', 'consent of the people shown not given')
     """
@@ -152,12 +194,12 @@ def to_metadata(record: Mapping[str, Any]) -> dict[str, str]:
     return said
 
 
-def to_front_matter(record: Mapping[str, Any]) -> str:
+def to_front_matter(record: RightsRecord) -> str:
     """Licence lines of a card's YAML, as the Hugging Face hub reads them.
 
     Examples
     --------
-    >>> to_front_matter(make_record(film_file="a.mp4", film_hash="00", film_licence="CC-BY-3.0"))
+    >>> to_front_matter(make_record("a.mp4", "00", RightsConfig(film_licence="CC-BY-3.0")))
     'license: cc-by-3.0'
     """
     licence = record["film"]["licence"]
@@ -169,7 +211,7 @@ def to_front_matter(record: Mapping[str, Any]) -> str:
     return f"license: other\nlicense_name: {slug}"
 
 
-def to_text(record: Mapping[str, Any]) -> str:
+def to_text(record: RightsRecord) -> str:
     """A record in Markdown, for a card."""
     film = record["film"]
     lines = [
@@ -192,7 +234,7 @@ def to_text(record: Mapping[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _notes(known: Mapping[str, Any]) -> list[str]:
+def _notes(known: RightsRecord) -> list[str]:
     """What is missing, one sentence each."""
     notes = []
     if not known["film"]["licence"]:
@@ -206,19 +248,21 @@ def _notes(known: Mapping[str, Any]) -> list[str]:
     return notes
 
 
-def _parts(name: str, catalogue: Mapping[str, Any]) -> list[str]:
+def _parts(name: str) -> list[str]:
     """A model's name, or the names joined in it: ``efficientnet-lite0+layout``."""
-    known = [part for part in name.split("+") if part in catalogue]
+    known = [part for part in name.split("+") if part in model_file.MODELS]
     return known or [name]
 
 
-def _model(name: str, known: Any) -> dict[str, Any]:
+def _model(name: str) -> UsedModel:
     """One row of `used_models`."""
-    fields = ("role", "licence", "source")
-    return {"name": name, **{f: getattr(known, f, "") or "" for f in fields}}
+    known = model_file.MODELS.get(name)
+    if known is None:
+        return {"name": name, "role": "", "licence": "", "source": ""}
+    return {"name": name, "role": known.role, "licence": known.licence, "source": known.source}
 
 
-def _captioners(tables: Mapping[str, pl.DataFrame]) -> list[dict[str, Any]]:
+def _captioners(tables: Mapping[str, pl.DataFrame]) -> list[UsedModel]:
     """Models that wrote captions; the offline provider has none."""
     if "caption" not in tables or tables["caption"].is_empty():
         return []

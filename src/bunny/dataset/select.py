@@ -8,18 +8,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 import polars as pl
 
+from bunny.core.config import FilteringConfig
 from bunny.dataset import appearance, crop, facility_location, near_duplicate
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import CropWindow
 from bunny.dataset.view import CharacterView
-
-
-@dataclass(frozen=True, kw_only=True)
-class ViewSelectionSetting:
-    """Settings of the selection: number of views, and when two views are the same."""
-
-    max_images: int = 500
-    duplicate_distance: int = 4  # bits of the 64-bit perceptual hash
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +29,7 @@ def choose(
     verdicts: Sequence[CandidateVerdict],
     tables: Mapping[str, pl.DataFrame],
     rule: crop.CropSetting,
-    setting: ViewSelectionSetting,
+    filtering: FilteringConfig,
 ) -> ViewSelection:
     """Choose for variety among the views that nothing speaks against.
 
@@ -51,33 +44,32 @@ def choose(
     tables : mapping
         Tables face, embedding and measure, see `appearance.ground_set`.
     rule : crop.CropSetting
-    setting : ViewSelectionSetting
+    filtering : FilteringConfig
+        Its `duplicate_distance`.
 
     Returns
     -------
     ViewSelection
-        At most `max_images` windows, of at most as many views.
+        At most `models.max_images` windows, of at most as many views.
     """
-    decided = list(verdicts)
+    decided, most = list(verdicts), rule.models.max_images
     found: dict[int, list[CropWindow]] = {}
     for row in _open(decided):
         found[row] = crop.windows(views[row], rule)
         if not found[row]:
             decided[row] = _too_small(views[row], rule)
-    _set_duplicates_aside(views, decided, setting)
+    _set_duplicates_aside(views, decided, filtering.duplicate_distance)
     gains: dict[int, float] = {}
     free = _open(decided)
     alone = [row for row in free if not all(w.others for w in found[row])]
     crowd = [row for row in free if all(w.others for w in found[row])]
     for rows, reason in ((alone, "surplus"), (crowd, "crowded")):
-        gains |= _choose(views, rows, tables, setting.max_images - len(gains))
+        gains |= _choose(views, rows, tables, most - len(gains))
         for row in rows:
             if row not in gains:
-                decided[row] = CandidateVerdict(
-                    reason=reason, detail=f"{setting.max_images} were wanted"
-                )
+                decided[row] = CandidateVerdict(reason=reason, detail=f"{most} were wanted")
     order = list(gains)
-    picked = crop.pick_windows([found[row] for row in order], setting.max_images)
+    picked = crop.pick_windows([found[row] for row in order], most)
     return ViewSelection(verdicts=decided, gains=gains, picked=[(order[i], w) for i, w in picked])
 
 
@@ -91,21 +83,20 @@ def _too_small(view: CharacterView, rule: crop.CropSetting) -> CandidateVerdict:
         what = "somebody who was forgotten is in every picture of it"
         return CandidateVerdict(reason="crowded", detail=what)
     scale = crop.min_upscale(view, rule)
-    what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {rule.max_upscale:g}"
+    most = rule.dataset.max_upscale
+    what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {most:g}"
     return CandidateVerdict(reason="small", detail=what)
 
 
 def _set_duplicates_aside(
-    views: Sequence[CharacterView], decided: list[CandidateVerdict], setting: ViewSelectionSetting
+    views: Sequence[CharacterView], decided: list[CandidateVerdict], distance: int
 ) -> None:
     """Mark every view that shows what a better one shows."""
     free = _open(decided)
     rows = [views[row] for row in free]
     worth = appearance.view_quality(rows)
     order = sorted(range(len(rows)), key=lambda i: (-round(worth[i], 9), rows[i].subject_id))
-    aside = near_duplicate.keep_best(
-        near_duplicate.duplicate_features(rows), order, setting.duplicate_distance
-    )
+    aside = near_duplicate.keep_best(near_duplicate.duplicate_features(rows), order, distance)
     for row, kept in aside.items():
         near, other = rows[row], rows[kept]
         where = "frame" if near.frame_id == other.frame_id else "picture"

@@ -79,9 +79,13 @@ class Lease:
             except ChangedError:
                 self.is_lost = True
 
+    def stop_renewing(self) -> None:
+        """Let it run out."""
+        self._stop.set()
+
     def free(self) -> None:
         """Let others have it."""
-        self._stop.set()
+        self.stop_renewing()
         with self._renewing:
             if not self.is_lost:
                 try:

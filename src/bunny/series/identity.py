@@ -18,6 +18,7 @@ import polars as pl
 from bunny.character import cluster, match
 from bunny.character.drawn import figure_cluster
 from bunny.character.face import recogniser as face_recogniser
+from bunny.core.config import ClusteringConfig, DetectionConfig
 from bunny.series import people_library, rejection
 from bunny.series.film_member import FIGURE, FilmMembers
 from bunny.series.people_library import PeopleLibrary
@@ -28,16 +29,16 @@ SAME_MEMBER = 0.95  # cosine of a member to itself before its film was run again
 
 @dataclass(frozen=True, kw_only=True)
 class PlacementSetting:
-    """Thresholds, all of the settings that a single film is judged by."""
+    """Settings that a single film is judged by."""
 
-    character_threshold: float  # clustering.character_threshold: cosine to a group's centroid
-    figure_threshold: float  # clustering.figure_threshold: mean cosine of each with each
-    similarity_threshold: float  # detection.similarity_threshold, of two with one name
-    min_margin: float  # detection.min_margin
+    clustering: ClusteringConfig = field(default_factory=ClusteringConfig)
+    detection: DetectionConfig = field(default_factory=DetectionConfig)
 
     def pair_threshold(self, kind: str) -> float:
         """Mean similarity of a member to those of an identity, from which it is one of them."""
-        return self.figure_threshold if kind == FIGURE else self.character_threshold**2
+        if kind == FIGURE:
+            return max(0.0, self.clustering.figure_threshold)
+        return max(0.0, self.clustering.character_threshold) ** 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -202,7 +203,7 @@ def _place_named(
             if state.names.get(one) == member["name"] and one not in taken
         ]
         best = max(same, key=lambda k: like[k], default=None)
-        if best is None or like[best] < setting.similarity_threshold:
+        if best is None or like[best] < setting.detection.similarity_threshold:
             like = _without_rejected(space, row, member["name"], rejected)
             best = _unnamed(space, like, taken, state, setting)
             if best is not None:
@@ -236,7 +237,8 @@ def _unnamed(space, like: np.ndarray, taken, state, setting: PlacementSetting) -
     best, margin = int(order[0]), match.NO_RIVAL
     if len(order) > 1:
         margin = float(like[order[0]] - like[order[1]])
-    is_sure = like[best] >= setting.pair_threshold(space.kind) and margin >= setting.min_margin
+    is_like = like[best] >= setting.pair_threshold(space.kind)
+    is_sure = is_like and margin >= setting.detection.min_margin
     is_free = space.identity[best] not in taken and state.names.get(space.identity[best]) is None
     return best if is_sure and is_free else None
 
@@ -258,7 +260,7 @@ def _place_unknown(
         space.identity,
         like,
         threshold=setting.pair_threshold(space.kind),
-        min_margin=setting.min_margin,
+        min_margin=setting.detection.min_margin,
     )
     said = [i for i in own if placed.identity_id[i] is not None]
     character = [*[placed.identity_id[i] for i in said], *found.character]
@@ -298,7 +300,8 @@ def _join_noise(
         said = np.array([name in names for names in others["rejected_from"]], dtype=bool)
         nearest = rejected.nearest(space.vector[near], one, name)
         mean[said | (nearest > mean[:, column]), column] = -1.0
-    found = match.decide(identity, mean, threshold=threshold, min_margin=setting.min_margin)
+    margin = setting.detection.min_margin
+    found = match.decide(identity, mean, threshold=threshold, min_margin=margin)
     known = [(one, {film_id}) for one, film_id in zip(every, film, strict=True)]
     kept = match.resolve_conflicts(
         [*(one for one, _ in known), *found.character],

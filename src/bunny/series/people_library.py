@@ -129,7 +129,7 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
         os.fsync(file.fileno())
 
 
-def erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
+def _erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
     """Write zeros over rows that no table names any more.
 
     Parameters
@@ -158,7 +158,7 @@ def erase_unused(library: PeopleLibrary) -> None:
             used.setdefault(_plain_name(model), set()).add(row)
     for model in _list_models(library.folder):
         rows = set(range(len(read_vectors(library.folder, model))))
-        erase_vectors(library.folder, model, sorted(rows - used.get(model, set())))
+        _erase_vectors(library.folder, model, sorted(rows - used.get(model, set())))
 
 
 def _list_models(folder: Path) -> list[str]:

@@ -155,7 +155,7 @@ def _split_by_film(
     """Crops whose films lie on one side as a whole, without class pictures of held-out ones."""
     number = [merged.film_of(one.view.shot_index) for one in crops]
     own = [n for n, one in zip(number, crops, strict=True) if one.role == "subject"]
-    side = split.split_shots(own, settings.models.held_out_share, settings.seed)
+    side = split.split_shots(own, settings.crop.models.held_out_share, settings.seed)
     return [
         replace(one, split=side[n]) if one.role == "subject" else one
         for n, one in zip(number, crops, strict=True)

@@ -432,8 +432,7 @@ class Clip(BaseStage):
         record = rights.make_record(
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
-            **self.config.rights.model_dump(),
-            models=[],
+            given=self.config.rights,
         )
         path = self.output_dir / FOLDER / rights.FILE
         atomic.write_bytes(path, json.dumps(record, indent=1).encode())

@@ -15,7 +15,7 @@ import polars as pl
 from bunny.character import forgotten
 from bunny.character.drawn import efficientnet, figure_cluster, figure_vector
 from bunny.contract import stage
-from bunny.contract.shard import fill_missing
+from bunny.contract.shard import ShardWork
 from bunny.core import image_file
 from bunny.scene import cluster_table, embed
 from bunny.table import store
@@ -100,16 +100,12 @@ class Cluster(stage.BaseStage):
             advance(frame.height)
             return shards.collect("embedding")
         _ = self._net  # loaded before threads ask for it
-        with self.pool() as pool:
-            fill_missing(
-                shards,
-                frame,
-                size,
-                lambda row: {"embedding": [self._embedding_row(row)]},
-                pool,
-                tables=["embedding"],
-                advance=advance,
-            )
+        work = ShardWork(
+            measure=lambda row: {"embedding": [self._embedding_row(row)]},
+            tables=["embedding"],
+            advance=advance,
+        )
+        self.fill(shards, frame, work)
         return shards.collect("embedding")
 
     def _embedding_row(self, frame: Mapping) -> dict:

@@ -6,7 +6,6 @@ only to cut what was chosen.
 """
 
 import json
-import math
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 import polars as pl
 
-from bunny.character import forgotten, model_file
+from bunny.character import forgotten
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic
 from bunny.core.config import Config
@@ -28,17 +27,19 @@ MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
 RIGHTS = f"dataset/{rights.FILE}"
 
 
-def crop_setting(config: Config) -> crop.CropSetting:
-    """Sizes and limits of crops by the settings, of the base model that is to be trained."""
-    wanted, models = config.dataset, config.models
+def selection_settings(config: Config) -> crop_selection.CropSelectionSettings:
+    """What crops are chosen by, in sizes of the base model that is to be trained."""
+    models = config.models
     side, unit = family_folder.choose_resolution(models.base_model, models.resolution)
-    step = math.lcm(wanted.bucket_step_px, unit)
-    has_buckets = wanted.aspect == "buckets"
-    return crop.CropSetting(
-        sizes=tuple(crop.sizes(side, step)) if has_buckets else ((side, side),),
-        crop_margin=models.crop_margin,
-        max_upscale=wanted.max_upscale,
-        has_wider_crops=wanted.has_wider_crops,
+    return crop_selection.CropSelectionSettings(
+        crop=crop.CropSetting(
+            sizes=crop.written_sizes(config.dataset, side, unit),
+            dataset=config.dataset,
+            models=models,
+        ),
+        captioning=config.captioning,
+        filtering=config.filtering,
+        seed=config.seed,
     )
 
 
@@ -124,7 +125,8 @@ class Dataset(BaseStage):
 
     def run(self) -> StageOutput:
         """Choose, cut and write for each character that is to be trained."""
-        selector = self._selector()
+        settings = selection_settings(self.config)
+        selector = crop_selection.CropSelector(self._tables, self._additions, settings)
         chosen, reason = selector.choose_characters()
         candidates: list[dict[str, Any]] = []
         rows: list[dict[str, Any]] = []
@@ -155,8 +157,8 @@ class Dataset(BaseStage):
         known = rights.make_record(
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
-            **self.config.rights.model_dump(),
-            models=rights.used_models(self._tables, model_file.MODELS),
+            given=self.config.rights,
+            models=rights.used_models(self._tables),
         )
         atomic.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
 
@@ -172,18 +174,6 @@ class Dataset(BaseStage):
     def _additions(self) -> list[Addition]:
         """What a person added to the film's sets."""
         return addition.read(self.input_dir)
-
-    def _selector(self) -> crop_selection.CropSelector:
-        """What chooses the crops."""
-        settings = crop_selection.CropSelectionSettings(
-            dataset=self.config.dataset,
-            models=self.config.models,
-            captioning=self.config.captioning,
-            filtering=self.config.filtering,
-            seed=self.config.seed,
-            crop=crop_setting(self.config),
-        )
-        return crop_selection.CropSelector(self._tables, self._additions, settings)
 
     # -- pixels -------------------------------------------------------------------------------
 

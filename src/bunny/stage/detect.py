@@ -35,7 +35,7 @@ from bunny.character.drawn import (
 )
 from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
-from bunny.contract.shard import fill_missing, plan_missing
+from bunny.contract.shard import ShardWork, fill_missing, plan_missing
 from bunny.core import image_file, onnx_session
 from bunny.dataset import addition
 from bunny.table import store
@@ -178,12 +178,11 @@ class Detect(stage.BaseStage):
         frames = chosen["frame_id"].to_list()
         depends = {**self.picture_hashes(), "classifier": self._classifier(), "frames": frames}
         shards = self.shards(shards_name, depends)
-        self.fill(
-            shards,
-            chosen,
-            lambda row: detection_row.medium_row(row, self._read, self._models),
+        work = ShardWork(
+            measure=lambda row: detection_row.medium_row(row, self._read, self._models),
             tables=["frame_medium"],
         )
+        self.fill(shards, chosen, work)
         return shards.collect("frame_medium")
 
     def _references(self, shots: pl.DataFrame) -> pl.DataFrame:
@@ -245,7 +244,8 @@ class Detect(stage.BaseStage):
                 return {"face": detection_row.face_rows(row, image, self._models)}
             return {"drawn_face": detection_row.drawn_face_rows(row, image, self._models)}
 
-        self.fill(shards, frame, look, tables=["face", "drawn_face"], advance=advance)
+        work = ShardWork(measure=look, tables=["face", "drawn_face"], advance=advance)
+        self.fill(shards, frame, work)
         return shards.collect("face"), shards.collect("drawn_face")
 
     def _between(
@@ -312,15 +312,13 @@ class Detect(stage.BaseStage):
             faces = [] if image is None else detection_row.face_rows(row, image, self._models)
             return {"extra_frame": [row], "face": faces}
 
-        self.fill(
-            shards,
-            missing,
-            look,
+        work = ShardWork(
+            measure=look,
             tables=("extra_frame", "face"),
             open_items=self._film_reader(frame).read,
             advance=advance,
-            first=first,
         )
+        self.fill(shards, missing, work, first)
         found = shards.collect("extra_frame").join(between, on="frame_index", how="semi")
         face = shards.collect("face").join(found, on="frame_id", how="semi")
         return found.sort("frame_index"), face.sort("face_id")
@@ -359,15 +357,14 @@ class Detect(stage.BaseStage):
             return shards.collect("region")
         with self.pool() as pool:
             finder = self._finder(whole, usable, shards.folder, pool)
-            fill_missing(
-                shards,
-                frame,
-                self.config.pipeline.shard_size,
-                lambda row: {"region": detection_row.find_regions(row, self._read(row), finder)},
-                pool,
+            work = ShardWork(
+                measure=lambda row: {
+                    "region": detection_row.find_regions(row, self._read(row), finder)
+                },
                 tables=["region"],
                 advance=advance,
             )
+            fill_missing(shards, frame, self.config.pipeline.shard_size, work, pool)
         return shards.collect("region")
 
     def _finder(
@@ -428,19 +425,14 @@ class Detect(stage.BaseStage):
                 found = detection_row.find_figures(item[0], image, net, cast, figure_search.QUICK)
                 return {"extra_frame": [item[0]], "figure": found}
 
-            fill_missing(kept, frame, size, look, pool, tables=["figure"], advance=advance)
+            work = ShardWork(measure=look, tables=["figure"], advance=advance)
+            fill_missing(kept, frame, size, work, pool)
             if between.height:
                 source = self._film_reader(whole)
-                fill_missing(
-                    more,
-                    between,
-                    size,
-                    look_between,
-                    pool,
-                    tables=tables,
-                    open_items=source.read,
-                    advance=advance,
+                work = ShardWork(
+                    measure=look_between, tables=tables, open_items=source.read, advance=advance
                 )
+                fill_missing(more, between, size, work, pool)
         parts = [kept.collect("figure")] + ([more.collect("figure")] if between.height else [])
         beside = more.collect("extra_frame") if between.height else store.from_rows(tables[1], [])
         return detection_row.stack("figure", *parts), beside

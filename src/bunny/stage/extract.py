@@ -27,7 +27,7 @@ from av.error import FFmpegError
 from bunny.character import forgotten
 from bunny.contract import machine, stage
 from bunny.contract.shard import POLL_S, Shards
-from bunny.core import atomic, film_file
+from bunny.core import atomic, disk_full, film_file
 from bunny.core.config import ExtractionConfig
 from bunny.core.error import StageError, UserError
 from bunny.core.film_file import FilmPlace
@@ -457,7 +457,5 @@ def _disk_errors(folder: Path) -> Iterator[None]:
     except (FFmpegError, UserError):
         raise
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot write pictures and tables here ({error.strerror or error}); "
-            "free some space or give another --data-dir"
-        ) from error
+        what = f"{folder}: cannot write pictures and tables here"
+        raise disk_full.write_error(what, error) from error

@@ -20,9 +20,9 @@ from bunny.core.config import ModelsConfig
 from bunny.core.error import StageError, UserError
 from bunny.dataset import approval, rights
 from bunny.dataset.approval import Approval
-from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
+from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.training import base as base_model
 from bunny.training import run_record
 from bunny.training.base import Base
@@ -280,20 +280,19 @@ class Finetune(BaseStage):
 
     def _look(self, folder: Path, loaded: Base, words: CaptionWords) -> TrainerPreview:
         """What our trainer will see of a set, and what it would drop or change."""
-        from bunny.dataset.check import trainer_preview
+        from bunny.trainer_format.check import picture_preview
+        from bunny.trainer_format.check.picture_file import CaptionRule
 
         most = loaded.tokenizer.model_max_length - 2  # beside the start and the end
 
         def count_tokens(text: str) -> int:
             return len(loaded.tokenizer(text).input_ids) - 2
 
-        return trainer_preview.preview_folder(
+        return picture_preview.preview_folder(
             folder,
             "ours",
             batch_size=self.config.models.batch_size,
-            trigger=words.trigger,
-            count_tokens=count_tokens,
-            max_tokens=most,
+            caption=CaptionRule(trigger=words.trigger, count_tokens=count_tokens, max_tokens=most),
         )
 
     def _rights(self, loaded: Base) -> dict[str, str]:
@@ -302,7 +301,11 @@ class Finetune(BaseStage):
         if not path.is_file():
             return {}
         known = json.loads(path.read_text(encoding="utf-8"))
-        base = {"name": loaded.name, "licence": loaded.licence, "hash": loaded.hash}
+        base: rights.BaseModelRights = {
+            "name": loaded.name,
+            "licence": loaded.licence,
+            "hash": loaded.hash,
+        }
         return rights.to_metadata(rights.with_base(known, base))
 
     def _step_counter(self, bar: tqdm, before: int, total: int) -> Callable[[Step], None]:

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.character import forgotten, model_file
+from bunny.character import forgotten
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic, image_file
 from bunny.dataset import image_folder, rights
@@ -230,8 +230,8 @@ class PairStage(BaseStage):
         known = rights.make_record(
             film_file=Path(self.source["film"]).name,
             film_hash=self.source["content_hash"],
-            **self.config.rights.model_dump(),
-            models=rights.used_models(self._tables, model_file.MODELS),
+            given=self.config.rights,
+            models=rights.used_models(self._tables),
         )
         atomic.write_bytes(self.output_dir / RIGHTS, json.dumps(known, indent=1).encode())
 

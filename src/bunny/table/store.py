@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from dataframely.exc import SchemaError, ValidationError
 
-from bunny.core import atomic
+from bunny.core import atomic, disk_full
 from bunny.core.error import BunnyError, UserError
 from bunny.table import migration, schema
 
@@ -251,19 +251,15 @@ def write_parquet(path: Path, frame: pl.DataFrame, name: str | None = None) -> N
     Raises
     ------
     UserError
-        If the disk takes no more: Polars keeps the system's own words to itself.
+        If the disk takes no more.
     """
-
     about = None if name is None else {TABLE_KEY: name, VERSION_KEY: str(schema.VERSION[name])}
 
     def write(temporary: Path) -> None:
         try:
             frame.write_parquet(temporary, compression=COMPRESSION, statistics=True, metadata=about)
         except pl.exceptions.PolarsError as error:
-            raise UserError(
-                f"{path}: could not write this table ({error}), probably because the disk is full; "
-                "free some space, then run the same command again to resume"
-            ) from error
+            raise disk_full.write_error(f"{path}: could not write this table", error) from error
 
     atomic.write_file(path, write)
 

@@ -1,1 +1,1 @@
-"""Folders of clips and pairs with the configuration files of other trainers."""
+"""Training sets in the formats of other trainers: written, and read as each trainer reads them."""

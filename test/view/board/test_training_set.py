@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from set_on_disk import make_set
 
-from bunny.core.config import ReviewConfig
+from bunny.core.config import ReviewConfig, RightsConfig
 from bunny.dataset import approval, rights
 from bunny.table import store
 from bunny.view.board import training_set
@@ -21,7 +21,7 @@ def with_sets(film_dir):
     rows = make_set(space, "anna", 4, 0) + make_set(space, "bo", 3, 50)
     rows[0] |= {"role": "class", "caption": "a woman"}
     store.write(film_dir / "table", "dataset", store.from_rows("dataset", rows))
-    known = rights.make_record(film_file="a.mp4", film_hash="00", film_licence="CC0-1.0")
+    known = rights.make_record("a.mp4", "00", RightsConfig(film_licence="CC0-1.0"))
     (film_dir / "dataset" / "rights.json").write_text(json.dumps(known))
     return film_dir
 

@@ -19,7 +19,7 @@ import polars as pl
 
 from bunny.character.drawn import efficientnet
 from bunny.character.drawn.efficientnet import DIMENSION, EfficientNet
-from bunny.contract.shard import Shards, fill_missing
+from bunny.contract.shard import Shards, ShardWork, fill_missing
 from bunny.core.vector import l2_normalize
 from bunny.table import store
 from bunny.table.box import BOX, crop_box
@@ -158,7 +158,8 @@ def describe_regions(
     def measure(row: Mapping) -> dict[str, list[dict]]:
         return {"subject_vector": _rows(row, read(row), net)}
 
-    fill_missing(shards, views, size, measure, pool, tables=["subject_vector"], advance=advance)
+    work = ShardWork(measure=measure, tables=["subject_vector"], advance=advance)
+    fill_missing(shards, views, size, work, pool)
     return shards.collect("subject_vector")
 
 

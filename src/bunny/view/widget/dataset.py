@@ -7,7 +7,6 @@ drawn over small pictures of their frames.
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -155,20 +154,13 @@ def decide(opened: DatasetData, values: Values) -> CropPreview:
         `aspect` (square, buckets), `crop_margin` (share of the subject's box) and `character`.
     """
     own, config = opened.characters[values["character"]], opened.config
-    side, unit = opened.resolution
-    step = math.lcm(config.dataset.bucket_step_px, unit)
-    is_square = values["aspect"] == "square"
+    wanted = config.dataset.model_copy(update={"aspect": values["aspect"]})
     rule = crop.CropSetting(
-        sizes=((side, side),) if is_square else tuple(crop.sizes(side, step)),
-        crop_margin=values["crop_margin"],
-        max_upscale=config.dataset.max_upscale,
-        has_wider_crops=config.dataset.has_wider_crops,
+        sizes=crop.written_sizes(wanted, *opened.resolution),
+        dataset=wanted,
+        models=config.models.model_copy(update={"crop_margin": values["crop_margin"]}),
     )
-    setting = select.ViewSelectionSetting(
-        max_images=config.models.max_images,
-        duplicate_distance=config.filtering.duplicate_distance,
-    )
-    made = select.choose(own.views, own.verdicts, opened.tables, rule, setting)
+    made = select.choose(own.views, own.verdicts, opened.tables, rule, config.filtering)
     reasons = Counter(verdict.reason for verdict in made.verdicts if verdict.reason)
     return CropPreview(
         picked=[(own.views[row], window) for row, window in made.picked],
@@ -202,21 +194,15 @@ def _views(
     name: str, tables: Mapping[str, pl.DataFrame], subject: pl.DataFrame, config: Config
 ) -> CharacterViews:
     views = candidate.gather(name, tables, subject)
-    rule = candidate.CandidateThreshold(
-        min_confidence=config.dataset.min_confidence,
-        min_subject_px=config.dataset.min_subject_px,
-        min_sharpness=config.dataset.min_subject_sharpness,
-        min_blur_score=config.filtering.blur_threshold,
-    )
     score = dict(subject.select("subject_id", "blur_score").iter_rows())
-    return CharacterViews(
-        views=views, verdicts=candidate.judge(views, tables["quality"], score, rule)
-    )
+    quality = tables["quality"]
+    verdicts = candidate.judge(views, quality, score, config.dataset, config.filtering)
+    return CharacterViews(views=views, verdicts=verdicts)
 
 
 def _count_with_margin(views: Sequence[CharacterView], rule: crop.CropSetting) -> int:
     """Number of views that have other windows than without a crop margin."""
-    bare = replace(rule, crop_margin=0.0)
+    bare = replace(rule, models=rule.models.model_copy(update={"crop_margin": 0.0}))
     different = {view.subject_id: view for view in views}.values()
     return sum(crop.windows(view, rule) != crop.windows(view, bare) for view in different)
 

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from bunny.trainer_format.check import finding
+
 KEPT, CUT, RESAMPLED, DROPPED = "kept", "cut", "resampled", "dropped"
 EFFECTS = (DROPPED, RESAMPLED, CUT, KEPT)  # the worst first
 NEAR_SPEED = 0.02  # played speed may differ by it: half a frame in 25
@@ -162,20 +164,14 @@ LOADERS: dict[str, Callable[[MediaFile, LoadRule], LoadedClip]] = {
 }
 
 
-def cropped_share(file: MediaFile, rule: LoadRule) -> float:
-    """Share of the frame's area that is cut off when it fills the size asked for, in [0, 1)."""
-    if not rule.width_px or not rule.height_px:
-        return 0.0
-    scale = max(rule.width_px / file.width_px, rule.height_px / file.height_px)
-    return 1 - rule.width_px * rule.height_px / (file.width_px * file.height_px * scale**2)
-
-
 def size_reason(file: MediaFile, rule: LoadRule) -> str:
     """What is said of the size; empty where the file fits."""
-    if not rule.width_px or (file.width_px, file.height_px) == (rule.width_px, rule.height_px):
+    size, target = (file.width_px, file.height_px), (rule.width_px, rule.height_px)
+    if not rule.width_px or size == target:
         return ""
     change = f"{file.width_px}x{file.height_px} to {rule.width_px}x{rule.height_px}"
-    share = cropped_share(file, rule)
+    fill = max(rule.width_px / file.width_px, rule.height_px / file.height_px)
+    share = finding.cropped_share(size, target, fill) if rule.height_px else 0.0
     if share > MAX_CUT:
         return f"{change}, {share:.0%} cropped"
     scale = rule.width_px / file.width_px

@@ -24,6 +24,7 @@ from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.dataset import rights
 from bunny.dataset.crop_caption import CaptionVariant
+from bunny.dataset.rights import RightsRecord
 
 MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
 MADE_BY = "diffusion-bunny"
@@ -167,7 +168,7 @@ class ExportInfo:
     character: str
     trigger: str
     class_word: str
-    rights: Mapping[str, Any]
+    rights: RightsRecord
     resolution_px: int
     step_px: int = 64
     batch_size: int = 1
@@ -278,6 +279,16 @@ def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
     areas = [p.columns["width_px"] * p.columns["height_px"] for p in pictures if not p.is_class]
     side = math.sqrt(max(areas, default=step_px**2))
     return max(step_px, round(side / step_px) * step_px)
+
+
+def toml_lines(values: Mapping[str, object]) -> list[str]:
+    """A table of TOML, a key and its value a line.
+
+    JSON's strings, numbers, lists and booleans are TOML's too; a TOML writer would lose the
+    comments of our files and break each list into lines.
+    """
+    texts = {key: json.dumps(value, ensure_ascii=False) for key, value in values.items()}
+    return [f"{key} = {text}".replace("\x7f", "\\u007f") for key, text in texts.items()]
 
 
 def to_json(row: Mapping[str, Any]) -> str:

@@ -11,22 +11,22 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from bunny.clip import preset
 from bunny.core import image_file
 from bunny.core.error import UserError
-from bunny.trainer_format import load_rule
-from bunny.trainer_format.configured_folder import (
+from bunny.trainer_format.check import finding, load_rule
+from bunny.trainer_format.check.configured_folder import (
     VIDEOS,
     ConfiguredFolder,
     measure_file,
     read_configuration,
 )
-from bunny.trainer_format.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
+from bunny.trainer_format.check.finding import Finding
+from bunny.trainer_format.check.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
 
 LENGTHS = (121, 81, 49, 33)  # 8n+1, so 4n+1 too
-NUM_SHOWN = 3  # files named of each reason
+
 TRAINER_WORD = {
     "musubi": "musubi-tuner",
     "diffusion-pipe": "diffusion-pipe",
@@ -39,13 +39,10 @@ TRAINER_WORD = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class FormatFinding:
-    """What a trainer makes of one file."""
+class FormatFinding(Finding):
+    """What a trainer makes of one file; its effect is one of `load_rule.EFFECTS`."""
 
-    file: str  # relative to the folder, with `/`
-    effect: str  # one of `load_rule.EFFECTS`
     num_frames: int  # taken; 0: none
-    reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,19 +80,12 @@ class FormatPreview:
         lines.append(f"  {', '.join(words) or 'nothing to train on'}")
         lines += [f"  {n} clips of {frames} frames" for frames, n in sorted(self.frames.items())]
         lines.append(f"  {self.to_line()}")
-        reasons = Counter((f.effect, f.reason) for f in self.found if f.reason)
-        for effect in load_rule.EFFECTS:
-            for (own, reason), number in reasons.items():
-                if own == effect:
-                    files = [f.file for f in self.found if (f.effect, f.reason) == (own, reason)]
-                    more = f" and {number - NUM_SHOWN} more" if number > NUM_SHOWN else ""
-                    lines.append(f"  {effect} {number}: {reason}")
-                    lines.append(f"    {', '.join(files[:NUM_SHOWN])}{more}")
+        lines += finding.to_lines(self.found, {effect: effect for effect in load_rule.EFFECTS})
         return "\n".join(lines)
 
     def to_json(self) -> str:
         """One JSON object on one line."""
-        said: dict[str, Any] = {
+        said = {
             "folder": self.folder,
             "trainer": self.trainer,
             "num_clips": self.num_clips,
@@ -103,7 +93,15 @@ class FormatPreview:
             "num_references": self.num_references,
             "frames": {str(k): v for k, v in sorted(self.frames.items())},
             "count": {effect: self.count(effect) for effect in load_rule.EFFECTS},
-            "found": [vars(f) for f in self.found],
+            "found": [
+                {
+                    "file": f.file,
+                    "effect": f.effect,
+                    "num_frames": f.num_frames,
+                    "reason": f.reason,
+                }
+                for f in self.found
+            ],
         }
         return json.dumps(said, ensure_ascii=False)
 
@@ -137,11 +135,7 @@ def preview_folder(
     UserError
         If there is no such folder, or its configuration cannot be read.
     """
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: expected a folder of clips or pairs, found "
-            f"{'a file' if folder.exists() else 'no such folder'}; check the path"
-        )
+    finding.check_folder(folder, "clips or pairs")
     folder = folder.resolve()
     parts = read_configuration(folder, form)
     if not parts:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from bunny.dataset.check import kohya_folder
+from bunny.trainer_format.check import finding, kohya_folder
 
 BUCKETS = kohya_folder.bucket_sizes(512, 256, 1024, 64)
 
@@ -35,8 +35,8 @@ def test_the_bucket_with_the_nearest_aspect(size, bucket, scale):
 
 def test_what_is_cut_off_by_the_widest_bucket():
     # 4000 x 400 at 0.64 is 2560 x 256, of which 1024 x 256 stay
-    assert kohya_folder.cut_share((4000, 400), (1024, 256), 0.64) == pytest.approx(0.6)
-    assert kohya_folder.cut_share((512, 512), (512, 512), 1.0) == 0
+    assert finding.cropped_share((4000, 400), (1024, 256), 0.64) == pytest.approx(0.6)
+    assert finding.cropped_share((512, 512), (512, 512), 1.0) == 0
 
 
 @pytest.mark.parametrize(

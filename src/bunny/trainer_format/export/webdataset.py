@@ -10,8 +10,8 @@ import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bunny.dataset.export import folder
-from bunny.dataset.export.folder import ExportInfo, ExportPicture
+from bunny.trainer_format.export import folder
+from bunny.trainer_format.export.folder import ExportInfo, ExportPicture
 
 SHARD_BYTES = 256 << 20
 BLOCK = tarfile.BLOCKSIZE

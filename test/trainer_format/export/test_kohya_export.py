@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.dataset.check import kohya_folder
 from bunny.dataset.crop_caption import CaptionVariant
-from bunny.dataset.export import kohya
+from bunny.trainer_format.check import kohya_folder
+from bunny.trainer_format.export import kohya
 
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 EXTENSIONS = {*LOWER, *(extension.upper() for extension in LOWER)}

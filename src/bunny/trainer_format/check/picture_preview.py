@@ -10,14 +10,16 @@ import json
 import math
 import os
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.dataset.check import file, imagefolder, kohya_folder
-from bunny.dataset.check.file import (
+from bunny.trainer_format.check import finding, imagefolder, kohya_folder, picture_file
+from bunny.trainer_format.check.finding import Finding
+from bunny.trainer_format.check.kohya_folder import Size
+from bunny.trainer_format.check.picture_file import (
     CHANGED,
     CLASS,
     DOUBT,
@@ -28,18 +30,18 @@ from bunny.dataset.check.file import (
     METADATA,
     STOPS,
     TRAIN,
+    CaptionRule,
     FileProblem,
     LoadedPicture,
     TrainerListing,
     TrainingItem,
 )
-from bunny.dataset.check.kohya_folder import Size
 
 DEFAULT_PX = 512  # of kohya's and of diffusers' scripts for Stable Diffusion 1.x
 MAX_CUT = 0.1  # share of a picture that may fall away at its rim before it is said
 MAX_SCALE = 1.01  # enlarged by more: said
 SERIOUS = (STOPS, DROPPED, LEAKS)
-NUM_SHOWN = 3  # files named for each reason
+
 EFFECT_WORD = {
     STOPS: "stops training",
     DROPPED: "dropped",
@@ -50,6 +52,7 @@ EFFECT_WORD = {
 TRAINER_WORD = {"ours": "Diffusion Bunny", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
 
 TRAINERS = ("ours", "kohya", "imagefolder")
+ANY_CAPTION = CaptionRule()
 
 
 @dataclass(kw_only=True)
@@ -126,7 +129,7 @@ def _count_repeats(
     return plan
 
 
-def steps_per_epoch(rule: BucketSetting, trainer: str) -> int:
+def _count_steps(rule: BucketSetting, trainer: str) -> int:
     """Count the batches of an epoch: kohya fills them within a bucket, others from all pictures."""
     if trainer == "kohya":
         return sum(math.ceil(number / rule.batch_size) for number in rule.buckets.values())
@@ -161,19 +164,10 @@ def _note_fit(path: Path, size: Size, bucket: Size, scale: float, listing: Train
         return
     if scale > MAX_SCALE:
         listing.add(path, CHANGED, f"{size[0]}x{size[1]} is upscaled to {bucket[0]}x{bucket[1]}")
-    share = kohya_folder.cut_share(size, bucket, scale)
+    share = finding.cropped_share(size, bucket, scale)
     if share > MAX_CUT:
         reason = f"{share:.0%} cropped: {size[0]}x{size[1]} to {bucket[0]}x{bucket[1]}"
         listing.add(path, CHANGED, reason)
-
-
-@dataclass(frozen=True, kw_only=True)
-class FileFinding:
-    """Effect of one file on training, with the reason."""
-
-    file: str  # relative to the folder, with `/`
-    effect: str  # one of `check.file.EFFECTS`
-    reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -190,7 +184,7 @@ class TrainerPreview:
     batch_size: int
     buckets: Mapping[Size, int] = field(default_factory=dict)  # pictures of an epoch in each
     steps_per_epoch: int = 0
-    found: Sequence[FileFinding] = ()
+    found: Sequence[Finding] = ()  # effects are of `picture_file.EFFECTS`
 
     @property
     def is_good(self) -> bool:
@@ -225,15 +219,7 @@ class TrainerPreview:
         lines += [f"  {w}x{h}: {n} per epoch" for (w, h), n in sorted(self.buckets.items())]
         if not self.num_pictures:
             lines.append("  nothing to train on")
-        reasons = Counter((f.effect, f.reason) for f in self.found)
-        for effect in EFFECTS:
-            for (own, reason), number in reasons.items():
-                if own == effect:
-                    files = [f.file for f in self.found if (f.effect, f.reason) == (own, reason)]
-                    more = f" and {number - NUM_SHOWN} more" if number > NUM_SHOWN else ""
-                    lines.append(f"  {EFFECT_WORD[effect]} {number}: {reason}")
-                    lines.append(f"    {', '.join(files[:NUM_SHOWN])}{more}")
-        return "\n".join(lines)
+        return "\n".join([*lines, *finding.to_lines(self.found, EFFECT_WORD)])
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -255,9 +241,7 @@ def preview_folder(
     batch_size: int = 0,
     step_px: int = 0,
     no_upscale: bool = False,
-    trigger: str = "",
-    count_tokens: Callable[[str], int] | None = None,
-    max_tokens: int = file.MAX_TOKENS,
+    caption: CaptionRule = ANY_CAPTION,
 ) -> TrainerPreview:
     """Say what a trainer will see of a folder.
 
@@ -276,11 +260,8 @@ def preview_folder(
         Of kohya's buckets; 0: of ``dataset.toml``, else 64.
     no_upscale : bool
         kohya's ``bucket_no_upscale``.
-    trigger : str
-        Word that captions of the character must have; empty: not asked for.
-    count_tokens : callable or None
-        Tokens of a caption without begin and end; None: the fewest that CLIP can make of it.
-    max_tokens : int
+    caption : CaptionRule
+        Class pictures need no trigger.
 
     Raises
     ------
@@ -289,11 +270,7 @@ def preview_folder(
         resolution below the step of kohya's buckets.
     """
     folder = folder.resolve()
-    if not folder.is_dir():
-        raise UserError(
-            f"{folder}: expected a folder of training pictures, found "
-            f"{'a file' if folder.exists() else 'no such folder'}; check the path"
-        )
+    finding.check_folder(folder, "training pictures")
     trainer = _choose_trainer(folder) if trainer == "auto" else trainer
     if trainer not in TRAINERS:
         raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
@@ -311,9 +288,8 @@ def preview_folder(
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
     for item in listing.items:
-        own = trigger if item.role != CLASS else ""
-        words = {"trigger": own, "count_tokens": count_tokens, "max_tokens": max_tokens}
-        problems += [(item.file, p) for p in file.inspect_caption(item.caption, **words)]
+        own = replace(caption, trigger="") if item.role == CLASS else caption
+        problems += [(item.file, p) for p in picture_file.inspect_caption(item.caption, own)]
     train = {i.file: i.repeats for i in items if i.role == TRAIN}
     return TrainerPreview(
         folder=folder.as_posix(),
@@ -325,7 +301,7 @@ def preview_folder(
         resolution_px=rule.resolution_px,
         batch_size=rule.batch_size,
         buckets=rule.buckets,
-        steps_per_epoch=steps_per_epoch(rule, trainer),
+        steps_per_epoch=_count_steps(rule, trainer),
         found=_order(problems, folder),
     )
 
@@ -362,7 +338,7 @@ def _scan(folder: Path, trainer: str) -> TrainerListing:
 def _read(listing: TrainerListing, *, is_turned: bool) -> dict[Path, LoadedPicture]:
     """Each picture once."""
     files = dict.fromkeys(item.file for item in listing.items)
-    return {path: file.inspect_picture(path, is_turned=is_turned) for path in files}
+    return {path: picture_file.inspect_picture(path, is_turned=is_turned) for path in files}
 
 
 def _repeated(
@@ -393,10 +369,10 @@ def _leaving(items: Sequence[TrainingItem], folder: Path) -> list[tuple[Path, Fi
     return [(p, away) for p in files if p.exists() and home not in p.resolve().parents]
 
 
-def _order(problems: Sequence[tuple[Path, FileProblem]], folder: Path) -> list[FileFinding]:
+def _order(problems: Sequence[tuple[Path, FileProblem]], folder: Path) -> list[Finding]:
     """The worst first, each once, files as seen from the folder."""
     found = {
-        FileFinding(
+        Finding(
             file=Path(os.path.relpath(path, folder)).as_posix(),
             effect=problem.effect,
             reason=problem.reason,

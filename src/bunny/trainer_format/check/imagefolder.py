@@ -16,8 +16,9 @@ from typing import Any
 
 import polars as pl
 
-from bunny.dataset.check import file as lists
-from bunny.dataset.check.file import (
+from bunny.table import store
+from bunny.trainer_format.check import picture_file as lists
+from bunny.trainer_format.check.picture_file import (
     CLASS,
     DOUBT,
     HELD_OUT,
@@ -29,7 +30,6 @@ from bunny.dataset.check.file import (
     TrainerListing,
     TrainingItem,
 )
-from bunny.table import store
 
 READ = PICTURES - {".heic", ".heif", ".jxl", ".avif"}
 CAPTION_COLUMNS = ("text", "caption", "prompt")

@@ -7,10 +7,11 @@ import numpy as np
 import polars as pl
 import pytest
 
+from bunny.core.config import RightsConfig
 from bunny.dataset import rights
-from bunny.dataset.export import folder as export_record
-from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
+from bunny.trainer_format.export import folder as export_record
+from bunny.trainer_format.export.folder import ExportInfo
 
 
 def paint(path: Path, size: tuple[int, int], seed: int) -> None:
@@ -79,7 +80,7 @@ def pictures(table, tmp_path):
 @pytest.fixture
 def about() -> ExportInfo:
     """What holds for the set; the class word is part of a folder's name."""
-    record = rights.make_record(film_file="a film.mp4", film_hash="ab" * 32, date="2026-11-21")
+    record = rights.make_record("a film.mp4", "ab" * 32, RightsConfig(), date="2026-11-21")
     return ExportInfo(
         character="Zoë",
         trigger="zoë",

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
-from bunny.dataset.export import folder
+from bunny.trainer_format.export import folder
 
 CLIP, STILL, PAIR = "clip", "still", "pair"
 REFERENCE, EDIT, OF_CLIP = "reference", "edit", "clip"  # kinds of pairs

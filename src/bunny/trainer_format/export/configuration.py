@@ -18,7 +18,8 @@ from typing import Any
 import yaml
 
 from bunny.clip.preset import ClipForm
-from bunny.trainer_format.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
+from bunny.trainer_format.export import folder
+from bunny.trainer_format.export.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
 CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 
@@ -46,11 +47,11 @@ def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) 
             files[name] = _json_lines(_musubi_pairs(one, place))
             own |= {"image_jsonl_file": _inside(place, name), "no_resize_control": True}
         own["cache_directory"] = _inside(place, f"{CACHE}/{one.name}")
-        lines += ["", "[[datasets]]", *(f"{k} = {_toml(v)}" for k, v in own.items())]
+        lines += ["", "[[datasets]]", *folder.toml_lines(own)]
     return {"dataset.toml": "\n".join(lines), **files}
 
 
-def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
     """``dataset.toml`` with a size and a length for each directory."""
     lines = ["resolutions = [512]", "enable_ar_bucket = true"]
     for one in folders:
@@ -61,7 +62,7 @@ def write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: Cli
         }
         if one.kind == PAIR:
             own["control_path"] = _inside(place, one.control_paths[0])
-        lines += ["", "[[directory]]", *(f"{k} = {_toml(v)}" for k, v in own.items())]
+        lines += ["", "[[directory]]", *folder.toml_lines(own)]
     return {"dataset.toml": "\n".join(lines)}
 
 
@@ -180,7 +181,7 @@ def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: Clip
 
 WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
     "musubi": _write_musubi,
-    "diffusion-pipe": write_diffusion_pipe,
+    "diffusion-pipe": _write_diffusion_pipe,
     "ai-toolkit": _write_ai_toolkit,
     "simpletuner": _write_simpletuner,
     "diffsynth": _write_diffsynth,
@@ -252,11 +253,6 @@ def _id(path: str) -> str:
 def _inside(place: Path, path: str) -> str:
     """A file or folder of the export, absolute, with `/`."""
     return (place / path).as_posix()
-
-
-def _toml(value: Any) -> str:
-    """A TOML value; JSON's strings, numbers, lists and booleans are TOML's too."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _json_lines(rows: Sequence[Mapping[str, Any]]) -> str:

@@ -8,7 +8,10 @@ import pytest
 from PIL import Image
 
 from bunny.core.error import UserError
-from bunny.dataset.check import trainer_preview
+from bunny.trainer_format.check import picture_preview
+from bunny.trainer_format.check.picture_file import CaptionRule
+
+ZOE = CaptionRule(trigger="zoe")
 
 
 def _paint(path, size=(64, 64), seed=0, mode="RGB", **options):
@@ -52,7 +55,7 @@ def _said(findings, effect=None):
 
 
 def _look(folder, trainer="kohya", **options):
-    return trainer_preview.preview_folder(
+    return picture_preview.preview_folder(
         folder, trainer, **{"resolution_px": 64, "step_px": 32, **options}
     )
 
@@ -62,7 +65,7 @@ def test_a_clean_folder_of_kohya(tmp_path):
     _paint(tmp_path / "reg" / "1_woman" / "0.png", seed=9)
     (tmp_path / "reg" / "1_woman" / "0.txt").write_text("a woman")
     shutil.move(tmp_path / "2_zoe woman", tmp_path / "img" / "2_zoe woman")
-    findings = _look(tmp_path, batch_size=4, trigger="zoe")
+    findings = _look(tmp_path, batch_size=4, caption=ZOE)
     assert _said(findings) == []
     assert (findings.num_pictures, findings.num_with_repeats, findings.num_class) == (3, 6, 6)
     assert findings.buckets == {(64, 64): 12}  # class pictures are repeated up to as many
@@ -142,7 +145,7 @@ def test_captions_as_kohya_reads_them(tmp_path, content, effect, reason):
     (own / "1.txt").unlink()
     if content is not None:
         (own / "1.txt").write_bytes(content)
-    findings = _look(tmp_path, trigger="zoe")
+    findings = _look(tmp_path, caption=ZOE)
     assert any(said.startswith(reason) for _, said in _said(findings, effect))
     assert {file.rpartition("/")[2][0] for file, _ in _said(findings)} == {"1"}
 
@@ -150,7 +153,8 @@ def test_captions_as_kohya_reads_them(tmp_path, content, effect, reason):
 def test_75_tokens_are_not_too_many_and_a_tokenizer_is_asked(tmp_path):
     _kohya(tmp_path, caption="zoe" + " a" * 74)
     assert _said(_look(tmp_path)) == []
-    findings = _look(tmp_path, count_tokens=lambda text: 2 * len(text.split()))
+    twice = CaptionRule(count_tokens=lambda text: 2 * len(text.split()))
+    findings = _look(tmp_path, caption=twice)
     assert len(_said(findings, "changed")) == 3
 
 
@@ -309,7 +313,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
         "max_bucket_reso = 128\n[[datasets]]\nbatch_size = 3\n[[datasets.subsets]]\n"
         'image_dir = "img/1_zoe"\nnum_repeats = 4\n[[datasets.subsets]]\nimage_dir = "img/gone"\n'
     )
-    findings = trainer_preview.preview_folder(tmp_path)
+    findings = picture_preview.preview_folder(tmp_path)
     assert (findings.trainer, findings.resolution_px, findings.batch_size) == ("kohya", 64, 3)
     assert (findings.num_with_repeats, findings.steps_per_epoch) == (8, 3)
     assert _said(findings, "dropped") == [
@@ -321,7 +325,7 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
     with pytest.raises(UserError, match=r"dataset.toml: expected kohya's dataset configuration"):
-        trainer_preview.preview_folder(tmp_path)
+        picture_preview.preview_folder(tmp_path)
 
 
 MISTAKES = {  # of an imagefolder: file, what becomes of it
@@ -406,7 +410,7 @@ def test_our_own_set_with_class_pictures_and_masks(tmp_path):
     _paint(tmp_path / "class" / "0.png", seed=60)
     _paint(tmp_path / "masks" / "0.png", seed=61, mode="L")
     _paint(tmp_path / "left.png", seed=62)
-    findings = trainer_preview.preview_folder(tmp_path, batch_size=4, trigger="zoe")
+    findings = picture_preview.preview_folder(tmp_path, batch_size=4, caption=ZOE)
     assert findings.trainer == "ours"
     assert (findings.num_pictures, findings.num_with_repeats, findings.num_class) == (2, 6, 1)
     assert (findings.steps_per_epoch, findings.buckets) == (2, {(64, 64): 6})
@@ -428,11 +432,11 @@ def test_words_and_json_say_the_same(tmp_path):
 
 def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
     with pytest.raises(UserError, match="found no such folder"):
-        trainer_preview.preview_folder(tmp_path / "no")
+        picture_preview.preview_folder(tmp_path / "no")
     with pytest.raises(UserError, match="found none of them; give --trainer"):
-        trainer_preview.preview_folder(tmp_path)
+        picture_preview.preview_folder(tmp_path)
     with pytest.raises(
         UserError, match="trainer: expected one of ours, kohya, imagefolder, got auto1111"
     ):
-        trainer_preview.preview_folder(tmp_path, "auto1111")
-    assert trainer_preview.preview_folder(tmp_path, "kohya").exit_code == 2
+        picture_preview.preview_folder(tmp_path, "auto1111")
+    assert picture_preview.preview_folder(tmp_path, "kohya").exit_code == 2

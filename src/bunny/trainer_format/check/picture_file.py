@@ -74,6 +74,16 @@ class LoadedPicture:
     problems: tuple[FileProblem, ...] = ()
 
 
+@dataclass(frozen=True, kw_only=True)
+class CaptionRule:
+    """What captions must have and how much of them a trainer reads."""
+
+    trigger: str = ""  # word that every caption of the character has; empty: not asked for
+    # Tokens of a text without begin and end; None: the fewest that CLIP can make of it.
+    count_tokens: Callable[[str], int] | None = None
+    max_tokens: int = MAX_TOKENS
+
+
 def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
     """Read a picture to its last byte, as training will.
 
@@ -116,28 +126,18 @@ def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
     return LoadedPicture(size=pixels.size, digest=digest, problems=tuple(problems))
 
 
-def inspect_caption(
-    text: str | None,
-    *,
-    trigger: str = "",
-    count_tokens: Callable[[str], int] | None = None,
-    max_tokens: int = MAX_TOKENS,
-) -> list[FileProblem]:
+def inspect_caption(text: str | None, rule: CaptionRule) -> list[FileProblem]:
     """Find the problem of a caption, if any.
 
     Parameters
     ----------
     text : str or None
         None: there is none.
-    trigger : str
-        Word that every caption of the character has; empty: not asked for.
-    count_tokens : callable or None
-        Tokens of a text without begin and end; None: the fewest that CLIP can make of it.
-    max_tokens : int
+    rule : CaptionRule
 
     Examples
     --------
-    >>> [p.reason for p in inspect_caption("a woman", trigger="anna")]
+    >>> [p.reason for p in inspect_caption("a woman", CaptionRule(trigger="anna"))]
     ["the trigger word 'anna' is not in the caption"]
     """
     if text is None:
@@ -145,12 +145,12 @@ def inspect_caption(
     if not text.strip():
         return [_changed("empty caption: trained without a prompt")]
     problems = []
-    if trigger and not re.search(rf"(?<!\w){re.escape(trigger)}(?!\w)", text, re.I):
-        reason = f"the trigger word {trigger!r} is not in the caption"
+    if rule.trigger and not re.search(rf"(?<!\w){re.escape(rule.trigger)}(?!\w)", text, re.I):
+        reason = f"the trigger word {rule.trigger!r} is not in the caption"
         problems.append(FileProblem(effect=DOUBT, reason=reason))
-    num_tokens = (count_tokens or _min_tokens)(text)
-    if num_tokens > max_tokens:
-        reason = f"caption longer than {max_tokens} tokens: the rest is truncated"
+    num_tokens = (rule.count_tokens or _min_tokens)(text)
+    if num_tokens > rule.max_tokens:
+        reason = f"caption longer than {rule.max_tokens} tokens: the rest is truncated"
         problems.append(_changed(reason))
     return problems
 

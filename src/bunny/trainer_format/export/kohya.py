@@ -7,16 +7,15 @@ alone cannot say that. Masks need a configuration of their own, because a data s
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from bunny.dataset.check import kohya_folder
-from bunny.dataset.export import folder
-from bunny.dataset.export.folder import ExportInfo, ExportPicture
+from bunny.trainer_format.check import kohya_folder
+from bunny.trainer_format.export import folder
+from bunny.trainer_format.export.folder import ExportInfo, ExportPicture
 
-CONFIG, MASKED_CONFIG = "dataset.toml", "dataset_masked.toml"
+MASKED_CONFIG = "dataset_masked.toml"
 LOADING = """## Loading
 
 In this folder: `accelerate launch .../train_network.py --dataset_config dataset.toml ...`, or
@@ -62,7 +61,7 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
     reg = [class_folder] if others else []
     has_lines = any(one.variants for one in train)
     text = _config(about, names, reg, bool(held_out), has_lines=has_lines)
-    folder.write_text(target / CONFIG, text)
+    folder.write_text(target / kohya_folder.CONFIG, text)
     if has_masks:
         folder.write_text(
             target / MASKED_CONFIG, _config(about, names, [], False, "mask", has_lines)
@@ -99,31 +98,30 @@ def _config(
 ) -> str:
     """A ``dataset.toml``; paths are relative to the folder in which sd-scripts is started."""
     least, most = kohya_folder.bucket_range(about.resolution_px, about.step_px)
+    general: dict[str, object] = {"caption_extension": ".txt"}
+    if has_lines:  # each time a picture is seen, a line of its captions is drawn
+        general["enable_wildcard"] = True
+    general |= {
+        "enable_bucket": True,
+        "resolution": about.resolution_px,
+        "min_bucket_reso": least,
+        "max_bucket_reso": most,
+        "bucket_reso_steps": about.step_px,
+    }
     lines = [
         "# Run sd-scripts in this folder: the paths are relative to it.",
         "[general]",
-        'caption_extension = ".txt"',
-        # each time a picture is seen, a line of its captions is drawn
-        *(["enable_wildcard = true"] if has_lines else []),
-        "enable_bucket = true",
-        f"resolution = {about.resolution_px}",
-        f"min_bucket_reso = {least}",
-        f"max_bucket_reso = {most}",
-        f"bucket_reso_steps = {about.step_px}",
+        *folder.toml_lines(general),
         "",
         "[[datasets]]",
-        f"batch_size = {about.batch_size}",
+        *folder.toml_lines({"batch_size": about.batch_size}),
     ]
     for name in folders:
         repeats, tokens = kohya_folder.parse_folder(name) or (1, "")
-        extra = [f"num_repeats = {repeats}"]
-        if masks:
-            extra.append(f"conditioning_data_dir = {_quote(f'{masks}/{name}')}")
-        else:
-            extra.append(f"class_tokens = {_quote(tokens)}")
-        lines += _subset(f"img/{name}", extra)
+        words = {"conditioning_data_dir": f"{masks}/{name}"} if masks else {"class_tokens": tokens}
+        lines += _subset(f"img/{name}", {"num_repeats": repeats, **words})
     for name in reg:
-        lines += _subset(f"reg/{name}", ["is_reg = true", f"class_tokens = {_quote(name[2:])}"])
+        lines += _subset(f"reg/{name}", {"is_reg": True, "class_tokens": name[2:]})
     if has_val:
         lines += [
             "",
@@ -133,15 +131,10 @@ def _config(
             ),
         ]
         lines += ["[[datasets]]", "batch_size = 1", "validation_split = 1.0"]
-        lines += _subset("val", [f"class_tokens = {_quote(about.subject)}"])
+        lines += _subset("val", {"class_tokens": about.subject})
     return "\n".join(lines)
 
 
-def _subset(image_dir: str, extra: Sequence[str]) -> list[str]:
+def _subset(image_dir: str, extra: Mapping[str, object]) -> list[str]:
     """One folder of pictures."""
-    return ["", "[[datasets.subsets]]", f"image_dir = {_quote(image_dir)}", *extra]
-
-
-def _quote(text: str) -> str:
-    """A basic string of TOML."""
-    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return ["", "[[datasets.subsets]]", *folder.toml_lines({"image_dir": image_dir, **extra})]

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import webdataset as reader
 
-from bunny.dataset.export import webdataset
+from bunny.trainer_format.export import webdataset
 
 
 def _write(tmp_path, pictures, about, name="set", **options):

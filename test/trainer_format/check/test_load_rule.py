@@ -2,8 +2,8 @@
 
 import pytest
 
-from bunny.trainer_format import load_rule
-from bunny.trainer_format.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
+from bunny.trainer_format.check import load_rule
+from bunny.trainer_format.check.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
 
 
 def clip(frames, fps=16.0, size=(128, 96)):
@@ -80,8 +80,7 @@ def test_of_several_lengths_the_longest_that_fits_is_taken():
 
 def test_share_cut_off_to_fill_another_size():
     rule = LoadRule(frames=(33,), width_px=96, height_px=96)
-    assert load_rule.cropped_share(clip(33), rule) == pytest.approx(0.25)  # 96 of 128 columns
-    assert load_rule.size_reason(clip(33), rule) == "128x96 to 96x96, 25% cropped"
+    assert load_rule.size_reason(clip(33), rule) == "128x96 to 96x96, 25% cropped"  # 96 of 128
     same = LoadRule(frames=(33,), width_px=128, height_px=96)
     assert load_rule.size_reason(clip(33), same) == ""
     half = LoadRule(frames=(33,), width_px=64, height_px=48)

@@ -15,7 +15,7 @@ import yaml
 
 from bunny.core import image_file
 from bunny.core.error import UserError
-from bunny.trainer_format.load_rule import LoadRule, MediaFile
+from bunny.trainer_format.check.load_rule import LoadRule, MediaFile
 
 VIDEOS = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
 

@@ -8,7 +8,7 @@ import pytest
 
 from bunny.core.error import UserError
 from bunny.dataset.crop_caption import CaptionVariant
-from bunny.dataset.export import folder
+from bunny.trainer_format.export import folder
 
 
 def _write(text):

@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from bunny.core.error import UserError
-from bunny.dataset.check import file as lists
-from bunny.dataset.check.file import (
+from bunny.trainer_format.check import picture_file as lists
+from bunny.trainer_format.check.picture_file import (
     CHANGED,
     CLASS,
     DOUBT,
@@ -191,18 +191,6 @@ def fit_without_upscale(size: Size, area: int, step_px: int) -> tuple[Size, floa
     else:
         new = (int(by_height * ratio + 0.5), by_height)
     return (new[0] - new[0] % step_px, new[1] - new[1] % step_px), new[0] / width
-
-
-def cut_share(size: Size, bucket: Size, scale: float) -> float:
-    """Share of a picture that is cut off to fit its bucket, in [0, 1].
-
-    Examples
-    --------
-    >>> cut_share((100, 50), (256, 256), 5.12)
-    0.5
-    """
-    area = size[0] * size[1] * scale**2
-    return max(0.0, round(1 - bucket[0] * bucket[1] / area, 6))
 
 
 def _round(value: float, step_px: int) -> int:

@@ -1,1 +1,0 @@
-"""Training sets as other tools read them: imagefolder, kohya's folders, WebDataset shards."""

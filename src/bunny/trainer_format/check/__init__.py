@@ -1,0 +1,1 @@
+"""Previews of folders as trainers read them: `picture_preview` and `clip_preview`."""
