@@ -136,7 +136,7 @@ def _of_set(root: Path, row: dict) -> RealPicture | None:
     )
 
 
-def _of_others(
+def of_others(
     root: Path, tables: Mapping[str, pl.DataFrame], character: str, min_confidence: float
 ) -> list[RealPicture]:
     """Pictures of the film's other characters, of labels that are at least so sure."""
@@ -253,7 +253,7 @@ def load_identity_model(
     )
     real = list(own)
     if settings.evaluation.has_other_characters:
-        real += _of_others(root, tables, character, settings.min_confidence)
+        real += of_others(root, tables, character, settings.min_confidence)
     nobody = background_squares(root, tables, character)
     seen = [(r, look(shrink(r.picture, side_px))) for r in real]
     strangers = [look(shrink(p, side_px)) for p in nobody]
