@@ -59,7 +59,8 @@ def test_tags_are_short_plain_words_that_name_nobody_else():
     tags = ("day", "day", "x" * 61, "<b>", "f1.png", "anna", "anna smiles", "savanna", "")
     found = answer_check.checked(answer("bunny runs", *tags), ["anna"])
     assert found.tags == ("day", "savanna")
-    assert answer_check.clean_tags(f"tag {i}" for i in range(50))[-1] == "tag 39"
+    many = answer("bunny runs", *(f"tag {i}" for i in range(50)))
+    assert answer_check.checked(many).tags[-1] == "tag 39"
 
 
 def test_a_refusal_is_left_alone():

@@ -45,7 +45,7 @@ def checked(answer: CaptionAnswer, other_names: Iterable[str] = ()) -> CaptionAn
         return replace(
             answer, status="failed", text=None, tags=(), parts={}, error=f"expected {fault}"
         )
-    return replace(answer, text=text, tags=clean_tags(answer.tags, other_names))
+    return replace(answer, text=text, tags=_clean_tags(answer.tags, other_names))
 
 
 def find_fault(text: str) -> str:
@@ -60,7 +60,7 @@ def find_fault(text: str) -> str:
     return ""
 
 
-def clean_tags(tags: Iterable[str], other_names: Iterable[str] = ()) -> tuple[str, ...]:
+def _clean_tags(tags: Iterable[str], other_names: Iterable[str] = ()) -> tuple[str, ...]:
     """Tags that are short plain words and name nobody else, each once; the rest is left out."""
     others = tuple(other_names)
     plain = dict.fromkeys(_without_hidden(tag).strip() for tag in tags)
