@@ -62,8 +62,8 @@ def by_hand(
     empty = {"film": (), "shot": (), "measure": (), "change": ()}
     for name, content in {"frame": rows, **empty, **(tables or {})}.items():
         store.write(space.table, name, store.from_rows(name, content))
-    source = {"film": str(folder / "film.mp4"), "content_hash": "0" * 64}
-    workspace.write_source(space, source, folder / "reference" if references else None)
+    given = folder / "reference" if references else None
+    workspace.write_source(space, str(folder / "film.mp4"), "0" * 64, given)
     return _run(folder, space, stages)
 
 
@@ -79,8 +79,8 @@ def encoded(
     space = _workspace(folder, settings)
     for name, picture in (references or {}).items():
         _write_picture(folder / "reference" / name / "1.png", picture)
-    source = {"film": str(film), "content_hash": file_hash.hash_path(film)}
-    workspace.write_source(space, source, folder / "reference" if references else None)
+    given = folder / "reference" if references else None
+    workspace.write_source(space, str(film), file_hash.hash_path(film), given)
     return _run(folder, space, stages)
 
 
