@@ -195,8 +195,8 @@ def test_a_taken_name_needs_add(film, bunny, tmp_path, astronaut):
     atomic.write_bytes(
         user / "anna.png", cv2.imencode(".png", astronaut[:280, 90:370])[1].tobytes()
     )
-    film_of = {k: film.source()[k] for k in ("film", "content_hash")}
-    workspace.write_source(film, film_of, user)
+    source = film.source()
+    workspace.write_source(film, source["film"], source["content_hash"], user)
     code, _, err = bunny("characters", "--name", "person-01=Anna")
     assert code == 2 and "anna is already a character of this film; " in err and "--add" in err
     code, out, _ = bunny("characters", "--name", "person-01=Anna", "--add", "--json")

@@ -104,7 +104,7 @@ def test_a_renamed_reference_is_stale_and_its_new_name_appears(tmp_path, astrona
     assert _labels(film)["character"].to_list() == ["eileen"]
     (folder / "eileen.png").rename(folder / "bella.png")
     space = workspace.Workspace(film_id="f", root=film, checkpoint=film, log=film)
-    workspace.write_source(space, {"film": "x", "content_hash": "c"}, folder)
+    workspace.write_source(space, "x", "c", folder)
     assert not _stage(film).can_resume()
     assert _stage(film).why_stale() == "references changed"
     assert _stage(film).execute().status == "done"

@@ -176,7 +176,8 @@ def _draw(
     path = space.root / library_set.MANIFEST
     workspace.write_source(
         space,
-        {"film": str(path), "content_hash": file_hash.hash_file(path)},
+        str(path),
+        file_hash.hash_file(path),
         space.root / joint_workspace.REFERENCES if reference.height else None,
     )
     joint_workspace.write_origin(space.root / workspace.SERIES, origin)

@@ -321,5 +321,5 @@ def _place(temporary: Path, space: Workspace, manifest: dict, film: str) -> None
         atomic.rename(weights, space.checkpoint)
     atomic.rename(made, space.root)
     references = space.root / GIVEN
-    about = {"film": film, "content_hash": manifest["film"]["sha256"]}
-    workspace.write_source(space, about, references if references.is_dir() else None)
+    given = references if references.is_dir() else None
+    workspace.write_source(space, film, manifest["film"]["sha256"], given)

@@ -11,17 +11,67 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from bunny.core import atomic, file_hash
 
 logger = logging.getLogger(__name__)
 
 HASHES = "hash.json"
-SCHEMA_VERSION = "schema_version"  # key of a table's record
 
 
-def read_record(film_dir: Path, stage: str) -> dict[str, Any]:
+class FileStamp(TypedDict):
+    """Size and modification time of a file."""
+
+    size: int
+    mtime_ns: int
+
+
+class KnownHash(FileStamp):
+    """Content hash of a table's file, as `stage/hash.json` keeps it."""
+
+    sha256: str
+
+
+class TableRecord(KnownHash):
+    """A table as the stage that wrote it left it."""
+
+    rows: int
+    schema_version: NotRequired[int]  # records from before versions were noted have none
+
+
+class FingerprintParts(TypedDict):
+    """All that a fingerprint is made of."""
+
+    version: int
+    settings: dict[str, Any]
+    outside: dict[str, Any]  # hashes of the film, the references and more
+    tables: dict[str, str]  # hashes
+
+
+class BegunRecord(TypedDict):
+    """The `stage.json` of a stage that runs, or that an error ended."""
+
+    name: str
+    status: str  # running, failed, done
+    started_at: str
+    error: NotRequired[str]
+
+
+class StageRecord(BegunRecord):
+    """The `stage.json` of a stage that came to its end; of another, only the keys above."""
+
+    fingerprint: str
+    parts: FingerprintParts
+    seconds: float
+    peak_memory_mb: float
+    num_items: int
+    failed: int
+    note: str
+    tables: dict[str, TableRecord]
+
+
+def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
     return _read_json(film_dir / "stage" / stage / "stage.json")
 
@@ -76,14 +126,8 @@ def table_hashes(film_dir: Path, tables: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
-    """What stage.json says of a table just written.
-
-    Returns
-    -------
-    dict
-        `rows`, `sha256`, `size`, `mtime_ns` and `schema_version`.
-    """
+def table_record(film_dir: Path, table: str, num_rows: int) -> TableRecord:
+    """What stage.json says of a table just written."""
     from bunny.table import schema
 
     path = _path(film_dir, table)
@@ -91,11 +135,11 @@ def table_record(film_dir: Path, table: str, num_rows: int) -> dict[str, Any]:
         "rows": num_rows,
         "sha256": file_hash.hash_file(path),
         **_stamp(path.stat()),
-        SCHEMA_VERSION: schema.VERSION.get(table, 1),
+        "schema_version": schema.VERSION.get(table, 1),
     }
 
 
-def is_readable(table: str, known: Mapping[str, Any]) -> bool:
+def is_readable(table: str, known: TableRecord) -> bool:
     """Whether migrations lead to today's schema from the one that `table_record` noted.
 
     A record that was made before versions were noted is of version 1.
@@ -103,10 +147,12 @@ def is_readable(table: str, known: Mapping[str, Any]) -> bool:
     from bunny.table import migration, schema
 
     wanted = schema.VERSION.get(table)
-    return wanted is None or migration.plan(table, known.get(SCHEMA_VERSION, 1), wanted) is not None
+    return (
+        wanted is None or migration.plan(table, known.get("schema_version", 1), wanted) is not None
+    )
 
 
-def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) -> bool:
+def is_unchanged(film_dir: Path, table: str, known: TableRecord | None) -> bool:
     """Whether a table's file has the content that `table_record` noted and can still be read.
 
     Parameters
@@ -115,7 +161,7 @@ def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) ->
         Folder of the film.
     table : str
         Name of the table.
-    known : mapping or None
+    known : TableRecord or None
         What `table_record` gave; None: nothing was noted, so nothing is unchanged.
     """
     path = _path(film_dir, table)
@@ -127,7 +173,7 @@ def is_unchanged(film_dir: Path, table: str, known: Mapping[str, Any] | None) ->
     return _is_stamped(stat, known) or _content_hash(film_dir, table, stat) == known["sha256"]
 
 
-def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
+def explain(old: FingerprintParts | None, new: FingerprintParts) -> str:
     """Say in a few words which parts of a fingerprint changed; empty when none did.
 
     Examples
@@ -152,7 +198,7 @@ def explain(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
     return ", ".join(words)
 
 
-def explain_tables(film_dir: Path, known: Mapping[str, Mapping[str, Any]]) -> str:
+def explain_tables(film_dir: Path, known: Mapping[str, TableRecord]) -> str:
     """Say which tables of a record are gone or hold something else; empty when none is.
 
     Parameters
@@ -177,19 +223,21 @@ def _path(film_dir: Path, table: str) -> Path:
     return film_dir / "table" / f"{table}.parquet"
 
 
-def _stamp(stat: os.stat_result) -> dict[str, int]:
+def _stamp(stat: os.stat_result) -> FileStamp:
     return {"size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
 
 
-def _is_stamped(stat: os.stat_result, known: Mapping[str, Any] | None) -> bool:
+def _is_stamped(stat: os.stat_result, known: FileStamp | None) -> bool:
     """Whether a file has the size and time that were noted."""
-    return bool(known) and all(known.get(key) == value for key, value in _stamp(stat).items())
+    if not known:
+        return False
+    return (known.get("size"), known.get("mtime_ns")) == (stat.st_size, stat.st_mtime_ns)
 
 
 def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
     """Hash of a table's file, remembered by its size and time."""
     path = film_dir / "stage" / HASHES
-    every = _read_json(path)
+    every: dict[str, KnownHash] = _read_json(path)
     if not _is_stamped(stat, every.get(table)):
         every[table] = {"sha256": file_hash.hash_file(_path(film_dir, table)), **_stamp(stat)}
         try:
@@ -199,7 +247,7 @@ def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
     return every[table]["sha256"]
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def _read_json(path: Path) -> Any:
     """The object in a file; empty when there is none or it is damaged."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bunny.contract import fingerprint
 from bunny.contract.result import StageResult
@@ -89,9 +89,10 @@ def read_costs(output: Path) -> dict[str, StageCost]:
     }
 
 
-def num_pictures(record: Mapping[str, Any]) -> int | None:
+def num_pictures(record: fingerprint.StageRecord) -> int | None:
     """Pictures that stage extract gave, by its stage.json; None when it has not finished."""
-    return record.get("tables", {}).get("frame", {}).get("rows")
+    frame = record.get("tables", {}).get("frame")
+    return frame.get("rows") if frame else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,9 @@
 """Results and states of stages; nothing here needs tables, so it is imported at once."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+
+from bunny.contract.fingerprint import StageRecord
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +34,14 @@ class StageState:
 
 
 def from_record(
-    record: Mapping[str, Any], writes: Iterable[str], status: str, seconds: float
+    record: StageRecord, writes: Iterable[str], status: str, seconds: float
 ) -> StageResult:
     """Result of a stage by its stage.json.
 
     Parameters
     ----------
-    record : mapping
-        From `fingerprint.read_record`, of a stage that finished.
+    record : StageRecord
+        Of a stage that finished.
     writes : iterable of str
         The tables it writes, the main one first.
     status : {"done", "skipped"}

@@ -23,12 +23,14 @@ import polars as pl
 
 from bunny.contract import fingerprint as contract_fingerprint
 from bunny.contract import machine, result
+from bunny.contract.fingerprint import BegunRecord, FingerprintParts, StageRecord
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards, ShardWork, fill_missing
 from bunny.core import atomic, film_file, log, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
+from bunny.core.reference_folder import SourceRecord
 from bunny.table import corrected, schema, store
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,9 @@ class BaseStage:
         self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
         self._is_wanted: Callable[[], bool] | None = None  # set where this process only helps
-        self.source = json.loads((self.input_dir / "source.json").read_text(encoding="utf-8"))
+        self.source: SourceRecord = json.loads(
+            (self.input_dir / "source.json").read_text(encoding="utf-8")
+        )
 
     # -- what a stage gives ------------------------------------------------------------------
 
@@ -99,9 +103,9 @@ class BaseStage:
 
     # -- the contract ------------------------------------------------------------------------
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> FingerprintParts:
         """All that the fingerprint is made of, by name, so that a change can be explained."""
-        outside = {}
+        outside: dict[str, Any] = {}
         if self.uses_film:
             outside["film"] = self.source["content_hash"]
         if self.uses_references:
@@ -133,7 +137,7 @@ class BaseStage:
             and self.has_files()
         )
 
-    def record(self) -> dict[str, Any]:
+    def record(self) -> StageRecord:
         """The stage.json of the last run; empty when there was none."""
         return contract_fingerprint.read_record(self.output_dir, self.name)
 
@@ -141,7 +145,7 @@ class BaseStage:
         """Say in a few words why there is something to do; of no use where there is nothing."""
         record = self.record()
         return (
-            contract_fingerprint.explain(record.get("parts", {}), self.parts())
+            contract_fingerprint.explain(record.get("parts"), self.parts())
             or contract_fingerprint.explain_tables(self.output_dir, record.get("tables", {}))
             or "output files are missing"
         )
@@ -177,7 +181,7 @@ class BaseStage:
             return self._result("skipped", started, self.record())
         for table in self.writes:
             store.check_not_newer(self.output_dir / "table", table)
-        record = {
+        record: BegunRecord = {
             "name": self.name,
             "status": "running",
             "started_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -313,10 +317,11 @@ class BaseStage:
         film = str(self.source.get("film") or "")
         return film_file.stamp(film_file.locate(film)) if self.uses_film else ""
 
-    def _finish(self, record: dict, work: StageOutput, started: float) -> StageResult:
+    def _finish(self, begun: BegunRecord, work: StageOutput, started: float) -> StageResult:
         share = work.num_failed / work.num_items if work.num_items else 0.0
         too_many = share > self.config.pipeline.max_failed_share
-        record |= {
+        record: StageRecord = {
+            **begun,
             "status": "failed" if too_many else "done",
             "fingerprint": self.fingerprint(),
             "parts": self.parts(),
@@ -349,10 +354,10 @@ class BaseStage:
             )
         return self._result("done", started, record)
 
-    def _result(self, status: str, started: float, record: Mapping[str, Any]) -> StageResult:
+    def _result(self, status: str, started: float, record: StageRecord) -> StageResult:
         return result.from_record(record, self.writes, status, time.monotonic() - started)
 
-    def _write_record(self, record: Mapping[str, Any]) -> None:
+    def _write_record(self, record: BegunRecord) -> None:
         atomic.write_bytes(
             self.folder / "stage.json", json.dumps(record, indent=1, default=str).encode()
         )

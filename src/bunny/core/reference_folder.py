@@ -8,9 +8,8 @@ is one, stages read `reference/` of the film's folder, which holds copies of bot
                    /reference/                     copies of the user's pictures and of those
 """
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import NotRequired, TypedDict
 
 from bunny.core import atomic
 from bunny.core.error import UserError
@@ -28,13 +27,28 @@ def list_pictures(folder: Path | None) -> list[Path]:
     return sorted(p for p in found if p.is_file())
 
 
-def user_folder(known: Mapping[str, Any]) -> Path | None:
+class UsedReferences(TypedDict):
+    """What `source.json` says of a film's references."""
+
+    references: str | None  # the folder that stages read
+    given_references: NotRequired[str | None]  # the user's, only where they differ
+
+
+class SourceRecord(UsedReferences):
+    """The `source.json` of a film: what it is made from."""
+
+    film: str
+    content_hash: str
+    reference_hash: str
+
+
+def user_folder(known: UsedReferences) -> Path | None:
     """The user's own folder, from what `source.json` says; None when it is gone or never was."""
     kept = known.get("given_references", known.get("references"))
     return Path(kept) if kept and Path(kept).is_dir() else None
 
 
-def update(root: Path, user: Path | None) -> dict[str, str | None]:
+def update(root: Path, user: Path | None) -> UsedReferences:
     """Bring the joined folder up to date; gives what `source.json` says of references.
 
     Parameters
@@ -43,12 +57,6 @@ def update(root: Path, user: Path | None) -> dict[str, str | None]:
         The film's folder.
     user : Path or None
         The folder that the user gave.
-
-    Returns
-    -------
-    dict
-        `references`: the folder that stages read. `given_references`: the user's, only where they
-        differ.
     """
     own = root / NAMED
     if not list_pictures(own):

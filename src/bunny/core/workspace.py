@@ -21,7 +21,7 @@ import os
 import re
 import socket
 import unicodedata
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -30,6 +30,7 @@ from pathlib import Path
 from bunny.core import atomic, file_hash, film_file, input_path, reference_folder
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
+from bunny.core.reference_folder import SourceRecord
 from bunny.core.remote_workspace import OPENED, RemoteFolders
 
 _offered: list[Callable[[], RemoteFolders]] = []  # makes it where no command line did
@@ -82,8 +83,8 @@ class Workspace:
         """Folder of a stage's record and unfinished shards."""
         return self.root / "stage" / name
 
-    def source(self) -> dict:
-        """What `create` wrote: film, content_hash, references, reference_hash."""
+    def source(self) -> SourceRecord:
+        """What `create` wrote."""
         return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
 
     def own_settings(self) -> list[str]:
@@ -141,25 +142,26 @@ def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) 
     references = input_path.check_references(references)
     content_hash = hash_film(data_folder(root, data_dir), film)
     space = locate(root, data_dir, make_film_id(film, content_hash))
-    known = space.source() if (space.root / "source.json").exists() else {}
+    known = space.source() if (space.root / "source.json").exists() else None
     if references is None or references == space.root / reference_folder.JOINED:
-        references = reference_folder.user_folder(known)
-    write_source(space, {"film": str(film), "content_hash": content_hash}, references)
+        references = None if known is None else reference_folder.user_folder(known)
+    write_source(space, str(film), content_hash, references)
     return space
 
 
-def write_source(space: Workspace, film: Mapping[str, str], references: Path | None) -> None:
+def write_source(space: Workspace, film: str, content_hash: str, references: Path | None) -> None:
     """Record what a film is made from, where that changed.
 
     Parameters
     ----------
     space : Workspace
-    film : mapping
-        `film` and `content_hash`.
+    film : str
+        Path or address of the film.
+    content_hash : str
     references : Path or None
         The user's folder; people named in the film are joined with it.
     """
-    known = space.source() if (space.root / "source.json").exists() else {}
+    known = space.source() if (space.root / "source.json").exists() else None
     used = reference_folder.update(space.root, references)
     folder = None if used["references"] is None else Path(used["references"])
     reference_hash = ""
@@ -167,7 +169,12 @@ def write_source(space: Workspace, film: Mapping[str, str], references: Path | N
         _make_folder(space.root.parent)
         cache = space.root.parent / HASHES
         reference_hash = file_hash.remembered(cache, "references", folder, hash_references)
-    source = {**film, **used, "reference_hash": reference_hash}
+    source: SourceRecord = {
+        "film": film,
+        "content_hash": content_hash,
+        **used,
+        "reference_hash": reference_hash,
+    }
     if source != known:
         _make_folder(space.root)
         atomic.write_bytes(space.root / "source.json", json.dumps(source, indent=1).encode())
@@ -182,8 +189,8 @@ def update_references(space: Workspace) -> None:
         Locked by the caller.
     """
     known = space.source()
-    film = {key: known[key] for key in ("film", "content_hash")}
-    write_source(space, film, reference_folder.user_folder(known))
+    references = reference_folder.user_folder(known)
+    write_source(space, known["film"], known["content_hash"], references)
 
 
 def save_settings(space: Workspace, settings: Sequence[str]) -> None:

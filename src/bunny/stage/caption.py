@@ -98,7 +98,7 @@ class Caption(stage.BaseStage):
             found |= {f"captioning.{name}.{k}": getattr(values, k) for k in SHAPING.get(name, ())}
         return found | forgotten.hidden_settings(self.input_dir)
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> fingerprint.FingerprintParts:
         """As of every stage, the words that people gave shots, and a vocabulary's own words."""
         parts = super().parts()
         if self._edits:

@@ -66,7 +66,7 @@ class Review(BaseStage):
             found[f"captioning.{name}.model"] = getattr(self.config.captioning, name).model
         return found
 
-    def parts(self) -> dict[str, Any]:
+    def parts(self) -> fingerprint.FingerprintParts:
         """As of every stage, and the record of corrections with the adapter that is in use."""
         parts = super().parts()
         if self._events:

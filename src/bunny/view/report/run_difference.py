@@ -36,7 +36,7 @@ class ComparedRun:
         return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
 
     @cached_property
-    def records(self) -> dict[str, dict[str, Any]]:
+    def records(self) -> dict[str, fingerprint.StageRecord]:
         """The stage.json of each stage that ran, by its name."""
         paths = sorted((self.root / "stage").glob("*/stage.json"))
         found = {p.parent.name: fingerprint.read_record(self.root, p.parent.name) for p in paths}
