@@ -8,6 +8,7 @@ from pathlib import Path
 from bunny.caption.trigger import trigger_word
 from bunny.clip import preset
 from bunny.command import export_set, film_workspace
+from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
 from bunny.dataset.check import trainer_preview
@@ -25,7 +26,7 @@ class CheckReport:
     @property
     def exit_code(self) -> int:
         """2 when one of them is not good."""
-        return max(f.exit_code for f in self.findings)
+        return exit_code.of_several(f.exit_code for f in self.findings)
 
     def to_text(self) -> str:
         """Lines for a person."""

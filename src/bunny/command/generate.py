@@ -19,7 +19,7 @@ import polars as pl
 
 from bunny.command import film_workspace
 from bunny.core import config as configuration
-from bunny.core import jsonl, workspace
+from bunny.core import exit_code, jsonl, workspace
 from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -230,7 +230,7 @@ class GenerateResult:
     @property
     def exit_code(self) -> int:
         """1 when nothing could be drawn."""
-        return 0 if self.files else 1
+        return exit_code.DONE if self.files else exit_code.FAILED
 
     def to_text(self) -> str:
         """Lines for a person."""

@@ -14,7 +14,7 @@ import polars as pl
 from bunny.character import reference
 from bunny.command import characters, film_workspace, joint_set, library_reference, text_table
 from bunny.command.library_reference import Offer, ReferenceSharing
-from bunny.core import workspace
+from bunny.core import exit_code, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -42,9 +42,8 @@ class LibraryReport:
 
     @property
     def exit_code(self) -> int:
-        """As of `bunny batch`: 0, or 2 when people can mend all films that did not run, else 1."""
-        left = {one["status"] for one in self.ran} - {"done"}
-        return 0 if not left else 2 if left == {"refused"} else 1
+        """As of `bunny batch`."""
+        return exit_code.of_films(one["status"] for one in self.ran)
 
     def to_json(self) -> str:
         """One JSON object on one line."""

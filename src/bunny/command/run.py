@@ -13,7 +13,7 @@ from bunny.command import film_workspace
 from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
-from bunny.core import film_file, input_path, log, workspace
+from bunny.core import exit_code, film_file, input_path, log, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError, describe_disk_fault
 from bunny.core.film_file import FilmAddress, FilmPlace
@@ -61,10 +61,8 @@ class FilmFailure:
 
     @property
     def exit_code(self) -> int:
-        """2 for what the user can mend, else 1."""
-        if isinstance(self.error, BunnyError):
-            return self.error.exit_code
-        return UserError.exit_code if describe_disk_fault(self.error) else 1
+        """The code that a run of this film alone would end with."""
+        return exit_code.of_error(self.error)
 
     def to_json(self) -> str:
         """One JSON object on one line."""

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.dataset.check import file, imagefolder, kohya_folder
 from bunny.dataset.check.file import (
@@ -200,7 +201,7 @@ class TrainerPreview:
     @property
     def exit_code(self) -> int:
         """0 when the set is good, 2 when the user has to mend it."""
-        return 0 if self.is_good else 2
+        return exit_code.DONE if self.is_good else exit_code.USER_FAULT
 
     def count(self, effect: str) -> int:
         """Files of which something is said."""
