@@ -8,6 +8,7 @@ from pathlib import Path
 from bunny.caption.trigger import trigger_word
 from bunny.clip import preset
 from bunny.command import export_set, film_workspace
+from bunny.command.option.character import CheckOptions
 from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
@@ -39,13 +40,9 @@ class CheckReport:
 
 def check(
     what: str | None,
-    *,
-    trainer: str = "auto",
+    options: CheckOptions,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-    resolution_px: int = 0,
-    batch_size: int = 0,
-    trigger: str = "",
 ) -> CheckReport:
     """Say what a trainer will see of a folder, or of all training sets of a film.
 
@@ -53,19 +50,20 @@ def check(
     ----------
     what : str or None
         A folder, or a film_id or how it begins; None: the newest film.
-    trainer : str
-        ``auto`` or one of `trainer_preview.TRAINERS`.
-    resolution_px, batch_size : int
-        0: as in the folder or the settings.
-    trigger : str
-        Word that captions must have; empty: of a film its own, of a folder none.
+    options : CheckOptions
+        Without a trigger word, a film's captions must have its own, a folder's none.
     """
+    trainer, trigger = options.trainer, options.trigger
     if trainer != "auto":
         export_set.check_choice("--trainer", trainer, trainer_preview.TRAINERS)
     if what and Path(what).expanduser().exists():
         path = Path(what).expanduser()
         found = trainer_preview.preview_folder(
-            path, trainer, trigger=trigger, resolution_px=resolution_px, batch_size=batch_size
+            path,
+            trainer,
+            trigger=trigger,
+            resolution_px=options.resolution_px,
+            batch_size=options.batch_size,
         )
         return CheckReport(findings=[found])
     space, config = film_workspace.open_film(what, data_dir, overrides, ("dataset/*",))
@@ -75,8 +73,8 @@ def check(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
             trigger=trigger or trigger_word(config.captioning.trigger_word, name),
-            resolution_px=resolution_px,
-            batch_size=batch_size or config.models.batch_size,
+            resolution_px=options.resolution_px,
+            batch_size=options.batch_size or config.models.batch_size,
         )
         for name in names
     ]

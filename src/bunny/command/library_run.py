@@ -14,8 +14,8 @@ from typing import Any
 from bunny import pipeline
 from bunny.batch.film_list import FilmTask
 from bunny.command import batch, film_workspace, library
-from bunny.command.batch import BatchOptions
 from bunny.command.library import LibraryReport
+from bunny.command.option.film import BatchOptions
 from bunny.contract import fingerprint
 from bunny.core import film_file
 from bunny.core.error import UserError
@@ -153,7 +153,7 @@ def _run(
         FilmTask(film=film, settings=tuple(overrides), until=last_stage(space, least))
         for film, space in of_film.items()
     ]
-    table, _ = batch.run_batch(tasks, options or BatchOptions(), data_dir)
+    table = batch.run_batch(tasks, options or BatchOptions(), data_dir).table
     rows = []
     for row in table.sort("film").iter_rows(named=True):
         space = of_film[row["film"]]

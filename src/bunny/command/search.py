@@ -98,10 +98,7 @@ def search(
     face: Path | str | None = None,
     like: str = "",
     wanted: SearchFilter | None = None,
-    films: Sequence[str] = (),
     limit: int = 0,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
     library: FilmLibrary | None = None,
 ) -> SearchResult:
     """Find shots.
@@ -115,15 +112,10 @@ def search(
     like : str
         More like this: a shot's number or asset_id, a frame_id, a figure's asset_id or a face_id.
     wanted : SearchFilter, optional
-    films : sequence of str
-        film_ids or how they begin; none: all.
     limit : int
         Shots at most; 0: `search.max_results`.
-    data_dir, overrides
-        As for the other commands.
     library : FilmLibrary, optional
-        From `open_library`, for several searches; then `films`, `data_dir`, `overrides` are not
-        looked at.
+        Films that are searched; default: all of the configured data folder.
 
     Returns
     -------
@@ -135,7 +127,7 @@ def search(
     UserError
         If a picture, face, item, name or film is not there.
     """
-    library = library or open_library(films, data_dir, overrides)
+    library = library or open_library()
     wanted = wanted or SearchFilter()
     ranking.check(wanted, library.known)
     allowed = ranking.allowed(wanted, library.known).to_numpy()
