@@ -222,7 +222,7 @@ def run_voila(
     binding : Binding
     token : str
     hashed_password : str
-        Of `login.hash_password`, for who does not have the token; empty: there is none.
+        Of `login.take_password`, for who does not have the token; empty: there is none.
     template : str
         Name of Voilà's template.
     idle_s : int
