@@ -179,20 +179,19 @@ def serve(
         measure = None
         if space is not None and config.pipeline.has_metrics:
             measure = partial(metric.film_text, space.root)
+        server = review_server.BoardServer(
+            binding=binding,
+            token=token,
+            hashed_password=hashed,
+            template=TEMPLATE,
+            idle_s=config.review.idle_seconds,
+            routes=routes,
+            measure=measure,
+        )
         worker.begin()
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
-                review_server.run_voila(
-                    path,
-                    begin,
-                    binding,
-                    token=token,
-                    hashed_password=hashed,
-                    template=TEMPLATE,
-                    idle_s=config.review.idle_seconds,
-                    routes=routes,
-                    measure=measure,
-                )
+                review_server.run_voila(path, begin, server)
         finally:
             worker.end()
 

@@ -47,8 +47,8 @@ class SearchResult:
         has_films = len(self.root) > 1
         for row in self.shots.iter_rows(named=True):
             film = f"{row['film_id']} " if has_films else ""
-            span = f"{format_time(row['start_s'])}-{format_time(row['end_s'])}"
-            where = f"shot {row['shot_index']:<4} {span} at {format_time(row['matched_s'])}"
+            span = f"{_format_time(row['start_s'])}-{_format_time(row['end_s'])}"
+            where = f"shot {row['shot_index']:<4} {span} at {_format_time(row['matched_s'])}"
             who = ", ".join(row["who"]) or "no known character"
             lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
@@ -201,12 +201,12 @@ def write_html(found: SearchResult, path: Path) -> None:
     atomic.write_bytes(path, page.encode())
 
 
-def format_time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     """Time in a film with a tenth of a second.
 
     Examples
     --------
-    >>> format_time(83.46)
+    >>> _format_time(83.46)
     '1:23.4'
     """
     return f"{style.clock(seconds)}.{int(seconds * 10) % 10}"

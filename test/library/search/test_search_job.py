@@ -334,4 +334,3 @@ def test_no_film_is_said(bunny):
 def test_times():
     made = search.make_filter(start="1:30", end="1:01:00", who=" bunny, pip ,")
     assert (made.start_s, made.end_s, made.who) == (90, 3660, ("bunny", "pip"))
-    assert search.format_time(83.46) == "1:23.4"
