@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.clip import preset
 from bunny.command import export_set, film_workspace
+from bunny.command.export_set import ExportedSet
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import ClipExport, PairExport
 from bunny.core import image_file
@@ -24,7 +24,6 @@ from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
 from bunny.trainer_format import configuration, media, preview
 from bunny.trainer_format.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
-from bunny.trainer_format.preview import FormatPreview
 
 CLIP_COLUMNS = ("clip_id", "character", "shot_index", "start_s", "end_s", "camera", "sha256")
 PAIR_COLUMNS = ("pair_id", "character", "kind", "reference_frame_ids", "sha256")
@@ -45,26 +44,7 @@ LOADING_WORD = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportedMedia:
-    """What was exported, and what its trainer will load of it."""
-
-    output: Path
-    form: str
-    character: str
-    counts: dict[str, int]
-    notes: Sequence[str]
-    findings: FormatPreview
-
-    def to_text(self) -> str:
-        """Lines for a person."""
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
-        lines = [f"{self.character} as {self.form}: {counts}", f"  {self.output}"]
-        lines += [f"  rights: {note}" for note in self.notes]
-        return "\n".join([*lines, f"  {self.findings.to_line()}"])
-
-
-def export_clips(film: FilmOptions, options: ClipExport) -> ExportedMedia:
+def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     """Write a character's clips in the format of a trainer.
 
     Parameters
@@ -98,7 +78,7 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedMedia:
     return _export(space, config, options.form, who, chosen, place, write)
 
 
-def export_pairs(film: FilmOptions, options: PairExport) -> ExportedMedia:
+def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
     """Write a character's pairs of one kind in the format of a trainer; as `export_clips`.
 
     Parameters
@@ -152,7 +132,7 @@ def _export(
     model: str,
     place: Path,
     write: Write,
-) -> ExportedMedia:
+) -> ExportedSet:
     """Media, configuration, card and rights, written as one folder."""
     place = place.expanduser().absolute()
     record = export_set.rights_record(space, config, film_workspace.today())
@@ -178,7 +158,7 @@ def _export(
 
     folder.replace_folder(place, form, fill)
     found = preview.preview_folder(place, form, model=model)
-    return ExportedMedia(
+    return ExportedSet(
         output=place,
         form=form,
         character=who,

@@ -23,6 +23,7 @@ from bunny.dataset.check.trainer_preview import TrainerPreview
 from bunny.dataset.export import folder, kohya, webdataset
 from bunny.dataset.export.folder import ExportInfo
 from bunny.table import store
+from bunny.trainer_format.preview import FormatPreview
 
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
@@ -35,14 +36,14 @@ RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedSet:
-    """What was exported, and what its trainer will see of it."""
+    """What was exported, pictures, clips or pairs, and what its trainer will see of it."""
 
     output: Path
     form: str
     character: str
     counts: dict[str, int]
     notes: Sequence[str]
-    findings: TrainerPreview | None  # None: no trainer is known for the format
+    findings: TrainerPreview | FormatPreview | None  # None: no trainer is known for the format
 
     def to_text(self) -> str:
         """Lines for a person."""
