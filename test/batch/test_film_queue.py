@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -192,17 +192,23 @@ def test_films_run_in_the_order_in_which_they_were_added(queue, film):
     assert [queue.take().entry, queue.take().entry] == [one.entry, other.entry]
 
 
+def write(queue, film):
+    """Put down what is known of a film, as a server that was killed left it."""
+    place = queue.folder / film.entry / "entry.json"
+    place.write_text(json.dumps(asdict(film)), encoding="utf-8")
+
+
 def test_a_kill_between_any_two_steps_of_the_check_loses_nothing(queue, film, monkeypatch):
     path = film("a")
     sent = send(queue, path)
     known = replace(sent, film=str(queue.data / "film" / "a.mp4"), content_hash="0")
     (queue.data / "film").mkdir()
     Path(known.film).touch()  # the place is taken, the film not yet there
-    queue._write(known)
+    write(queue, known)
     got = queue.check(sent.entry, probe_apart)
     assert (got.state, got.name) == ("ready", "a.mp4")
     assert Path(got.film).read_bytes() == path.read_bytes()
-    queue._write(replace(got, state="checking"))  # it is there, and nobody said so
+    write(queue, replace(got, state="checking"))  # it is there, and nobody said so
     assert queue.check(sent.entry, probe_apart) == got
 
 

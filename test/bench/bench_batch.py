@@ -20,6 +20,7 @@ import av
 from bunny.batch import engine
 from bunny.batch.film_list import FilmTask
 from bunny.command import batch
+from bunny.command.option.film import BatchOptions
 
 FEATURE_S, NUM_FEATURES, NUM_CORES = 110 * 60, 500, 64
 SIMULATED_S, WORKERS = 0.5, 64
@@ -102,11 +103,11 @@ def simulate(film: Path, number: int) -> None:
             place.symlink_to(film.resolve())
         tasks = [FilmTask(film=str(place)) for place in places]
         began, started = time.process_time(), time.monotonic()
-        options = batch.BatchOptions(num_workers=WORKERS)
-        table, place = batch.run_batch(tasks, options, str(Path(folder) / "data"))
+        options = BatchOptions(num_workers=WORKERS)
+        done = batch.run_batch(tasks, options, str(Path(folder) / "data"))
         cpu, wall = time.process_time() - began, time.monotonic() - started
-        assert table.filter(table["status"] == "done").height == number
-        page = (place / "report.html").stat().st_size
+        assert done.exit_code == 0 and done.table.height == number
+        page = (done.folder / "report.html").stat().st_size
     ideal = number * SIMULATED_S / WORKERS
     print(
         f"{number} films of {SIMULATED_S} s, {WORKERS} at once: {wall:.0f} s (their own time "

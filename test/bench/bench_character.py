@@ -23,6 +23,7 @@ from bunny.character import cluster, label, label_score, match, track
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
 from bunny.command import run
+from bunny.command.option.film import RunOptions
 from bunny.core.config import DetectionConfig
 from bunny.table import store
 
@@ -112,7 +113,9 @@ def films(material: Path, folder: Path, chosen: list[str]) -> Iterator[dict]:
         if name not in chosen:
             continue
         space = run.run_film(
-            film, references, data_dir=str(folder / name), overrides=SETTINGS, until="cluster"
+            film,
+            references,
+            RunOptions(data_dir=str(folder / name), settings=[*SETTINGS], until="cluster"),
         ).space
         tables = ("label", "frame", "face", "cluster", "reference")
         table = {n: store.read(space.table, n) for n in tables}
@@ -275,7 +278,9 @@ def strangers(material: Path, photos: pl.DataFrame, folder: Path) -> Iterator[di
     for name in STRANGE_FILMS:
         film = material / "video" / name
         space = run.run_film(
-            film, None, data_dir=str(folder / "strange"), overrides=SETTINGS, until="detect"
+            film,
+            None,
+            RunOptions(data_dir=str(folder / "strange"), settings=[*SETTINGS], until="detect"),
         ).space
         face, tracks = (store.read(space.table, n) for n in ("face", "track"))
         face = face.filter(pl.col("error").is_null())

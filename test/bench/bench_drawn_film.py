@@ -29,6 +29,7 @@ from drawn_score import Character, Clip
 
 from bunny import demo
 from bunny.command import run
+from bunny.command.option.film import RunOptions
 from bunny.table import store
 from bunny.view import style
 
@@ -55,7 +56,9 @@ def main() -> None:
             references = Path(scratch) / "reference" / clip.name
             write_references(references, given)
             report = run.run_film(
-                clip.path, references, data_dir=str(data), overrides=wanted.set, until="detect"
+                clip.path,
+                references,
+                RunOptions(data_dir=str(data), settings=[*wanted.set], until="detect"),
             )
             table = {
                 "label": store.read(report.space.table, "label"),

@@ -25,6 +25,7 @@ from bench_character import BESIDE, SETTINGS, known_films, show
 
 from bunny.character import label_score, reference
 from bunny.command import run
+from bunny.command.option.film import RunOptions
 from bunny.review import asset_table, identification
 from bunny.table import store
 
@@ -60,9 +61,7 @@ def measure(
         return run.run_film(
             film,
             references,
-            data_dir=str(folder),
-            overrides=(*SETTINGS, *overrides),
-            until="review",
+            RunOptions(data_dir=str(folder), settings=[*SETTINGS, *overrides], until="review"),
         ).space.root
 
     root = go(())

@@ -44,6 +44,7 @@ def serve():
 def extract(film):
     """Run stage extract here; seconds and bytes that were fetched for it."""
     from bunny.command import run
+    from bunny.command.option.film import RunOptions
 
     num_bytes, fetch = [0], film_file.StreamedFilm.fetch
 
@@ -57,7 +58,9 @@ def extract(film):
     with tempfile.TemporaryDirectory() as folder:
         overrides = ["pipeline.has_report=false"]
         run.run_film(
-            film_file.locate(film), None, data_dir=folder, overrides=overrides, until="extract"
+            film_file.locate(film),
+            None,
+            RunOptions(data_dir=folder, settings=overrides, until="extract"),
         )
     print(json.dumps({"seconds": time.monotonic() - started, "bytes": num_bytes[0]}))
 

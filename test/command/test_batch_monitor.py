@@ -29,7 +29,7 @@ def monitor(tmp_path):
 
 def left(monitor):
     """Seconds left after a look at what runs."""
-    monitor._refresh()
+    monitor.refresh()
     return batch_status.read(monitor.record_dir.parent).seconds_left
 
 

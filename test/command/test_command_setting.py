@@ -10,6 +10,7 @@ import pytest
 
 from bunny import demo, pipeline
 from bunny.command import check_workspace, clean, film_workspace, forget, learn, pack
+from bunny.command.option.workspace import ForgetOptions
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -80,7 +81,7 @@ def _run_a_stage(space):
 
 def _forget(space):
     try:
-        forget.run("anna", space.film_id, is_removed=True)
+        forget.run(ForgetOptions(person="anna", film=space.film_id, is_removed=True))
     except UserError as error:
         if "found nobody" not in str(error):
             raise

@@ -3,6 +3,7 @@
 import pytest
 
 from bunny.command import generate
+from bunny.command.option.model import GenerateOptions
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -11,7 +12,7 @@ from bunny.core.error import UserError
 def test_without_a_strength_no_adapter_is_needed(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
     options, run = (
-        generate.GenerateOptions(),
+        GenerateOptions(),
         {"character": "bunny", "run_id": "r", "adapter_file": "r/a"},
     )
     without = Config(generation={"lora_strength": 0.0})
@@ -22,7 +23,7 @@ def test_without_a_strength_no_adapter_is_needed(tmp_path):
 
 def test_a_prompt_has_the_words_that_are_set(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    options = generate.GenerateOptions(prompts=["{trigger} at sea"], seeds=[3], count=2)
+    options = GenerateOptions(prompts=["{trigger} at sea"], seeds=[3], count=2)
     for captioning, words in (
         ({"class_word": "rabbit"}, "bunny rabbit at sea"),
         ({"class_word": "rabbit", "trigger_word": "sks {name}"}, "sks bunny rabbit at sea"),

@@ -183,39 +183,37 @@ def _check_killed_run(space, tmp_path, line, bunny):
     assert found[0]["hash"].to_list() == found[1]["hash"].to_list() and found[0].height >= 2
 
 
+OWN = (
+    "dataset.cut_from=picture",
+    "dataset.num_class_images=0",
+    "models.held_out_share=0.4",
+    "filtering.duplicate_distance=0",
+)
+ONLY_SETS = ("library", "train", "--until", "dataset", "--json", *(f"--set={key}" for key in OWN))
+
+
 @pytest.mark.notebook
 def test_sets_by_film_and_of_some_films_are_others(films, bunny, tmp_path):
     """Without a base model: only the sets are drawn; one that lost a file is drawn again."""
-    own = [
-        w
-        for key in (
-            "dataset.cut_from=picture",
-            "dataset.num_class_images=0",
-            "models.held_out_share=0.4",
-            "filtering.duplicate_distance=0",
-        )
-        for w in ("--set", key)
-    ]
-    line = ("library", "train", "--until", "dataset", "--json", *own)
-    by_film = json.loads(bunny(*line, "--split", "film")[1])
+    by_film = json.loads(bunny(*ONLY_SETS, "--split", "film")[1])
     held = [row["held_out"] / row["pictures"] for row in by_film["coverage"][:-1]]
     assert sorted(held) == [0, 1]
-    of_two = json.loads(bunny(*line, "--film", "two-")[1])
+    of_two = json.loads(bunny(*ONLY_SETS, "--film", "two-")[1])
     assert [row["film_id"] for row in of_two["coverage"]] == [films[1].film_id, "all"]
-    both = json.loads(bunny(*line)[1])
+    both = json.loads(bunny(*ONLY_SETS)[1])
     assert len({one["film_id"] for one in (by_film, of_two, both)}) == 3
     space = workspace.locate(tmp_path, "data", both["film_id"])
     picture = space.root / store.read(space.table, "dataset")["file"][0]
     before = picture.read_bytes()
-    assert not json.loads(bunny(*line)[1])["is_drawn"]
+    assert not json.loads(bunny(*ONLY_SETS)[1])["is_drawn"]
     picture.unlink()
-    assert json.loads(bunny(*line)[1])["is_drawn"] and picture.read_bytes() == before
-    assert json.loads(bunny(*line, "--set", "seed=9")[1])["is_drawn"]
+    assert json.loads(bunny(*ONLY_SETS)[1])["is_drawn"] and picture.read_bytes() == before
+    assert json.loads(bunny(*ONLY_SETS, "--set", "seed=9")[1])["is_drawn"]
     assert bunny("status", of_two["film_id"])[0] == 0
     assert joint_workspace.read_origin(space.root / workspace.SERIES).films == {
         film.film_id: "Eileen" for film in films
     }
-    _check_notebook(tmp_path, both["coverage"], own[1::2])
+    _check_notebook(tmp_path, both["coverage"], list(OWN))
 
 
 def _check_notebook(tmp_path, coverage, overrides):
@@ -240,18 +238,7 @@ def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_film
     films, bunny, tmp_path
 ):
     """Who removes a film is told which sets had its pictures; the next one is drawn without it."""
-    own = [
-        w
-        for key in (
-            "dataset.cut_from=picture",
-            "dataset.num_class_images=0",
-            "models.held_out_share=0.4",
-            "filtering.duplicate_distance=0",
-        )
-        for w in ("--set", key)
-    ]
-    line = ("library", "train", "--until", "dataset", "--json", *own)
-    both = json.loads(bunny(*line)[1])
+    both = json.loads(bunny(*ONLY_SETS)[1])
     set_id = both["film_id"]
     one, two = (film.film_id for film in films)
     for option in (("--add", "0"), ("--undo",)):
@@ -268,7 +255,7 @@ def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_film
     )
     stale = f"{set_id}: out of date; `bunny library train --character Eileen` draws it anew"
     assert bunny("library", "show")[1].splitlines()[-1] == stale
-    drawn = json.loads(bunny(*line)[1])
+    drawn = json.loads(bunny(*ONLY_SETS)[1])
     assert drawn["is_drawn"] and drawn["film_id"] == set_id
     assert [row["film_id"] for row in drawn["coverage"]] == [one, "all"]
     space = workspace.locate(tmp_path, "data", set_id)

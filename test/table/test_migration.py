@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from bunny.core import exit_code
 from bunny.table import corrected, migration, schema, store
 from bunny.table.migration import Migration
 
@@ -54,7 +55,7 @@ def test_a_newer_table_is_refused_with_what_to_do(tmp_path):
         store.read(tmp_path, "shot")
     said = str(refused.value)
     assert "expected version 1 of table shot, found version 4" in said
-    assert "update this one" in said and refused.value.exit_code == 2
+    assert "update this one" in said and exit_code.of_error(refused.value) == 2
     for ask in (store.scan, store.check_not_newer, store.read_or_empty):
         with pytest.raises(store.TableVersionError):
             ask(tmp_path, "shot")

@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from bunny.batch import film_record
 from bunny.batch.film_list import FINETUNE, PREPARE
 from bunny.batch.film_record import RunningFilm
 from bunny.contract.progress import describe_seconds
@@ -88,8 +89,9 @@ class BatchStatus:
         for film in self.running:
             yield f"  {_describe_film(film)}"
 
-    def to_text(self, now: str) -> str:
+    def to_text(self, now: str | None = None) -> str:
         """The view for `bunny batch --status`, with the films that were put aside."""
+        now = now or film_record.now()
         lines = list(self.lines())
         moment = datetime.fromisoformat(self.seen_at)
         if self.is_over:
@@ -106,9 +108,9 @@ class BatchStatus:
         report = Path(self.folder) / "report.html"
         return "\n".join([*lines, f"  report {report}"] if self.is_over else lines)
 
-    def to_json(self, now: str) -> str:
+    def to_json(self, now: str | None = None) -> str:
         """One JSON object on one line."""
-        return json.dumps({**asdict(self), "is_gone": self.is_gone(now)})
+        return json.dumps({**asdict(self), "is_gone": self.is_gone(now or film_record.now())})
 
 
 def _describe_film(film: RunningFilm) -> str:

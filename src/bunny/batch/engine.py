@@ -24,13 +24,11 @@ from typing import Any
 from bunny.batch import film_process, film_record
 from bunny.batch.film_list import PREPARE, FilmTask
 from bunny.batch.film_record import RunningFilm
-from bunny.core import film_file, log
+from bunny.core import exit_code, film_file, log
 
 logger = logging.getLogger(__name__)
 
 NUM_RETRIES = 2
-USER_FAULT, INTERRUPTED = 2, 130
-LOST = 1  # as a run that failed
 STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is killed
 # Polars' handler of Ctrl-C lets a thread that waits for a lock wait on: only when that ends does
 # Python learn of it, which would be when a film ends.
@@ -60,8 +58,7 @@ class FilmOutcome:
     @property
     def status(self) -> str:
         """done, refused (a person can mend it), failed (after all attempts) or stopped."""
-        code = self.attempts[-1].exit_code
-        return {0: "done", USER_FAULT: "refused", INTERRUPTED: "stopped"}.get(code, "failed")
+        return exit_code.film_status(self.attempts[-1].exit_code)
 
     @property
     def film_id(self) -> str | None:
@@ -122,9 +119,9 @@ class FilmRunner:
         attempts: list[Attempt] = []
         while True:
             attempts.append(self._attempt(task, len(lost) + len(attempts)))
-            code = attempts[-1].exit_code
-            if code in (0, USER_FAULT, INTERRUPTED) or len(attempts) > NUM_RETRIES:
-                return FilmOutcome(task=task, attempts=(*lost, *attempts))
+            outcome = FilmOutcome(task=task, attempts=(*lost, *attempts))
+            if outcome.status != "failed" or len(attempts) > NUM_RETRIES:
+                return outcome
 
     def assist(self, task: FilmTask, number: int) -> Attempt:
         """Share the work of a film that runs; whatever becomes of that, the film is none the worse.
@@ -164,7 +161,7 @@ class FilmRunner:
         try:
             with place.open("w", encoding="utf-8") as errors, self._lock:
                 if self._is_stopped or (task.is_helper and self._is_help_over):
-                    return Attempt(exit_code=INTERRUPTED, seconds=0.0, error="stopped")
+                    return Attempt(exit_code=exit_code.STOPPED, seconds=0.0, error="stopped")
                 process = subprocess.Popen(
                     command,
                     stdout=subprocess.PIPE,
@@ -180,7 +177,7 @@ class FilmRunner:
             if record is not None:
                 film_record.remove(record)
         found = _read_attempt(
-            INTERRUPTED if self._is_stopped and process.returncode else process.returncode,
+            exit_code.STOPPED if self._is_stopped and process.returncode else process.returncode,
             time.monotonic() - started,
             said.decode("utf-8", "replace"),
             place.read_text(encoding="utf-8", errors="replace"),
@@ -195,7 +192,7 @@ class FilmRunner:
         if left is None or left.phase != task.phase:
             return []
         one = Attempt(
-            exit_code=LOST,
+            exit_code=exit_code.FAILED,
             seconds=left.elapsed_s,
             error="lost its worker",
             node=left.node,
@@ -275,7 +272,7 @@ def _environment(task: FilmTask, num_threads: int, record: Path | None) -> Mappi
     return own | os.environ | wanted
 
 
-def _read_attempt(exit_code: int, seconds: float, said: str, errors: str) -> Attempt:
+def _read_attempt(code: int, seconds: float, said: str, errors: str) -> Attempt:
     """What a process that ended has said."""
     report: dict[str, Any] = {}
     for line in reversed(said.splitlines()):
@@ -286,18 +283,18 @@ def _read_attempt(exit_code: int, seconds: float, said: str, errors: str) -> Att
                 continue
             break
     error = ""
-    if exit_code:
+    if code:
         lines = [line for part in errors.splitlines() for line in part.split("\r")]
         ours = [line.partition(PREFIX)[2] for line in lines if PREFIX in line]  # after a bar's end
-        error = _describe_signal(exit_code) or (ours[-1].strip() if ours else "")
-        error = log.redact(error or f"ended with exit code {exit_code} and said nothing")
-    return Attempt(exit_code=exit_code, seconds=seconds, report=report, error=error)
+        error = _describe_signal(code) or (ours[-1].strip() if ours else "")
+        error = log.redact(error or f"ended with exit code {code} and said nothing")
+    return Attempt(exit_code=code, seconds=seconds, report=report, error=error)
 
 
-def _describe_signal(exit_code: int) -> str:
+def _describe_signal(code: int) -> str:
     """The signal that ended a process; "" where none did, as on Windows."""
     try:
-        return f"crashed ({signal.Signals(-exit_code).name})" if exit_code < 0 else ""
+        return f"crashed ({signal.Signals(-code).name})" if code < 0 else ""
     except ValueError:  # a number without a name here
         return ""
 

@@ -15,10 +15,11 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from bunny.core import exit_code
+
 VARIABLE = "BUNNY_STOPS_WITH_PARENT"  # in the environment of such a process
 RECORD = "BUNNY_FILM_RECORD"  # and the path of its record, if it has one
 STOP_S = 30.0  # in which it has to stop by itself
-STOPPED = 130
 STANDARD_INPUT = 0  # read bare: Python aborts at its end while a thread waits in sys.stdin
 
 
@@ -43,7 +44,7 @@ def _wait(is_alone: threading.Event) -> None:
     else:
         _thread.interrupt_main()
     time.sleep(STOP_S)
-    os._exit(STOPPED)
+    os._exit(exit_code.STOPPED)
 
 
 def _tell(path: Path, is_alone: threading.Event) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from bunny.batch.engine import FilmRunner
 from bunny.batch.film_queue import FilmQueue
 from bunny.batch.queued_film import QueuedFilm
+from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.video.probe import probe
 
@@ -20,7 +21,6 @@ logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
 PROBE_S = 120.0  # for a decoder to open a film
-USER_FAULT = UserError.exit_code
 
 
 class QueueWorker:
@@ -133,9 +133,9 @@ def probe_apart(path: Path) -> None:
             f"{path}: expected a film, found a file whose decoder did not end in {PROBE_S:.0f} s; "
             "convert it"
         ) from error
-    if done.returncode == USER_FAULT:
+    if done.returncode == exit_code.USER_FAULT:
         raise UserError(done.stderr.strip().splitlines()[-1])
-    if done.returncode != 0:
+    if done.returncode != exit_code.DONE:
         raise UserError(f"{path}: expected a film, found one that crashes the decoder; convert it")
 
 
@@ -144,4 +144,4 @@ if __name__ == "__main__":
         probe(Path(sys.argv[1]))
     except UserError as fault:
         sys.stderr.write(f"{fault}\n")
-        sys.exit(USER_FAULT)
+        sys.exit(exit_code.USER_FAULT)

@@ -12,6 +12,7 @@ from typing import Any
 from bunny.batch.engine import Attempt, FilmOutcome, FilmRunner
 from bunny.batch.film_list import FINETUNE, PREPARE, FilmTask
 from bunny.batch.film_needs import FilmNeeds
+from bunny.core import exit_code
 from bunny.core.error import UserError
 
 CONNECT_S = 10.0
@@ -203,7 +204,9 @@ def _outcome(ray: Any, ready: Any, task: FilmTask) -> FilmOutcome:
         return ray.get(ready)
     except ray.exceptions.RayError as error:
         why = f"lost its worker {NUM_LOST + 1} times ({type(error).__name__})"
-        return FilmOutcome(task=task, attempts=(Attempt(exit_code=1, seconds=0.0, error=why),))
+        return FilmOutcome(
+            task=task, attempts=(Attempt(exit_code=exit_code.FAILED, seconds=0.0, error=why),)
+        )
 
 
 def _import_ray() -> Any:

@@ -20,12 +20,10 @@ from bunny.cli import (  # noqa: F401  they add their commands
 )
 from bunny.cli.app import app, arrange_panels
 from bunny.command import remote_folder
-from bunny.core import disk_full
-from bunny.core.error import BunnyError, UserError
+from bunny.core import disk_full, exit_code
+from bunny.core.error import BunnyError
 
 arrange_panels()
-
-STOPPED = 130  # exit code of what Ctrl+C ended
 
 
 def main() -> None:
@@ -42,21 +40,20 @@ def main() -> None:
     except BunnyError as error:
         if is_debug:
             raise
-        _fail(str(error), error.exit_code)
+        _fail(str(error), exit_code.of_error(error))
     except KeyboardInterrupt:
         _stopped()
     except SystemExit as stop:
-        if stop.code == STOPPED:  # typer's answer to Ctrl+C, which says nothing
+        if stop.code == exit_code.STOPPED:  # typer's answer to Ctrl+C, which says nothing
             _stopped()
         raise
     except Exception as error:
         if is_debug:
             raise
         disk = disk_full.describe(error)
-        if disk:
-            _fail(disk, UserError.exit_code)
         text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
-        _fail(f"unexpected {text}; run again with --debug for the traceback", 1)
+        unexpected = f"unexpected {text}; run again with --debug for the traceback"
+        _fail(disk or unexpected, exit_code.of_error(error))
 
 
 def _stopped() -> None:
@@ -68,9 +65,9 @@ def _stopped() -> None:
     if "tqdm" in sys.modules:  # the second Ctrl+C may have come while a bar ended its line
         typer.echo(err=True)
     try:
-        _fail("stopped; run the same command again to resume", STOPPED)
+        _fail("stopped; run the same command again to resume", exit_code.STOPPED)
     finally:
-        signal.signal(signal.SIGINT, lambda *_: os._exit(STOPPED))
+        signal.signal(signal.SIGINT, lambda *_: os._exit(exit_code.STOPPED))
         atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)
 
 

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from bunny.cli.app import DataDir, FilmName, app
+from bunny.cli.app import app
+from bunny.command.option.common import DataDir, FilmName
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:

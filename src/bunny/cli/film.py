@@ -6,9 +6,12 @@ from typing import Annotated
 
 import typer
 
-from bunny.cli.app import AsJson, DataDir, Debug, FilmName, Settings, app
+from bunny.cli.app import app
+from bunny.cli.signature import AsJson, Debug, Result
 from bunny.command import lab as command_lab
-from bunny.core import film_file
+from bunny.command.option.common import DataDir, FilmName, FilmOptions, ProjectOptions
+from bunny.command.option.film import BatchOptions, RunOptions, Until
+from bunny.core import exit_code, film_file
 from bunny.core.error import UserError
 
 
@@ -29,18 +32,8 @@ def run(
             "repeat it to give each film its own."
         ),
     ] = None,
-    data_dir: DataDir = None,
-    only: Annotated[
-        str | None, typer.Option(help="Run only these stages, separated by commas.")
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
-    force: Annotated[
-        bool, typer.Option("--force", help="Run stages that are up to date too.")
-    ] = False,
-    settings: Settings = None,
-    notebooks: Annotated[
-        bool, typer.Option("--notebooks", help="Run the notebooks instead of the stages.")
-    ] = False,
+    *,
+    options: RunOptions,
     assist: Annotated[
         bool,
         typer.Option(
@@ -58,40 +51,34 @@ def run(
     from bunny.core import log
 
     places = [film_file.locate(film) for film in films]
-    overrides = [*(settings or []), *(["pipeline.force_rerun=true"] if force else [])]
-    stages = tuple(s.strip() for s in only.split(",")) if only else ()
-    options = {
-        "data_dir": data_dir,
-        "overrides": overrides,
-        "only": stages,
-        "until": until,
-        "is_notebook": notebooks,
-        "is_debug": debug,
-    }
     if assist:
         from bunny.command import assist as command_assist
 
         helped = command_assist.assist_films(
-            places, references or [], data_dir=data_dir, overrides=overrides, is_debug=debug
+            places,
+            references or [],
+            data_dir=options.data_dir,
+            overrides=options.overrides,
+            is_debug=debug,
         )
         typer.echo(helped.to_json() if as_json else helped.to_text())
         return
     if len(places) == 1:
         folder = command_run.pair_references(places, references or [])[0][1]
-        done = [command_run.run_film(places[0], folder, **options)]
+        done = [command_run.run_film(places[0], folder, options, is_debug=debug)]
     else:
-        done = command_run.run_films(places, references or [], **options)
-    codes = set()
+        done = command_run.run_films(places, references or [], options, is_debug=debug)
+    codes = []
     for report in done:
         if isinstance(report, command_run.FilmFailure):
-            codes.add(report.exit_code)
+            codes.append(report.exit_code)
             typer.echo(f"bunny: {log.redact(' '.join(report.to_text().split()))}", err=True)
         if pipeline.is_distributed_worker():
             continue  # of several processes the first reports
         if as_json or isinstance(report, command_run.RunReport):
             typer.echo(report.to_json() if as_json else report.to_text())
     if codes:
-        raise typer.Exit(min(codes))
+        raise typer.Exit(exit_code.of_several(codes))
 
 
 @app.command()
@@ -114,43 +101,9 @@ def batch(
         list[Path] | None,
         typer.Option(help="Folder of reference pictures for all films, or one for each."),
     ] = None,
-    engine: Annotated[
-        str, typer.Option(help="local (processes on this machine) or ray (needs the extra ray).")
-    ] = "local",
-    address: Annotated[
-        str | None,
-        typer.Option(help="Ray cluster, e.g. auto; default: RAY_ADDRESS, else this machine."),
-    ] = None,
-    workers: Annotated[
-        int,
-        typer.Option(min=0, help="Films at once on this machine; 0: one for each two cores."),
-    ] = 0,
-    cpus: Annotated[float, typer.Option(min=0.1, help="Cores that a film asks Ray for.")] = 2.0,
-    gpus: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="GPUs that a film's fine-tune asks Ray for, in a task of its own; 0: films are "
-            "one task, on any node.",
-        ),
-    ] = 0.0,
-    memory: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            help="GiB of memory that a film asks Ray for; 0: none; default: a quarter more than "
-            "the stages of earlier films took, and at least 1.3.",
-        ),
-    ] = None,
-    part_minutes: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Films at least twice as long are parted into time ranges that idle workers "
-            "share; 0: never.",
-        ),
-    ] = 30.0,
-    until: Annotated[str | None, typer.Option(help="Last stage to run.")] = None,
+    *,
+    options: BatchOptions,
+    until: Until = None,
     show_status: Annotated[
         bool,
         typer.Option(
@@ -158,40 +111,25 @@ def batch(
             help="Show how this batch stands, or without FILM the last one; runs nothing.",
         ),
     ] = False,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-    debug: Debug = False,
-) -> None:
+    project: ProjectOptions,
+) -> Result:
     """Run many films, each in a process of its own; one that fails stops no other."""
     from bunny.command import batch as command_batch
 
-    options = command_batch.BatchOptions(
-        engine=engine,
-        address=address,
-        num_workers=workers,
-        cpus=cpus,
-        gpus=gpus,
-        memory_gib=memory,
-        part_minutes=part_minutes,
-    )
     command_batch.check_options(options)
     places = [film_file.locate(film) for film in films or []]
     if show_status and not places and not lists:
-        typer.echo(command_batch.describe_status((), data_dir, as_json=as_json))
-        return
-    tasks = command_batch.make_tasks(places, references or [], lists or [], settings or [], until)
+        return command_batch.read_status((), project.data_dir)
+    tasks = command_batch.make_tasks(
+        places, references or [], lists or [], project.overrides, until
+    )
     if show_status:
-        typer.echo(command_batch.describe_status(tasks, data_dir, as_json=as_json))
-        return
-    table, folder = command_batch.run_batch(tasks, options, data_dir)
-    typer.echo(command_batch.describe(table, folder, as_json=as_json))
-    if code := command_batch.exit_code(table):
-        raise typer.Exit(code)
+        return command_batch.read_status(tasks, project.data_dir)
+    return command_batch.run_batch(tasks, options, project.data_dir)
 
 
 @app.command()
-def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = False) -> None:
+def demo(project: ProjectOptions, debug: Debug = False) -> str:
     """Run every stage on the bundled sample film."""
     from bunny import demo as bunny_demo
     from bunny.command import demo as command_demo
@@ -201,32 +139,25 @@ def demo(data_dir: DataDir = None, settings: Settings = None, debug: Debug = Fal
     report = command_run.run_film(
         bunny_demo.film_path(),
         bunny_demo.reference_dir(),
-        data_dir=data_dir,
-        overrides=settings or [],
+        RunOptions(data_dir=project.data_dir, settings=project.overrides),
         own=command_demo.SETTINGS,
         is_debug=debug,
     )
-    typer.echo(report.to_text())
-    typer.echo(f"The demo took {(time.monotonic() - started) / 60:.1f} minutes.")
+    minutes = (time.monotonic() - started) / 60
+    return f"{report.to_text()}\nThe demo took {minutes:.1f} minutes."
 
 
 @app.command()
-def status(
-    film: FilmName = None,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+def status(chosen: FilmOptions, as_json: AsJson = False) -> str:
     """Show which stages of a film are done, stale (and why) or not run yet."""
     from bunny.command import status as command_status
 
     show = command_status.to_json if as_json else command_status.describe_status
-    typer.echo(show(film, data_dir, settings or []))
+    return show(chosen.film, chosen.data_dir, chosen.overrides)
 
 
 @app.command()
 def caption(
-    film: FilmName = None,
     estimate: Annotated[
         bool, typer.Option("--estimate", help="Say what captions would cost; send nothing.")
     ] = False,
@@ -250,9 +181,9 @@ def caption(
             help="Tune the prompt by people's captions; --no-optimize goes back to ours.",
         ),
     ] = None,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-) -> None:
+    *,
+    chosen: FilmOptions,
+) -> str:
     """Write the captions of a known film, say what they would cost, audit or change them."""
     from bunny.command import caption as command_caption
 
@@ -263,25 +194,20 @@ def caption(
         raise UserError("--character and --yes belong to --replace; add --replace OLD NEW")
     if replace is not None:
         old, new = replace
-        text = command_caption.replace(
-            film, data_dir, settings or [], old=old, new=new, character=character, is_sure=yes
-        )
-    elif optimize is not None:
-        text = command_caption.optimize(film, data_dir, settings or [], is_on=optimize)
-    elif audit:
-        text = command_caption.audit(film, data_dir, settings or [])
-    else:
-        work = command_caption.estimate if estimate else command_caption.caption
-        text = work(film, data_dir, settings or [])
-    typer.echo(text)
+        return command_caption.replace(chosen, old, new, character=character, is_sure=yes)
+    if optimize is not None:
+        return command_caption.optimize(chosen, is_on=optimize)
+    if audit:
+        return command_caption.audit(chosen)
+    return command_caption.estimate(chosen) if estimate else command_caption.caption(chosen)
 
 
 @app.command()
-def report(film: FilmName = None, data_dir: DataDir = None, settings: Settings = None) -> None:
+def report(chosen: FilmOptions) -> str:
     """Write the HTML report of a film again and print its path."""
     from bunny.command import report as command_report
 
-    typer.echo(command_report.write_report(film, data_dir, settings or []))
+    return command_report.write_report(chosen.film, chosen.data_dir, chosen.overrides)
 
 
 @app.command()
@@ -316,7 +242,7 @@ def doctor(
     report = workspace_module.run(film, data_dir, repair=repair)
     typer.echo(report.to_json() if as_json else report.to_text())
     if any(problem.remedy != "film" for problem in report.problems) and not repair:
-        raise typer.Exit(2)
+        raise typer.Exit(exit_code.USER_FAULT)
 
 
 @app.command()

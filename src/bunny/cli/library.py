@@ -1,48 +1,22 @@
 """Commands on the film as a library: review, learn, search, where, publish."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from bunny.cli.app import AsJson, DataDir, FilmName, Settings, app
+from bunny.cli.app import app
+from bunny.cli.signature import AsJson, Result
+from bunny.command.option.common import DataDir, FilmName, FilmOptions, ProjectOptions
+from bunny.command.option.library import BoardOptions, FilterOptions, SearchQuestion
 from bunny.core.error import UserError
 
 
 @app.command()
 def search(
-    words: Annotated[str, typer.Argument(help='Words to search for, e.g. "bunny at night".')] = "",
-    picture: Annotated[
-        Path | None, typer.Option(help="Find shots that look like this picture.")
-    ] = None,
-    face: Annotated[
-        Path | None, typer.Option(help="Find shots of the person in this picture.")
-    ] = None,
-    like: Annotated[
-        str,
-        typer.Option(
-            metavar="ITEM", help="Find shots like this one: a shot number or an id, e.g. s00007."
-        ),
-    ] = "",
-    who: Annotated[
-        str, typer.Option(help="Characters that must all be in the shot, e.g. bunny,pip.")
-    ] = "",
-    without: Annotated[str, typer.Option(help="Characters that must not be in the shot.")] = "",
-    place: Annotated[
-        str, typer.Option(help="Any of these places, by name or id, e.g. beach,scene-003.")
-    ] = "",
-    shot_size: Annotated[
-        str, typer.Option(help="Any of these shot sizes: close-up, medium, wide.")
-    ] = "",
-    light: Annotated[
-        str, typer.Option(help="Any of these: day, dusk, night (where it is certain).")
-    ] = "",
-    start: Annotated[
-        str, typer.Option("--from", metavar="TIME", help="From this time, e.g. 90 or 1:30.")
-    ] = "",
-    end: Annotated[str, typer.Option("--to", metavar="TIME", help="Up to this time.")] = "",
-    min_quality: Annotated[float, typer.Option(min=0, max=1, help="Minimum sharpness.")] = 0.0,
-    approved: Annotated[bool, typer.Option("--approved", help="Only approved shots.")] = False,
+    question: SearchQuestion,
+    conditions: FilterOptions,
     film: Annotated[
         list[str] | None,
         typer.Option(help="Film id or its first characters; repeatable; default: all films."),
@@ -51,34 +25,22 @@ def search(
         int, typer.Option(min=0, help="Maximum number of shots; 0: search.max_results.")
     ] = 0,
     html: Annotated[Path | None, typer.Option(help="Write the result as an HTML page.")] = None,
-    data_dir: DataDir = None,
-    settings: Settings = None,
+    *,
+    project: ProjectOptions,
     as_json: AsJson = False,
 ) -> None:
     """Find shots by words, a picture, a face or another shot, in one film or all of them."""
     from bunny.command import search as command_search
 
-    wanted = command_search.make_filter(
-        who=who,
-        without=without,
-        place=place,
-        shot_size=shot_size,
-        light=light,
-        start=start,
-        end=end,
-        min_sharpness=min_quality,
-        is_approved=approved,
-    )
+    wanted = command_search.make_filter(**asdict(conditions))
     found = command_search.search(
-        words,
-        picture=picture,
-        face=face,
-        like=like,
+        question.words,
+        picture=question.picture,
+        face=question.face,
+        like=question.like,
         wanted=wanted,
-        films=film or [],
         limit=limit,
-        data_dir=data_dir,
-        overrides=settings or [],
+        library=command_search.open_library(film or [], project.data_dir, project.overrides),
     )
     if html is not None:
         command_search.write_html(found, html)
@@ -97,77 +59,25 @@ def publish(
         bool,
         typer.Option("--pull", help="Only fetch comments and approvals made on dashboards."),
     ] = False,
+    *,
     as_json: AsJson = False,
-    data_dir: DataDir = None,
-    settings: Settings = None,
+    project: ProjectOptions,
 ) -> None:
     """Publish a film to the Postgres at BUNNY_DATABASE_URL and fetch the feedback given there."""
     from bunny.command import publish as command_publish
 
     done = command_publish.publish(
-        film, data_dir, settings or [], is_dry_run=dry_run, is_pull_only=pull
+        film, project.data_dir, project.overrides, is_dry_run=dry_run, is_pull_only=pull
     )
     typer.echo(done.to_json() if as_json else done.to_text())
 
 
 @app.command()
-def review(
-    film: FilmName = None,
-    port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="0: any free port; default: review.port.")
-    ] = None,
-    ip: Annotated[
-        str,
-        typer.Option(
-            help="Address to listen on; 0.0.0.0 admits other machines and needs --certfile and "
-            "--keyfile, or --unencrypted."
-        ),
-    ] = "127.0.0.1",
-    certfile: Annotated[
-        Path | None, typer.Option(help="Certificate (PEM) to encrypt the connection with.")
-    ] = None,
-    keyfile: Annotated[Path | None, typer.Option(help="Key (PEM) of the certificate.")] = None,
-    unencrypted: Annotated[
-        bool,
-        typer.Option(
-            "--unencrypted",
-            help="With --ip: accept that everyone on the network can read the token and pictures.",
-        ),
-    ] = False,
-    ask_password: Annotated[
-        bool,
-        typer.Option(
-            "--ask-password",
-            help="Ask for a password that others log in with; BUNNY_BOARD_PASSWORD, in the "
-            "environment or .env, sets one without asking.",
-        ),
-    ] = False,
-    user: Annotated[
-        str, typer.Option(help="Name of the reviewer; each browser may set its own.")
-    ] = "",
-    no_browser: Annotated[
-        bool, typer.Option("--no-browser", help="Do not open a browser.")
-    ] = False,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-) -> None:
+def review(options: BoardOptions, chosen: FilmOptions) -> None:
     """Open the review board, on which people correct clusters, and its page for adding films."""
     from bunny.command import review as command_review
 
-    command_review.serve(
-        film,
-        data_dir,
-        settings or [],
-        ip=ip,
-        port=port,
-        certfile=certfile,
-        keyfile=keyfile,
-        is_unencrypted=unencrypted,
-        is_password_asked=ask_password,
-        user=user,
-        has_browser=not no_browser,
-        say=lambda line: typer.echo(line),
-    )
+    command_review.serve(chosen, options, say=typer.echo)
 
 
 @app.command()
@@ -182,12 +92,11 @@ def approve(
         bool, typer.Option("--show", help="Only say which sets are approved as they are.")
     ] = False,
     data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Approve training sets as they are now; review.needs_approval asks for it."""
     from bunny.command import approve as command_approve
 
-    report = command_approve.approve(
+    return command_approve.approve(
         film,
         character or [],
         by=by,
@@ -195,7 +104,6 @@ def approve(
         is_listed=show,
         data_dir=data_dir,
     )
-    typer.echo(report.to_json() if as_json else report.to_text())
 
 
 @app.command("where")
@@ -216,18 +124,15 @@ def where(
         typer.Option(help="Search this film only; default: all films, newest first."),
     ] = None,
     data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Find where a picture comes from, or the training pictures taken from a place in a film."""
     from bunny.command import where as command_where
 
-    answer = command_where.where(what, second=second, clip=clip, film=film, data_dir=data_dir)
-    typer.echo(answer.to_json() if as_json else answer.to_text())
+    return command_where.where(what, second=second, clip=clip, film=film, data_dir=data_dir)
 
 
 @app.command()
 def learn(
-    film: FilmName = None,
     rollback: Annotated[
         bool, typer.Option("--rollback", help="Go back to the previous version, or to --to.")
     ] = False,
@@ -235,19 +140,17 @@ def learn(
         int | None, typer.Option(min=0, metavar="VERSION", help="Version to use; 0: none.")
     ] = None,
     listed: Annotated[bool, typer.Option("--list", help="List the versions.")] = False,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+    *,
+    chosen: FilmOptions,
+) -> Result:
     """Learn from corrections how to cluster the rest; used only where it is measurably better."""
     from bunny.command import learn as command_learn
 
+    film, data_dir, overrides = chosen.film, chosen.data_dir, chosen.overrides
     if listed and (rollback or to is not None):
         raise UserError("--list cannot be combined with --rollback or --to; leave one out")
     if listed:
-        done = command_learn.list_versions(film, data_dir, settings or [])
-    elif rollback or to is not None:
-        done = command_learn.roll_back(film, to, data_dir, settings or [])
-    else:
-        done = command_learn.learn(film, data_dir, settings or [])
-    typer.echo(done.to_json() if as_json else done.to_text())
+        return command_learn.list_versions(film, data_dir, overrides)
+    if rollback or to is not None:
+        return command_learn.roll_back(film, to, data_dir, overrides)
+    return command_learn.learn(film, data_dir, overrides)

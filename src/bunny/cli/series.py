@@ -1,15 +1,18 @@
 """Commands on the people of many films: `bunny library`."""
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from bunny.cli.app import AsJson, DataDir, Settings, app
+from bunny.cli.app import app
+from bunny.cli.signature import AsJson, Result
+from bunny.command.option.common import ProjectOptions
+from bunny.command.option.film import BatchOptions, RerunOptions
 from bunny.core.error import UserError
 
 if TYPE_CHECKING:
-    from bunny.command.batch import BatchOptions
     from bunny.command.library import LibraryReport
 
 library_app = typer.Typer(
@@ -29,44 +32,23 @@ SetFilms = Annotated[
     list[str] | None,
     typer.Option(help="Film id or its first characters; repeatable; default: all films."),
 ]
-Run = Annotated[
-    bool,
-    typer.Option(
-        "--run",
-        help="Run the films concerned, as far as each was run before but not into training, and "
-        "add them again.",
-    ),
-]
-Engine = Annotated[str, typer.Option(help="With --run: local (processes on this machine) or ray.")]
-Address = Annotated[
-    str | None,
-    typer.Option(help="Ray cluster, e.g. auto; default: RAY_ADDRESS, else this machine."),
-]
-Workers = Annotated[
-    int,
-    typer.Option(
-        min=0, help="With --run: films at once on this machine; 0: one for each two cores."
-    ),
-]
 
 
 @library_app.command()
 def add(
     films: Films = None,
-    run: Run = False,
-    engine: Engine = "local",
-    address: Address = None,
-    workers: Workers = 0,
-    data_dir: DataDir = None,
-    settings: Settings = None,
+    *,
+    rerun: RerunOptions,
+    project: ProjectOptions,
     as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Add films: whom they show is looked for among the people of all other films."""
     from bunny.command import library
 
-    options = _options(engine, address, workers, is_run=run)
-    done = library.add(films or [], data_dir, settings or [], say=None if as_json else typer.echo)
-    _finish(done, data_dir, settings, options, as_json)
+    options = _check_rerun(rerun)
+    say = None if as_json else typer.echo
+    done = library.add(films or [], project.data_dir, project.overrides, say=say)
+    return _run_films(done, project, options)
 
 
 @library_app.command()
@@ -89,41 +71,37 @@ def name(
         Path | None,
         typer.Option(help="Write a PNG with a picture of each group that is named, by film."),
     ] = None,
-    run: Run = False,
-    engine: Engine = "local",
-    address: Address = None,
-    workers: Workers = 0,
-    data_dir: DataDir = None,
-    settings: Settings = None,
+    *,
+    rerun: RerunOptions,
+    project: ProjectOptions,
     as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Name people once; films that show them get their references."""
     from bunny.command import library
 
-    if dry_run and run:
+    if dry_run and rerun.is_run:
         raise UserError("--dry-run and --run cannot be combined; leave one out")
-    options = _options(engine, address, workers, is_run=run)
+    options = _check_rerun(rerun)
     done = library.name(
         choices,
-        data_dir,
-        settings or [],
+        project.data_dir,
+        project.overrides,
         is_dry_run=dry_run,
         say=None if as_json else typer.echo,
     )
     if sheet is not None:
         from bunny.command import library_view
 
-        library_view.write_sheet(done.offers, sheet, data_dir, settings or [])
-    _finish(done, data_dir, settings, options, as_json)
+        library_view.write_sheet(done.offers, sheet, project.data_dir, project.overrides)
+    return _run_films(done, project, options)
 
 
 @library_app.command()
-def show(data_dir: DataDir = None, settings: Settings = None, as_json: AsJson = False) -> None:
+def show(project: ProjectOptions) -> Result:
     """List the people of all films and where they are seen."""
     from bunny.command import library
 
-    done = library.show(data_dir, settings or [])
-    typer.echo(done.to_json() if as_json else done.to_text())
+    return library.show(project.data_dir, project.overrides)
 
 
 @library_app.command("set")
@@ -135,23 +113,21 @@ def draw_set(
     form: Annotated[str, typer.Option("--format", help="imagefolder or kohya.")] = "imagefolder",
     split: Split = "shot",
     film: SetFilms = None,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+    *,
+    project: ProjectOptions,
+) -> Result:
     """Draw a character's training set from all films, with a manifest and a coverage table."""
     from bunny.command import library_set
 
-    done = library_set.draw_set(
+    return library_set.draw_set(
         output,
         character,
         form=form,
         split_by=split,
         films=film or [],
-        data_dir=data_dir,
-        overrides=settings or [],
+        data_dir=project.data_dir,
+        overrides=project.overrides,
     )
-    typer.echo(done.to_json() if as_json else done.to_text())
 
 
 @library_app.command()
@@ -163,86 +139,75 @@ def train(
         str | None,
         typer.Option(help="Last stage: dataset (the set alone), finetune, evaluate or generate."),
     ] = None,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+    *,
+    project: ProjectOptions,
+) -> Result:
     """Train a LoRA on a character's set from all films, evaluate it and draw with it."""
     from bunny.command import library_train
 
-    done = library_train.train(
+    return library_train.train(
         character,
         split_by=split,
         films=film or [],
         until=until,
-        data_dir=data_dir,
-        overrides=settings or [],
+        data_dir=project.data_dir,
+        overrides=project.overrides,
     )
-    typer.echo(done.to_json() if as_json else done.to_text())
 
 
 @library_app.command()
 def remove(
     film: Annotated[str, typer.Argument(help="Film id or its first characters.")],
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+    project: ProjectOptions,
+) -> Result:
     """Take a film's people and reference pictures out of the library."""
     from bunny.command import library
 
-    done = library.remove(film, data_dir, settings or [])
-    typer.echo(done.to_json() if as_json else done.to_text())
+    return library.remove(film, project.data_dir, project.overrides)
 
 
 @library_app.command("share-learned")
 def share_learned(
     film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
     others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Films that get it.")],
-    run: Run = False,
-    engine: Engine = "local",
-    address: Address = None,
-    workers: Workers = 0,
-    data_dir: DataDir = None,
-    settings: Settings = None,
-    as_json: AsJson = False,
-) -> None:
+    rerun: RerunOptions,
+    project: ProjectOptions,
+) -> Result:
     """Use what `bunny learn` learned of one film's corrections in other films."""
     from bunny.command import library
 
-    options = _options(engine, address, workers, is_run=run)
-    done = library.share_learned(film, others, data_dir, settings or [])
-    _finish(done, data_dir, settings, options, as_json, films=others, least="review")
+    options = _check_rerun(rerun)
+    done = library.share_learned(film, others, project.data_dir, project.overrides)
+    return _run_films(done, project, options, films=others, least="review")
 
 
-def _options(
-    engine: str, address: str | None, workers: int, *, is_run: bool
-) -> "BatchOptions | None":
+def _check_rerun(rerun: RerunOptions) -> BatchOptions | None:
     """How films are to run, checked before anything is done; None: they are not."""
     from bunny.command import batch
 
-    options = batch.BatchOptions(engine=engine, address=address, num_workers=workers)
+    options = BatchOptions(
+        engine=rerun.engine, address=rerun.address, num_workers=rerun.num_workers
+    )
     batch.check_options(options)
-    if is_run:
+    if rerun.is_run:
         return options
-    if options != batch.BatchOptions():
+    if options != BatchOptions():
         raise UserError("--engine, --address, --workers: expected --run with them; add it")
     return None
 
 
-def _finish(
+def _run_films(
     done: "LibraryReport",
-    data_dir: str | None,
-    settings: list[str] | None,
-    options: "BatchOptions | None",
-    as_json: bool,
-    **which: Any,
-) -> None:
-    """Run the films where that is wanted, and say what was done."""
-    if options is not None:
-        from bunny.command import library_run
+    project: ProjectOptions,
+    options: BatchOptions | None,
+    films: Sequence[str] = (),
+    least: str = "cluster",
+) -> "LibraryReport":
+    """Run the films where that is wanted; with what was done."""
+    if options is None:
+        return done
+    from bunny.command import library_run
 
-        done = library_run.run_and_add(done, data_dir, settings or [], options=options, **which)
-    typer.echo(done.to_json() if as_json else done.to_text())
-    if done.exit_code:
-        raise typer.Exit(done.exit_code)
+    return library_run.run_and_add(
+        done, project.data_dir, project.overrides, films=films, least=least, options=options
+    )

@@ -6,7 +6,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from bunny.cli.app import AsJson, DataDir, FilmName, app
+from bunny.cli.app import app
+from bunny.cli.signature import AsJson, Result
+from bunny.command.option.common import DataDir, FilmName
+from bunny.command.option.workspace import ForgetOptions
 from bunny.core import film_file
 from bunny.core.error import UserError
 
@@ -54,20 +57,16 @@ def clean(
     ] = False,
     yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
     data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Say what films have on disk that can be made again, and remove it with --yes."""
     from bunny.command import clean as module
 
     if expired:
         if only:
             raise UserError("--only: expected without --expired, got both; leave one out")
-        report = module.run_expired(film, is_removed=yes, data_dir=data_dir)
-        typer.echo(report.to_json() if as_json else report.to_text())
-        return
+        return module.run_expired(film, is_removed=yes, data_dir=data_dir)
     kinds = [kind.strip() for kind in only.split(",") if kind.strip()] or module.DEFAULT
-    report = module.run(film, kinds, is_removed=yes, data_dir=data_dir)
-    typer.echo(report.to_json() if as_json else report.to_text())
+    return module.run(film, kinds, is_removed=yes, data_dir=data_dir)
 
 
 class BoxCommand(TyperCommand):
@@ -87,54 +86,11 @@ class BoxCommand(TyperCommand):
 
 
 @app.command(cls=BoxCommand)
-def forget(
-    person: Annotated[
-        str | None,
-        typer.Argument(help="A character; with --film also a group such as person-02."),
-    ] = None,
-    film: Annotated[
-        str | None,
-        typer.Option(help="Film id or its first characters; default: all films and the library."),
-    ] = None,
-    box: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FRAME_ID X0 Y0 X1 Y1",
-            help="Where nobody found the person, in pixels of a frame's picture; for its shot; "
-            "repeatable.",
-        ),
-    ] = None,
-    others: Annotated[
-        bool,
-        typer.Option(
-            "--others",
-            help="Also what shows others: their pictures, clips, pairs and adapters go, the film's "
-            "pictures are painted over. Without PERSON or --box: all who were forgotten before.",
-        ),
-    ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
-    note: Annotated[
-        str, typer.Option(help="For the record, e.g. the number of a request; no name.")
-    ] = "",
-    by: Annotated[str, typer.Option(help="Who does it; default: your login.")] = "",
-    data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+def forget(options: ForgetOptions) -> Result:
     """Say all that films keep of a person, and remove it with --yes."""
     from bunny.command import forget as module
-    from bunny.command import forget_others
 
-    report = module.run(
-        person,
-        film,
-        boxes=[forget_others.read_box(one) for one in box or ()],
-        has_others=others,
-        is_removed=yes,
-        note=note,
-        by=by,
-        data_dir=data_dir,
-    )
-    typer.echo(report.to_json() if as_json else report.to_text())
+    return module.run(options)
 
 
 @app.command()
@@ -148,13 +104,11 @@ def pack(
         bool, typer.Option(help="Pack pictures too; without them a run needs the film.")
     ] = True,
     data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Write one archive of a film's tables, records, pictures and adapters, with its rights."""
     from bunny.command import pack as module
 
-    report = module.pack(film, output, has_pictures=pictures, data_dir=data_dir)
-    typer.echo(report.to_json() if as_json else report.to_text())
+    return module.pack(film, output, has_pictures=pictures, data_dir=data_dir)
 
 
 @app.command()
@@ -164,10 +118,8 @@ def unpack(
         str | None, typer.Option(help="The film, where it is at hand; must be the packed one.")
     ] = None,
     data_dir: DataDir = None,
-    as_json: AsJson = False,
-) -> None:
+) -> Result:
     """Open an archive of `bunny pack` in this data folder."""
     from bunny.command import pack as module
 
-    report = module.unpack(archive, film_file.locate(film) if film else None, data_dir)
-    typer.echo(report.to_json() if as_json else report.to_text())
+    return module.unpack(archive, film_file.locate(film) if film else None, data_dir)

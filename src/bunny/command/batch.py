@@ -14,15 +14,17 @@ import polars as pl
 from av.error import FFmpegError
 
 from bunny import pipeline
-from bunny.batch import batch_status, engine, film_list, film_needs, film_record, ray_engine
+from bunny.batch import batch_status, engine, film_list, film_needs, ray_engine
+from bunny.batch.batch_status import BatchStatus
 from bunny.batch.engine import FilmOutcome
 from bunny.batch.film_list import FINETUNE, PREPARE, FilmTask
 from bunny.batch.film_needs import FilmNeeds
 from bunny.batch.ray_engine import NodePlaces
 from bunny.command import film_workspace
 from bunny.command.batch_monitor import BatchMonitor
+from bunny.command.option.film import BatchOptions
 from bunny.command.run import pair_references
-from bunny.core import film_file, workspace
+from bunny.core import exit_code, film_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmPlace
@@ -39,16 +41,24 @@ EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {
 
 
 @dataclass(frozen=True, kw_only=True)
-class BatchOptions:
-    """How a batch runs."""
+class BatchResult:
+    """What a batch ended with."""
 
-    engine: str = "local"  # or ray
-    address: str | None = None  # of a Ray cluster
-    num_workers: int = 0  # films at once on this machine; 0: one for each two cores
-    cpus: float = 2.0  # cores that a film asks Ray for
-    gpus: float = 0.0  # GPUs that its fine-tune asks for; 0: none, and it is not divided
-    memory_gib: float | None = None  # and memory; 0: none; None: by earlier films
-    part_minutes: float = 30.0  # of a long film, for idle workers; 0: films are not parted
+    table: pl.DataFrame  # `batch_film`
+    folder: Path  # with the table, `status.json`, `report.html` and the log of each attempt
+
+    @property
+    def exit_code(self) -> int:
+        """2 when the user can fix all films that are not done, 1 when not."""
+        return exit_code.of_films(self.table["status"].cast(pl.String))
+
+    def to_text(self) -> str:
+        """Lines for a person."""
+        return f"{batch_report.describe(self.table)}\n  report       {self.folder / 'report.html'}"
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        return json.dumps({"folder": str(self.folder), "films": self.table.to_dicts()})
 
 
 def make_tasks(
@@ -81,16 +91,8 @@ def make_tasks(
 
 def run_batch(
     tasks: Sequence[FilmTask], options: BatchOptions, data_dir: str | None
-) -> tuple[pl.DataFrame, Path]:
+) -> BatchResult:
     """Run a batch; its table is written as films run and end, its report in the end.
-
-    Returns
-    -------
-    pl.DataFrame
-        Table `batch_film`.
-    Path
-        Its folder, with `batch_film.parquet`, `status.json`, `report.html` and the log of each
-        attempt.
 
     Raises
     ------
@@ -127,7 +129,7 @@ def run_batch(
     except KeyboardInterrupt:
         _finish(folder, monitor.table(), config)
         raise
-    return _finish(folder, monitor.table(), config), folder
+    return BatchResult(table=_finish(folder, monitor.table(), config), folder=folder)
 
 
 def _folder(place: Path, tasks: Sequence[FilmTask]) -> Path:
@@ -256,10 +258,8 @@ def _finish(folder: Path, table: pl.DataFrame, config: Config) -> pl.DataFrame:
     return table
 
 
-def describe_status(
-    tasks: Sequence[FilmTask], data_dir: str | None, *, as_json: bool = False
-) -> str:
-    """How a batch stands, from another terminal or after it ended.
+def read_status(tasks: Sequence[FilmTask], data_dir: str | None) -> BatchStatus:
+    """Read how a batch stands, from another terminal or after it ended.
 
     Parameters
     ----------
@@ -267,8 +267,6 @@ def describe_status(
         Of the batch; none: the one of the data folder that was heard of last.
     data_dir : str, optional
         As of `bunny run`.
-    as_json : bool
-        One JSON object instead of lines.
 
     Raises
     ------
@@ -277,22 +275,9 @@ def describe_status(
     """
     root, config = film_workspace.load_settings(data_dir, ())
     place = workspace.data_folder(root, config.project.data_dir)
-    folder = _folder(place, tasks) if tasks else batch_status.find_newest(place / "batch")
-    status, now = batch_status.read(folder), film_record.now()
-    return status.to_json(now) if as_json else status.to_text(now)
-
-
-def describe(table: pl.DataFrame, folder: Path, *, as_json: bool = False) -> str:
-    """What a batch ended with: lines for a person, or one JSON object."""
-    if as_json:
-        return json.dumps({"folder": str(folder), "films": table.to_dicts()})
-    return f"{batch_report.describe(table)}\n  report       {folder / 'report.html'}"
-
-
-def exit_code(table: pl.DataFrame) -> int:
-    """0 when every film is done, 2 when people can mend all that are not, else 1."""
-    left = set(table["status"].cast(pl.String)) - {"done"}
-    return 0 if not left else 2 if left == {"refused"} else 1
+    return batch_status.read(
+        _folder(place, tasks) if tasks else batch_status.find_newest(place / "batch")
+    )
 
 
 def check_options(options: BatchOptions) -> None:

@@ -74,7 +74,7 @@ class BatchMonitor:
         """Begin to watch; records that an earlier, killed batch left are gone."""
         atomic.remove_folder(self.record_dir)
         self.record_dir.mkdir(parents=True)
-        self._refresh()
+        self.refresh()
         self._thread.start()
         return self
 
@@ -88,7 +88,7 @@ class BatchMonitor:
                     row["status"] = "stopped"
             self._is_changed = True
             atomic.remove_folder(self.record_dir)
-            self._refresh(is_over=True)
+            self.refresh(is_over=True)
             self._view.close()
 
     def note_slots(self, num_films: int, num_finetunes: int) -> None:
@@ -124,11 +124,11 @@ class BatchMonitor:
     def _work(self) -> None:
         while not self._ended.wait(REFRESH_S):
             try:
-                self._refresh()
+                self.refresh()
             except (BunnyError, OSError) as error:  # the last one, as the batch ends, tells
                 logger.debug("%s: %s", self._folder, error)
 
-    def _refresh(self, *, is_over: bool = False) -> None:
+    def refresh(self, *, is_over: bool = False) -> None:
         """Look which films run, and write and show it."""
         with self._lock:
             running = self._find_running()

@@ -1,12 +1,12 @@
 """`bunny caption`: captions of a film, what they would cost, their audit, and find and replace."""
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 from bunny import pipeline
 from bunny.command import correct, film_workspace
+from bunny.command.option.common import FilmOptions
 from bunny.core import log
 from bunny.core.error import UserError
 
@@ -18,15 +18,15 @@ OFFLINE = "no picture is left to ask about; nothing would be sent"
 SHOWN = 12  # captions that an audit or a preview prints
 
 
-def caption(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
+def caption(chosen: FilmOptions) -> str:
     """Run stage caption of a known film; says how many captions there are and what to know.
 
     Raises
     ------
     UserError
-        If no film, or more than one, begins with `film`, or a provider cannot be asked.
+        If no film, or more than one, begins so, or a provider cannot be asked.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides, ())
+    space, config = film_workspace.open_film(chosen.film, chosen.data_dir, chosen.overrides, ())
     log.configure(space.log / space.film_id)
     done = pipeline.run_stage("caption", space, config)
     how = "were up to date" if done.status == "skipped" else f"written, {done.failed} failed"
@@ -34,30 +34,30 @@ def caption(film: str | None, data_dir: str | None, overrides: Sequence[str]) ->
     return f"{space.film_id}: {done.rows} captions {how}{note}"
 
 
-def estimate(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
+def estimate(chosen: FilmOptions) -> str:
     """What is still to ask of each served provider and what it costs at most; nothing is sent.
 
     Each provider is taken to answer all that comes to it, so those after it have nothing to do.
     """
     from bunny.stage.caption import Caption
 
-    space, config = film_workspace.open_film(film, data_dir, overrides, ASKED)
+    space, config = film_workspace.open_film(chosen.film, chosen.data_dir, chosen.overrides, ASKED)
     found = Caption(config, space.root, space.root).estimate()
     lines = [line.to_text() for line in found if line.num_pictures]
     return "\n".join(f"{space.film_id}: {line}" for line in lines or [OFFLINE])
 
 
-def audit(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> str:
+def audit(chosen: FilmOptions) -> str:
     """Audit the captions of a film, write the tables of the audit, and give them as text.
 
     Raises
     ------
     UserError
-        If no film, or more than one, begins with `film`, or it has no captions.
+        If no film, or more than one, begins so, or it has no captions.
     """
     from bunny.caption import audit
 
-    space, config = film_workspace.open_film(film, data_dir, overrides, ())
+    space, config = film_workspace.open_film(chosen.film, chosen.data_dir, chosen.overrides, ())
     found = audit.audit_film(space.root, config.captioning)
     found.write(space.table)
     where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
@@ -65,12 +65,10 @@ def audit(film: str | None, data_dir: str | None, overrides: Sequence[str]) -> s
 
 
 def replace(
-    film: str | None,
-    data_dir: str | None,
-    overrides: Sequence[str],
-    *,
+    chosen: FilmOptions,
     old: str,
     new: str,
+    *,
     character: str = "",
     is_sure: bool = False,
 ) -> str:
@@ -92,7 +90,7 @@ def replace(
     from bunny.review import create_event
     from bunny.table import store
 
-    library = correct.open_reviewed_film(film, data_dir, overrides)
+    library = correct.open_reviewed_film(chosen.film, chosen.data_dir, chosen.overrides)
     film_id = library.space.film_id
     caption = store.read_or_empty(library.space.table, "caption").sort("version")
     newest = caption.unique("frame_id", keep="last").filter(status="done")
@@ -115,13 +113,14 @@ def replace(
         library.state, context, create_event.frame_captions(frame, texts)
     )
     library.say([event])
-    last = [f"undo with `bunny correct undo {film_id}`", correct.next_command(library, data_dir)]
+    last = [
+        f"undo with `bunny correct undo {film_id}`",
+        correct.next_command(library, chosen.data_dir),
+    ]
     return "\n".join([f"{film_id}: {changed.height} captions changed", *lines, *last])
 
 
-def optimize(
-    film: str | None, data_dir: str | None, overrides: Sequence[str], *, is_on: bool = True
-) -> str:
+def optimize(chosen: FilmOptions, *, is_on: bool = True) -> str:
     """Tune the prompt by people's captions and use it if it is better; or go back to ours.
 
     Raises
@@ -132,7 +131,7 @@ def optimize(
     from bunny.caption import tuned_prompt
     from bunny.stage.caption import Caption
 
-    space, config = film_workspace.open_film(film, data_dir, overrides, ASKED)
+    space, config = film_workspace.open_film(chosen.film, chosen.data_dir, chosen.overrides, ASKED)
     stage = Caption(config, space.root, space.root)
     if not is_on:
         was_used = tuned_prompt.switch_off(stage.folder)

@@ -8,6 +8,8 @@ from pathlib import Path
 from bunny.caption.trigger import trigger_word
 from bunny.clip import preset
 from bunny.command import export_set, film_workspace
+from bunny.command.option.character import CheckOptions
+from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.dataset import image_folder as sets
 from bunny.trainer_format.check import clip_preview, picture_preview
@@ -26,7 +28,7 @@ class CheckReport:
     @property
     def exit_code(self) -> int:
         """2 when one of them is not good."""
-        return max(f.exit_code for f in self.findings)
+        return exit_code.of_several(f.exit_code for f in self.findings)
 
     def to_text(self) -> str:
         """Lines for a person."""
@@ -39,13 +41,9 @@ class CheckReport:
 
 def check(
     what: str | None,
-    *,
-    trainer: str = "auto",
+    options: CheckOptions,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-    resolution_px: int = 0,
-    batch_size: int = 0,
-    trigger: str = "",
 ) -> CheckReport:
     """Say what a trainer will see of a folder, or of all training sets of a film.
 
@@ -53,13 +51,10 @@ def check(
     ----------
     what : str or None
         A folder, or a film_id or how it begins; None: the newest film.
-    trainer : str
-        ``auto`` or one of `picture_preview.TRAINERS`.
-    resolution_px, batch_size : int
-        0: as in the folder or the settings.
-    trigger : str
-        Word that captions must have; empty: of a film its own, of a folder none.
+    options : CheckOptions
+        Without a trigger word, a film's captions must have its own, a folder's none.
     """
+    trainer, trigger = options.trainer, options.trigger
     if trainer != "auto":
         export_set.check_choice("--trainer", trainer, picture_preview.TRAINERS)
     if what and Path(what).expanduser().exists():
@@ -67,8 +62,8 @@ def check(
         found = picture_preview.preview_folder(
             path,
             trainer,
-            resolution_px=resolution_px,
-            batch_size=batch_size,
+            resolution_px=options.resolution_px,
+            batch_size=options.batch_size,
             caption=CaptionRule(trigger=trigger),
         )
         return CheckReport(findings=[found])
@@ -78,8 +73,8 @@ def check(
         picture_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
-            resolution_px=resolution_px,
-            batch_size=batch_size or config.models.batch_size,
+            resolution_px=options.resolution_px,
+            batch_size=options.batch_size or config.models.batch_size,
             caption=CaptionRule(
                 trigger=trigger or trigger_word(config.captioning.trigger_word, name)
             ),

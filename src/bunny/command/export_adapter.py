@@ -11,6 +11,8 @@ from typing import Any
 import polars as pl
 
 from bunny.command import film_workspace
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.export import AdapterExport
 from bunny.core import file_hash, input_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -74,33 +76,14 @@ class ExportedAdapter:
         return json.dumps(said)
 
 
-def export(
-    film: str | None,
-    form: str = "diffusers",
-    output: Path | None = None,
-    *,
-    step: str = CHOSEN,
-    character: str | None = None,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    date: str = "",
-) -> ExportedAdapter:
+def export(chosen: FilmOptions, options: AdapterExport) -> ExportedAdapter:
     """Write a film's adapter in the form of another tool.
 
     Parameters
     ----------
-    film : str or None
-        A film_id or how it begins; None: the newest.
-    form : str
-        ``diffusers``, ``kohya`` (sd-scripts, ComfyUI, A1111) or ``comfy`` (ComfyUI at its best).
-    output : Path or None
-        File to write; missing, or such an export. None: in the film's own folder.
-    step : str
-        ``chosen`` by the evaluation (else the last), ``last``, or a step that was kept.
-    character : str or None
-        None: the only one that was fine-tuned.
-    date : str
-        ISO date for the header; empty leaves it out.
+    options : AdapterExport
+        `output` is a file that is missing, or such an export. The step is ``chosen`` by the
+        evaluation (else the last), ``last``, or one that was kept.
 
     Raises
     ------
@@ -108,14 +91,15 @@ def export(
         For a film without an adapter, a step that was not kept, a changed or broken file, and what
         the format cannot hold.
     """
+    form = options.form
     if form not in write.FORMS:
         raise UserError(f"--format: expected {', '.join(write.FORMS)}, got {form}; choose one")
     space, config = film_workspace.open_film(
-        film, data_dir, overrides, (*workspace.ADAPTERS, "export/*")
+        chosen.film, chosen.data_dir, chosen.overrides, (*workspace.ADAPTERS, "export/*")
     )
-    row, notes = _choose(space, character, step)
+    row, notes = _choose(space, options.character, options.step)
     source = _source(space, row)
-    target = output or _place(space, row["character"], form)
+    target = options.output or _place(space, row["character"], form)
     _check_output(target, source)
     folder = _base_folder(config)
     adapter = read.read(source, shape=_shape(folder))
@@ -125,7 +109,7 @@ def export(
         loaded = bases.load_base(models.base_model, device="cpu", family=models.family)
         base = read.components_of(loaded.family)
         read.check_fits(adapter, base)
-    texts = _texts(adapter, row, date, folder)
+    texts = _texts(adapter, row, film_workspace.today(), folder)
     family = adapter.family or "sd"
     target_form = write.AdapterForm(name=form, shape=_shape(folder), captions=captions, base=base)
     digest = write.write_parts(target, adapter.parts, family, texts, target_form)

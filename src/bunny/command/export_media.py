@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +11,16 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.clip import preset
 from bunny.command import export_set, film_workspace
+from bunny.command.export_set import ExportedSet
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.export import ClipExport, PairExport
 from bunny.core import image_file
+from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import image_folder as sets
 from bunny.table import store
 from bunny.trainer_format.check import clip_preview
-from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.export import configuration, folder, media
 from bunny.trainer_format.export.folder import ExportInfo
 from bunny.trainer_format.export.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
@@ -42,99 +44,50 @@ LOADING_WORD = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
-class ExportedMedia:
-    """What was exported, and what its trainer will load of it."""
-
-    output: Path
-    form: str
-    character: str
-    counts: dict[str, int]
-    notes: Sequence[str]
-    findings: FormatPreview
-
-    def to_text(self) -> str:
-        """Lines for a person."""
-        counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
-        lines = [f"{self.character} as {self.form}: {counts}", f"  {self.output}"]
-        lines += [f"  rights: {note}" for note in self.notes]
-        return "\n".join([*lines, f"  {self.findings.to_line()}"])
-
-
-def export_clips(
-    film: str | None,
-    form: str,
-    output: Path | None = None,
-    *,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    character: str | None = None,
-    model: str = "auto",
-    has_stills: bool = False,
-    date: str = "",
-) -> ExportedMedia:
+def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     """Write a character's clips in the format of a trainer.
 
     Parameters
     ----------
-    film : str or None
-        A film_id or how it begins; None: the newest.
-    form : str
-        One of `configuration.WRITERS`.
-    output : Path or None
-        A folder that is missing, empty, or such an export; None: in the film's own folder.
-    character : str or None
-        None: the only one that the film has clips of.
-    model : str
-        One of `clip.preset.FORM`; ``auto``: the first one of the clips' frame rate.
-    has_stills : bool
-        Training pictures go along, in folders of their own.
-    date : str
-        ISO date for the rights record.
+    options : ClipExport
+        `output` is a folder that is missing, empty, or such an export. The model ``auto`` is the
+        first one of the clips' frame rate.
 
     Raises
     ------
     UserError
         For a film without clips, a file that is missing, and what the folder cannot be.
     """
+    form = options.form
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
-    space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
+    space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
     table = _read(space, "clip", "stage clip, with clip.preset set")
-    who = _choose_character(table, character, "clips")
+    who = _choose_character(table, options.character, "clips")
     rows = table.filter(character=who).sort("clip_id")
     train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([clip.file for clip in train], "clips", "clip")
-    stills = _stills(space, who) if has_stills else []
-    chosen = _choose_model(model, train)
+    stills = _stills(space, who) if options.has_stills else []
+    chosen = _choose_model(options.model, train)
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
         counts = {"clips": len(train), "stills": len(stills)}
         counts["held out and left out"] = rows.height - len(train)
         return media.write_clips(target, train, stills), counts
 
-    place = output or space.root / "export" / f"clips-{form}" / sets.folder_name(who)
-    options = {"data_dir": data_dir, "overrides": overrides, "date": date}
-    return _export(film, who, form, chosen, place, write, **options)
+    place = options.output or space.root / "export" / f"clips-{form}" / sets.folder_name(who)
+    return _export(space, config, options.form, who, chosen, place, write)
 
 
-def export_pairs(
-    film: str | None,
-    form: str,
-    output: Path | None = None,
-    *,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    character: str | None = None,
-    kind: str = "reference",
-    date: str = "",
-) -> ExportedMedia:
+def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
     """Write a character's pairs of one kind in the format of a trainer; as `export_clips`.
 
     Parameters
     ----------
-    kind : str
-        ``reference``, ``edit`` or ``clip`` (references of clips); never two in one folder.
+    options : PairExport
+        Its kind is ``reference``, ``edit`` or ``clip`` (references of clips); never two in one
+        folder.
     """
+    form, kind = options.form, options.kind
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     export_set.check_choice("--kind", kind, (media.REFERENCE, media.EDIT, media.OF_CLIP))
     is_clip = kind == media.OF_CLIP
@@ -146,10 +99,10 @@ def export_pairs(
             f"--format: expected a trainer that loads {what}, got {form}; choose "
             f"{', '.join(f for f, n in limits.items() if n)}"
         )
-    space, _ = film_workspace.open_film(film, data_dir, overrides, PARTS)
+    space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
     table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
-    who = _choose_character(chosen, character, f"{kind} pairs")
+    who = _choose_character(chosen, options.character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
     clip = store.read_or_empty(space.table, "clip")
     clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
@@ -164,30 +117,25 @@ def export_pairs(
         counts["held out and left out"] = rows.height - len(train)
         return media.write_pairs(target, train, most), counts
 
-    place = output or space.root / "export" / f"pairs-{kind}-{form}" / sets.folder_name(who)
-    options = {"data_dir": data_dir, "overrides": overrides, "date": date}
-    return _export(film, who, form, "wan", place, write, **options)
+    place = options.output or space.root / "export" / f"pairs-{kind}-{form}" / sets.folder_name(who)
+    return _export(space, config, options.form, who, "wan", place, write)
 
 
 Write = Callable[[Path], tuple[list[MediaFolder], dict[str, int]]]
 
 
 def _export(
-    film: str | None,
-    who: str,
+    space: Workspace,
+    config: Config,
     form: str,
+    who: str,
     model: str,
     place: Path,
     write: Write,
-    *,
-    data_dir: str | None,
-    overrides: Sequence[str],
-    date: str,
-) -> ExportedMedia:
+) -> ExportedSet:
     """Media, configuration, card and rights, written as one folder."""
-    space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     place = place.expanduser().absolute()
-    record = export_set.exported_rights(space, config, who, date)
+    record = export_set.exported_rights(space, config, who)
     counts: dict[str, int] = {}
 
     def fill(target: Path) -> dict[str, Any]:
@@ -209,7 +157,7 @@ def _export(
 
     folder.replace_folder(place, form, fill)
     found = clip_preview.preview_folder(place, form, model=model)
-    return ExportedMedia(
+    return ExportedSet(
         output=place,
         form=form,
         character=who,

@@ -10,6 +10,8 @@ import polars as pl
 
 from bunny.caption.trigger import trigger_word
 from bunny.command import film_workspace
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.export import SetExport
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -18,6 +20,7 @@ from bunny.dataset import image_folder as sets
 from bunny.dataset.rights import RightsRecord
 from bunny.table import store
 from bunny.trainer_format.check import picture_preview
+from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.trainer_format.export import folder, kohya, webdataset
@@ -34,14 +37,14 @@ RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedSet:
-    """What was exported, and what its trainer will see of it."""
+    """What was exported, pictures, clips or pairs, and what its trainer will see of it."""
 
     output: Path
     form: str
     character: str
     counts: dict[str, int]
     notes: Sequence[str]
-    findings: TrainerPreview | None  # None: no trainer is known for the format
+    findings: TrainerPreview | FormatPreview | None  # None: no trainer is known for the format
 
     def to_text(self) -> str:
         """Lines for a person."""
@@ -53,51 +56,31 @@ class ExportedSet:
         return "\n".join(lines)
 
 
-def export(
-    film: str | None,
-    form: str,
-    output: Path | None = None,
-    *,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    character: str | None = None,
-    repeats: str = "auto",
-    captions: str | None = None,
-    date: str = "",
-) -> ExportedSet:
+def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
     """Write a character's training set in the format of another tool.
 
     Parameters
     ----------
-    film : str or None
-        A film_id or how it begins; None: the newest.
-    form : str
-        One of `WRITERS`.
-    output : Path or None
-        A folder that is missing, empty, or such an export; None: in the film's own folder.
-    character : str or None
-        None: the only one that the film has a set of.
-    repeats : str
-        ``auto``: as in the table; else a whole number for every picture.
-    captions : str or None
-        ``txt`` or ``jsonl``: written too where the format needs none.
-    date : str
-        ISO date for the rights record.
+    options : SetExport
+        `output` is a folder that is missing, empty, or such an export.
 
     Raises
     ------
     UserError
         For a film without a set, and what the format, the folder or the number cannot be.
     """
+    form, captions = options.form, options.captions
     check_choice("--format", form, tuple(WRITERS))
     if captions is not None:
         check_choice("--captions", captions, CAPTIONS)
-    number = _parse_repeats(repeats)
-    space, config = film_workspace.open_film(film, data_dir, overrides, ("dataset/*", "export/*"))
+    number = _parse_repeats(options.repeats)
+    space, config = film_workspace.open_film(
+        chosen.film, chosen.data_dir, chosen.overrides, ("dataset/*", "export/*")
+    )
     table = read_training_set(space)
-    who = _choose_character(table, character)
+    who = _choose_character(table, options.character)
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
-    record = exported_rights(space, config, who, date)
+    record = exported_rights(space, config, who)
     about = ExportInfo(
         character=who,
         trigger=trigger_word(config.captioning.trigger_word, who),
@@ -109,7 +92,7 @@ def export(
         has_txt=captions == "txt",
         has_jsonl=captions == "jsonl",
     )
-    place = output or space.root / "export" / form / sets.folder_name(who)
+    place = options.output or space.root / "export" / form / sets.folder_name(who)
     counts: dict[str, int] = {}
 
     def write(target: Path) -> dict[str, Any]:
@@ -127,17 +110,15 @@ def export(
     )
 
 
-def exported_rights(
-    space: Workspace, config: Config, character: str, date: str = ""
-) -> RightsRecord:
-    """The rights record of an export of a character's set, with who approved the set.
+def exported_rights(space: Workspace, config: Config, character: str) -> RightsRecord:
+    """The rights record of today's export of a character's set, with who approved the set.
 
     Raises
     ------
     UserError
         If `review.needs_approval` is set and nobody approved the set as it is.
     """
-    record = rights_record(space, config, date)
+    record = rights_record(space, config, film_workspace.today())
     if config.review.needs_approval:
         table = store.read_or_empty(space.table, "dataset")
         approved = approval.check(table, space.root, [character])[character]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,10 +13,11 @@ from pathlib import Path
 import polars as pl
 
 from bunny.command import film_workspace
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.export import TimelineExport
 from bunny.core import atomic, film_file, input_path
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
-from bunny.library.timeline import clip as cuts
 from bunny.library.timeline import edit_sequence, edl, export_record, fcpx, otio, timecode
 from bunny.library.timeline.clip import EditSequence
 from bunny.table import corrected, store
@@ -87,39 +88,16 @@ class ExportedTimeline:
 
 
 def export(
-    film: str | None,
-    what: str,
-    output: Path | None = None,
-    *,
-    form: str | None = None,
-    order: str = "film",
-    has_markers: bool = True,
-    is_drop: bool | None = None,
-    start: str = cuts.RECORD_START,
-    find: edit_sequence.Find | None = None,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
+    chosen: FilmOptions, options: TimelineExport, find: edit_sequence.Find | None = None
 ) -> ExportedTimeline:
     """Write some shots of a film as a timeline.
 
     Parameters
     ----------
-    film : str or None
-        A film_id or how it begins; None: the newest.
-    what : str
-        Which shots, see `select_shots.parse`.
-    output : Path or None
-        File to write; None: in `export/timeline` of the film's folder.
-    form : str or None
-        One of `WRITERS`; None: by the ending of `output`, else edl.
-    order : str
-        ``film``, or ``score``: the best match first.
-    has_markers : bool
-    is_drop : bool or None
-        Drop-frame labels for a film that names no timecode itself; None: not dropped.
-    start : str
-        Timecode at which the sequence begins.
-    find : callable or None
+    options : TimelineExport
+        For `what` see `select_shots.parse`. Without a format the ending of `output` decides, else
+        it is edl.
+    find : callable, optional
         The library's search, for ``search:words``.
 
     Raises
@@ -127,18 +105,22 @@ def export(
     UserError
         For a format, order, shots, start or output that cannot be.
     """
-    form = _form(form, output)
-    if order not in ORDERS:
-        raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {order}; choose one")
-    space, config = film_workspace.open_film(film, data_dir, overrides, ())
-    place = _output_path(space, output, form, what)
+    form, what = _form(options.form, options.output), options.what
+    if options.order not in ORDERS:
+        raise UserError(f"--order: expected {' or '.join(ORDERS)}, got {options.order}; choose one")
+    handles = options.handles
+    more = [] if handles is None else [f"timeline.handle_frames={handles}"]
+    space, config = film_workspace.open_film(
+        chosen.film, chosen.data_dir, [*chosen.overrides, *more], ()
+    )
+    place = _output_path(space, options.output, form, what)
     wanted = edit_sequence.SequenceOptions(
         what=what,
         form=form,
-        order=order,
-        has_markers=has_markers,
-        is_drop=is_drop,
-        start=start,
+        order=options.order,
+        has_markers=options.has_markers,
+        is_drop=options.is_drop,
+        start=options.start,
     )
     cut = edit_sequence.make_sequence(
         film_workspace.film_row(space), _read_tables(space), config.timeline, wanted, find
@@ -156,6 +138,15 @@ def export(
     )
     is_there = bool(config.timeline.media_path) or Path(cut.media.path).is_file()
     return ExportedTimeline(output=place, form=form, cut=cut, is_film_there=is_there)
+
+
+def export_shots(
+    film: str | None, what: str, output: Path | None = None, *, data_dir: str | None = None
+) -> ExportedTimeline:
+    """Write shots of a film as a timeline, all else as by default; see `export`."""
+    return export(
+        FilmOptions(film=film, data_dir=data_dir), TimelineExport(what=what, output=output)
+    )
 
 
 def _read_tables(space: Workspace) -> dict[str, pl.DataFrame]:

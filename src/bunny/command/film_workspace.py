@@ -3,6 +3,7 @@
 import getpass
 import json
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -73,6 +74,11 @@ def login_name(otherwise: str) -> str:
         return getpass.getuser()
     except (OSError, KeyError, ImportError):  # the last on Windows
         return otherwise
+
+
+def today() -> str:
+    """Date for records, as YYYY-MM-DD."""
+    return datetime.now(UTC).date().isoformat()
 
 
 def check_one(film: str, spaces: Sequence[Workspace]) -> None:

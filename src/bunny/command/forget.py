@@ -24,6 +24,7 @@ import polars as pl
 from bunny.character import forgotten, reference
 from bunny.command import clean, film_workspace, forget_others, forget_people, joint_set
 from bunny.command.forget_others import HandBox
+from bunny.command.option.workspace import ForgetOptions
 from bunny.core import atomic, jsonl, reference_folder, remote_workspace, workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -90,45 +91,27 @@ class ForgetReport:
         return "\n".join(lines)
 
 
-def run(
-    name: str | None,
-    film: str | None = None,
-    *,
-    boxes: Sequence[HandBox] = (),
-    has_others: bool = False,
-    is_removed: bool = False,
-    note: str = "",
-    by: str = "",
-    data_dir: str | None = None,
-) -> ForgetReport:
+def run(options: ForgetOptions) -> ForgetReport:
     """Say what one film, or all films, keep of a person, and remove it if that is wanted.
 
     Parameters
     ----------
-    name : str or None
-        A character; of one film also a group of unknown people, e.g. "person-02". None: who stands
-        in `boxes`; without boxes, everybody who was forgotten before, if others' pictures go too.
-    film : str or None
-        Beginning of a film id; None: all films, and the library of all films.
-    boxes : sequence of (str, float, float, float, float)
-        Places named by hand: a frame_id and a box in pixels of its picture.
-    has_others : bool
-        What shows others too goes as well, and the film's pictures are painted over.
-    is_removed : bool
-        Remove it; each film is locked meanwhile.
-    note, by : str
-        For the record: e.g. the number of a request; who does it, the login's name by default.
+    options : ForgetOptions
+        Without a person it is who stands in `boxes`; without boxes too, everybody who was forgotten
+        before, if others' pictures go too. Each film is locked while what it keeps is removed.
 
     Raises
     ------
     UserError
         If nobody is called so, a box is in no frame, or another process writes in a film.
     """
-    if not (name or boxes or has_others):
+    boxes = [forget_others.read_box(one) for one in options.boxes]
+    name, film, is_removed = options.person, options.film, options.is_removed
+    if not (name or boxes or options.has_others):
         raise UserError(
             "PERSON: expected a name, --box or --others, got none; say who is to be forgotten"
         )
-    root, config = film_workspace.load_settings(data_dir, ())
+    root, config = film_workspace.load_settings(options.data_dir, ())
     data = workspace.data_folder(root, config.project.data_dir)
     spaces = workspace.find(root, config.project.data_dir, film, has_series=True)
     if not spaces:
@@ -150,16 +133,16 @@ def run(
             held.enter_context(workspace.lock(space, config.pipeline.lock_wait_seconds))
         for space in spaces:
             workspace.fetch(space)
-        every = [_Film(space, name, boxes, has_others=has_others) for space in spaces]
+        every = [_Film(space, name, boxes, has_others=options.has_others) for space in spaces]
         _check_frames(boxes, every)
         found = [one for one in every if one.is_known()]
         people = forget_people.find(data, name) if name else {}
         if not found and not joint and (film or not people):
             held.callback(purge, data / people_library.FOLDER)
             raise _nobody(name, spaces)
-        who = by or film_workspace.login_name("somebody")
+        who = options.by or film_workspace.login_name("somebody")
         quality = config.extraction.quality
-        films = [one.forget(who, note, quality, is_removed=is_removed) for one in found]
+        films = [one.forget(who, options.note, quality, is_removed=is_removed) for one in found]
         for space in joint:
             films.append(FilmForgetting(film_id=space.film_id, counts={"joint sets": 1}))
             forget_people.empty_joint_set(space, is_removed=is_removed)

@@ -11,6 +11,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from bunny.command import film_workspace, joint_set
+from bunny.command.option.character import GapOptions
+from bunny.command.option.common import FilmOptions
 from bunny.core import workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -55,31 +57,6 @@ class GapReport(film_gap.FilmGaps):
         return "\n".join([*lines, *[f"note: {note}" for note in self.notes]])
 
 
-def list_gaps(
-    film: str | None,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    *,
-    character: str | None = None,
-) -> GapReport:
-    """Say what a film's sets lack and which of its shots would fill that.
-
-    Parameters
-    ----------
-    film : str or None
-        A film_id or how it begins; None: the newest.
-    character : str, optional
-        Whose set; by default all that there are.
-
-    Raises
-    ------
-    UserError
-        If there is no such film, no set yet, or none of that character.
-    """
-    found = _find(film_workspace.open_film(film, data_dir, overrides, ())[0], character)
-    return GapReport(**vars(found))
-
-
 @dataclass(frozen=True, kw_only=True)
 class AdditionChange:
     """What was added or undone, and what to run to apply it."""
@@ -116,86 +93,68 @@ class AdditionChange:
         return "\n".join([*lines, f"stale: {stale}; to apply it, run", f"  {self.command}"])
 
 
-def add(
-    film: str | None,
-    what: str,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    *,
-    character: str | None = None,
-    is_sure: bool = False,
-    has_duplicates: bool = False,
-    reason: str = "",
-) -> AdditionChange:
-    """Add shots to a set; put down for good, applied by the next run.
+def run(chosen: FilmOptions, options: GapOptions) -> GapReport | AdditionChange:
+    """List what a film's sets lack, add shots to a set, or undo that.
+
+    What is added is recorded and applied by the next run.
 
     Parameters
     ----------
-    film, character
-        As of `command.gaps.list_gaps`.
-    what : str
-        A gap's name as `bunny gaps` gives it (`light:dark`), or numbers of shots (`3,12`).
-    is_sure, has_duplicates : bool
-        Views whose label is uncertain, or that look like chosen ones, come in too.
-    reason : str
-        Kept in the record.
+    options : GapOptions
+        `add` is a gap's name as the list gives it (`light:dark`), or numbers of shots (`3,12`).
 
     Raises
     ------
     UserError
-        If there is no such gap or shot, or nothing would come of it.
+        If there is no such film, set, gap, shot or addition, or nothing would come of it.
     """
-    space, config = film_workspace.open_film(film, data_dir, overrides, ())
-    _check_film(space, f"--add {shlex.quote(what)}", character)
-    with workspace.lock(space):
-        one, number = film_gap.choose_addition(
-            _find(space, character), what, is_sure=is_sure, has_duplicates=has_duplicates
-        )
-        own = {"addition_id": addition.next_id(space.root), "reason": reason, **_signature()}
-        one = replace(one, **own)
-        addition.add(space.root, one)
+    if options.add is not None and options.is_undone:
+        raise UserError("--add and --undo cannot be combined; give one of them")
+    space, config = film_workspace.open_film(chosen.film, chosen.data_dir, chosen.overrides, ())
+    if options.is_undone:
+        one, number = _undo(space, options), 0
+    elif options.add is not None:
+        one, number = _add(space, options, options.add)
+    else:
+        return GapReport(**vars(_find(space, options.character)))
     return AdditionChange(
-        what="added",
+        what="undone" if options.is_undone else "added",
         addition=one,
         num_views=number,
         stale=film_workspace.stale_stages(space, config),
-        command=_run_command(space, data_dir, overrides),
+        command=_run_command(space, chosen),
     )
 
 
-def undo(
-    film: str | None,
-    addition_id: str | None = None,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    *,
-    reason: str = "",
-) -> AdditionChange:
-    """Take an addition back, by default the newest.
+def _add(space: Workspace, options: GapOptions, what: str) -> tuple[Addition, int]:
+    """Record an addition; with how many views may come in."""
+    _check_film(space, f"--add {shlex.quote(what)}", options.character)
+    with workspace.lock(space):
+        one, number = film_gap.choose_addition(
+            _find(space, options.character),
+            what,
+            is_sure=options.is_sure,
+            has_duplicates=options.has_duplicates,
+        )
+        own = {"addition_id": addition.next_id(space.root), "reason": options.reason}
+        one = replace(one, **own, **_signature())
+        addition.add(space.root, one)
+    return one, number
 
-    Raises
-    ------
-    UserError
-        If there is none, or none of that name.
-    """
-    space, config = film_workspace.open_film(film, data_dir, overrides, ())
+
+def _undo(space: Workspace, options: GapOptions) -> Addition:
+    """Take an addition back, by default the newest."""
     _check_film(space, "--undo", None)
     with workspace.lock(space):
         active = {one.addition_id: one for one in addition.read(space.root)}
-        name = addition_id or next(reversed(active), None)
+        name = options.addition_id or next(reversed(active), None)
         if name not in active:
             raise UserError(
                 f"--undo: expected the id of an addition ({', '.join(active) or 'none yet'}), "
                 f"got {name or 'no id'}; list them with `bunny gaps`"
             )
-        addition.undo(space.root, name, reason=reason, **_signature())
-    return AdditionChange(
-        what="undone",
-        addition=active[name],
-        num_views=0,
-        stale=film_workspace.stale_stages(space, config),
-        command=_run_command(space, data_dir, overrides),
-    )
+        addition.undo(space.root, name, reason=options.reason, **_signature())
+    return active[name]
 
 
 def _check_film(space: Workspace, option: str, character: str | None) -> None:
@@ -224,9 +183,9 @@ def _signature() -> dict[str, str]:
     return {"time": now, "user": film_workspace.login_name("unknown")}
 
 
-def _run_command(space: Workspace, data_dir: str | None, overrides: Sequence[str]) -> str:
+def _run_command(space: Workspace, chosen: FilmOptions) -> str:
     """What to type to make the set again."""
     words = ["bunny", "run", space.source()["film"], "--until", "dataset"]
-    words += [] if data_dir is None else ["--data-dir", data_dir]
-    words += [word for setting in overrides for word in ("--set", setting)]
+    words += [] if chosen.data_dir is None else ["--data-dir", chosen.data_dir]
+    words += [word for setting in chosen.overrides for word in ("--set", setting)]
     return shlex.join(words)

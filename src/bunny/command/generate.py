@@ -11,15 +11,16 @@ import json
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from bunny.command import film_workspace
+from bunny.command.option.model import GenerateOptions
 from bunny.core import config as configuration
-from bunny.core import jsonl, workspace
+from bunny.core import exit_code, jsonl, workspace
 from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -43,53 +44,6 @@ INDEX, GRID = "index.jsonl", "grid.png"
 SLUG_MAX = 40  # characters of the prompt in a file's name
 
 
-@dataclass(frozen=True, kw_only=True)
-class GenerateOptions:
-    """What is asked for on the command line; None and empty: as the settings say."""
-
-    prompts: Sequence[str] = ()
-    seeds: Sequence[int] = ()
-    count: int = 1  # pictures of each prompt, from the first seed on
-    strengths: Sequence[float] = ()
-    scheduler: str | None = None
-    num_steps: int | None = None
-    guidance_scale: float | None = None
-    size: str | None = None  # <width>x<height>
-    negative_prompt: str | None = None
-    frames: Sequence[str] = ()  # frame_ids or files
-    init_strength: float | None = None
-    blend: Sequence[str] = ()
-    checkpoint: str | None = None  # chosen, last, all, or a step
-    character: str | None = None
-
-    def merge(self, settings: GenerationConfig) -> GenerationConfig:
-        """The settings with the options in their place; seeds are the options' own.
-
-        Raises
-        ------
-        UserError
-            For a size that cannot be read.
-        """
-        width, height = plan.parse_size(self.size) if self.size else (None, None)
-        seeds = [seed + i for seed in self.seeds or SEEDS_DEFAULT for i in range(self.count)]
-        given = {
-            "prompts": tuple(self.prompts) or None,
-            "seeds": tuple(dict.fromkeys(seeds)),
-            "strengths": tuple(self.strengths) or None,
-            "scheduler": self.scheduler,
-            "num_steps": self.num_steps,
-            "guidance_scale": self.guidance_scale,
-            "width": width,
-            "height": height,
-            "negative_prompt": self.negative_prompt,
-            "init_frames": tuple(self.frames) or None,
-            "init_strength": self.init_strength,
-            "blend": tuple(self.blend) or None,
-            "checkpoints": self.checkpoint,
-        }
-        return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
-
-
 def read_prompts(path: Path) -> list[str]:
     """Prompts of a text file, one a line; empty lines and those that begin with # are left out.
 
@@ -109,6 +63,28 @@ def read_prompts(path: Path) -> list[str]:
     if not found:
         raise UserError(f"{path}: expected one prompt per line, found none; add at least one")
     return found
+
+
+def _merge(options: GenerateOptions, settings: GenerationConfig) -> GenerationConfig:
+    """The settings with the options in their place; seeds are the options' own."""
+    width, height = plan.parse_size(options.size) if options.size else (None, None)
+    seeds = [seed + i for seed in options.seeds or SEEDS_DEFAULT for i in range(options.count)]
+    given = {
+        "prompts": tuple(options.prompts) or None,
+        "seeds": tuple(dict.fromkeys(seeds)),
+        "strengths": tuple(options.strengths) or None,
+        "scheduler": options.scheduler,
+        "num_steps": options.num_steps,
+        "guidance_scale": options.guidance_scale,
+        "width": width,
+        "height": height,
+        "negative_prompt": options.negative_prompt,
+        "init_frames": tuple(options.frames) or None,
+        "init_strength": options.init_strength,
+        "blend": tuple(options.blend) or None,
+        "checkpoints": options.checkpoint,
+    }
+    return settings.model_copy(update={k: v for k, v in given.items() if v is not None})
 
 
 def _find_training_run(space: Workspace, character: str | None) -> dict[str, Any]:
@@ -153,7 +129,7 @@ def choose_columns(
     UserError
         For a strength, a checkpoint or a blend that there is not.
     """
-    settings = options.merge(config.generation)
+    settings = _merge(options, config.generation)
     strengths = settings.strengths or (settings.lora_strength,)
     wrong = [s for s in strengths if not 0 <= s <= plan.STRENGTH_MAX]
     if wrong:
@@ -196,7 +172,7 @@ def make_requests(
     UserError
         For a size or a picture to start from that cannot be used.
     """
-    settings = options.merge(config.generation)
+    settings = _merge(options, config.generation)
     words = CaptionWords.of(config.captioning, run["character"])
     return plan.requests(settings, words.subject, _starts(space, settings))
 
@@ -230,7 +206,7 @@ class GenerateResult:
     @property
     def exit_code(self) -> int:
         """1 when nothing could be drawn."""
-        return 0 if self.files else 1
+        return exit_code.DONE if self.files else exit_code.FAILED
 
     def to_text(self) -> str:
         """Lines for a person."""
@@ -277,6 +253,9 @@ def generate(
     """
     from bunny.training import base as base_model
 
+    if options.prompt_file is not None:
+        listed = read_prompts(options.prompt_file)
+        options = replace(options, prompts=[*options.prompts, *listed])
     space, config = film_workspace.open_film(film, data_dir, overrides, PARTS)
     run = _find_training_run(space, options.character)
     columns, notes = choose_columns(space, config, options, run)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hmac
 from functools import cached_property
-from typing import Any
 
 from jupyter_server.auth.identity import PasswordIdentityProvider, User
 from tornado import web
@@ -38,10 +37,6 @@ class LimitedIdentityProvider(PasswordIdentityProvider):
         if self.has_limit and is_new and self._limit.is_guessing(handler.request):
             raise web.HTTPError(TOO_MANY)
         return await self._get_user(handler)
-
-    def passwd_check(self, password: Any) -> bool:
-        """Whether it is the password that the user chose."""
-        return login.is_password(self.hashed_password, str(password))
 
     def process_login_form(self, handler: web.RequestHandler) -> User | None:
         """The user who typed the password or the token; None: it was neither."""

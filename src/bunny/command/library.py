@@ -2,7 +2,7 @@
 
 import json
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ import polars as pl
 from bunny.character import reference
 from bunny.command import characters, film_workspace, joint_set, library_reference, text_table
 from bunny.command.library_reference import Offer, ReferenceSharing
-from bunny.core import workspace
+from bunny.core import exit_code, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -29,6 +29,19 @@ Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
+class FilmRun:
+    """How a film ran after the library changed, see `library_run`."""
+
+    film_id: str
+    film: str
+    status: str  # of `FilmOutcome`
+    seconds: float
+    error: str | None
+    until: str  # last stage
+    left: Sequence[str]  # stages of training that ran before and were not renewed
+
+
+@dataclass(frozen=True, kw_only=True)
 class LibraryReport:
     """The library after a command, and what the command did."""
 
@@ -36,15 +49,14 @@ class LibraryReport:
     lines: Sequence[str] = ()
     given: dict[str, list[str]] | None = None  # names that each film got references of
     commands: Sequence[str] = ()  # to type next
-    ran: Sequence[Mapping[str, Any]] = ()  # films that ran, see `library_run`
+    ran: Sequence[FilmRun] = ()
     offers: Sequence[Offer] = ()  # what is named in which film, or why not
     is_dry_run: bool = False  # nothing was written; `given` is what films would get
 
     @property
     def exit_code(self) -> int:
-        """As of `bunny batch`: 0, or 2 when people can mend all films that did not run, else 1."""
-        left = {one["status"] for one in self.ran} - {"done"}
-        return 0 if not left else 2 if left == {"refused"} else 1
+        """As of `bunny batch`."""
+        return exit_code.of_films(one.status for one in self.ran)
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -53,7 +65,7 @@ class LibraryReport:
             "done": list(self.lines),
             "given": self.given or {},
             "commands": list(self.commands),
-            "ran": list(self.ran),
+            "ran": [asdict(one) for one in self.ran],
             "offers": [asdict(one) for one in self.offers],
             "is_dry_run": self.is_dry_run,
             "films": self.library.film.drop("state").sort("film_id").to_dicts(),
@@ -69,7 +81,7 @@ class LibraryReport:
             return "\n".join([*lines, *library_reference.describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
             lines.append(f"{film_id}: now has references of {', '.join(names)}")
-        lines += _describe_runs(self.ran)
+        lines += [_describe_run(one) for one in self.ran]
         if self.commands:
             lines += ["to apply the names, run", *(f"  {one}" for one in self.commands)]
             lines.append(
@@ -326,25 +338,21 @@ def summarise(library: PeopleLibrary) -> pl.DataFrame:
     )
 
 
-def _describe_runs(ran: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Lines for a person on films that were run.
+def _describe_run(ran: FilmRun) -> str:
+    """Line for a person on a film that was run.
 
     Examples
     --------
-    >>> ran = {"film_id": "reel-1a2b", "film": "reel.mp4", "status": "done", "until": "dataset"}
-    >>> _describe_runs([ran | {"seconds": 4.0, "error": None, "left": ["finetune"]}])
-    ['reel-1a2b: run until dataset (4.0 s); finetune not renewed, `bunny run reel.mp4` does that']
+    >>> known = {"film_id": "reel-1a2b", "film": "reel.mp4", "status": "done", "until": "dataset"}
+    >>> _describe_run(FilmRun(**known, seconds=4.0, error=None, left=["finetune"]))
+    'reel-1a2b: run until dataset (4.0 s); finetune not renewed, `bunny run reel.mp4` does that'
     """
-    lines = []
-    for row in ran:
-        if row["status"] != "done":
-            lines.append(f"{row['film_id']}: {row['status']}, {row['error']}")
-            continue
-        line = f"{row['film_id']}: run until {row['until']} ({row['seconds']:.1f} s)"
-        if row["left"]:
-            line += f"; {', '.join(row['left'])} not renewed, `bunny run {row['film']}` does that"
-        lines.append(line)
-    return lines
+    if ran.status != "done":
+        return f"{ran.film_id}: {ran.status}, {ran.error}"
+    line = f"{ran.film_id}: run until {ran.until} ({ran.seconds:.1f} s)"
+    if not ran.left:
+        return line
+    return f"{line}; {', '.join(ran.left)} not renewed, `bunny run {ran.film}` does that"
 
 
 def _films(

@@ -9,13 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
 
 from bunny import pipeline
 from bunny.batch.film_list import FilmTask
 from bunny.command import batch, film_workspace, library
-from bunny.command.batch import BatchOptions
-from bunny.command.library import LibraryReport
+from bunny.command.library import FilmRun, LibraryReport
+from bunny.command.option.film import BatchOptions
 from bunny.contract import fingerprint
 from bunny.core import film_file
 from bunny.core.error import UserError
@@ -64,7 +63,7 @@ def run_and_add(
     KeyboardInterrupt
         After Ctrl-C, once all processes have stopped; what they did is kept.
     """
-    ran: list[dict[str, Any]] = []
+    ran: list[FilmRun] = []
     lines, given = list(report.lines), dict(report.given or {})
     seen: set[tuple[str, str]] = set()  # films with the references that they were run with
     spaces = [film_workspace.open_film(one, data_dir, overrides)[0] for one in films]
@@ -146,27 +145,27 @@ def _run(
     overrides: Sequence[str],
     least: str,
     options: BatchOptions | None,
-) -> list[dict[str, Any]]:
-    """Run films; a row for each, with its `film_id`."""
+) -> list[FilmRun]:
+    """Run films, and how each of them ran."""
     of_film = {str(film_file.locate(space.source()["film"])): space for space in spaces}
     tasks = [
         FilmTask(film=film, settings=tuple(overrides), until=last_stage(space, least))
         for film, space in of_film.items()
     ]
-    table, _ = batch.run_batch(tasks, options or BatchOptions(), data_dir)
-    rows = []
-    for row in table.sort("film").iter_rows(named=True):
-        space = of_film[row["film"]]
-        row = {key: row[key] for key in ("film_id", "film", "status", "seconds", "error")}
-        rows.append(
-            row
-            | {
-                "film_id": space.film_id,
-                "until": last_stage(space, least),
-                "left": untrained(space),
-            }
+    table = batch.run_batch(tasks, options or BatchOptions(), data_dir).table
+    rows = [(of_film[row["film"]], row) for row in table.sort("film").iter_rows(named=True)]
+    return [
+        FilmRun(
+            film_id=space.film_id,
+            film=row["film"],
+            status=row["status"],
+            seconds=row["seconds"],
+            error=row["error"],
+            until=last_stage(space, least),
+            left=untrained(space),
         )
-    return rows
+        for space, row in rows
+    ]
 
 
 def last_stage(space: Workspace, least: str) -> str:

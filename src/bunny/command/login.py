@@ -8,11 +8,9 @@ at once and kept nowhere else.
 from __future__ import annotations
 
 import getpass
-import hashlib
 import hmac
 import ipaddress
 import os
-import secrets
 import time
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
@@ -25,15 +23,13 @@ if TYPE_CHECKING:
 
 PASSWORD = "BUNNY_BOARD_PASSWORD"
 MIN_LENGTH = 10  # characters of a password; with `MAX_WRONG` a minute few are ever tried
-SCRYPT_N, SCRYPT_R, SCRYPT_P = 2**14, 8, 1  # RFC 7914: 16 MB and some 50 ms a try
-SALT_BYTES = 16
 MAX_WRONG, WRONG_S = 10, 60.0  # wrong tries that an address may make in so many seconds
 MAX_FORMS = 100  # log-in forms that all addresses together may send in that time
 MAX_ADDRESSES = 1000  # remembered
 
 
 def take_password(*, is_asked: bool) -> str:
-    """Hash of the password that the user chose; empty where there is none.
+    """Hash of the password that the user chose, as Jupyter checks it; empty where there is none.
 
     Parameters
     ----------
@@ -61,33 +57,11 @@ def take_password(*, is_asked: bool) -> str:
             f"{'--ask-password' if is_asked else PASSWORD}: expected at least {MIN_LENGTH} "
             f"characters, got {len(given)}; choose a longer one"
         )
-    return hash_password(given) if given else ""
+    if not given:
+        return ""
+    from jupyter_server.auth.security import passwd  # takes a second to import
 
-
-def hash_password(password: str) -> str:
-    """Salted scrypt hash of a password, as hexadecimal digits: ``salt:hash``."""
-    salt = secrets.token_bytes(SALT_BYTES)
-    return f"{salt.hex()}:{_scrypt(password, salt).hex()}"
-
-
-def is_password(hashed: str, password: str) -> bool:
-    """Whether a password has that hash, compared in constant time; none has an empty one.
-
-    Examples
-    --------
-    >>> hashed = hash_password("correct horse")
-    >>> is_password(hashed, "correct horse"), is_password(hashed, "horse"), is_password("", "")
-    (True, False, False)
-    """
-    salt, _, known = hashed.partition(":")
-    if not known:
-        return False
-    return hmac.compare_digest(_scrypt(password, bytes.fromhex(salt)), bytes.fromhex(known))
-
-
-def _scrypt(password: str, salt: bytes) -> bytes:
-    cost = {"n": SCRYPT_N, "r": SCRYPT_R, "p": SCRYPT_P}
-    return hashlib.scrypt(password.encode(), salt=salt, **cost)
+    return passwd(given)
 
 
 class GuessLimit:

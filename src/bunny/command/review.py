@@ -25,6 +25,8 @@ from urllib.parse import parse_qs
 from bunny import notebook, pipeline
 from bunny.character import reference
 from bunny.command import film_workspace, login, review_server
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.library import BoardOptions
 from bunny.core import atomic, image_file, reference_folder, workspace
 from bunny.core.error import UserError
 from bunny.table import store
@@ -104,36 +106,17 @@ def current_user(config: Config) -> str:
 
 
 def serve(
-    film: str | None,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
-    *,
-    ip: str = "127.0.0.1",
-    port: int | None = None,
-    certfile: Path | None = None,
-    keyfile: Path | None = None,
-    is_unencrypted: bool = False,
-    is_password_asked: bool = False,
-    user: str = "",
-    has_browser: bool = True,
-    say: Callable[[str], None] = print,
+    chosen: FilmOptions, options: BoardOptions, *, say: Callable[[str], None] = print
 ) -> None:
     """Serve the boards of a workspace, and its page for adding films, until it is stopped.
 
     Parameters
     ----------
-    film : str or None
-        A film_id or how it begins; None: the newest. Where there is none yet, the page for adding
-        films is what is seen first.
-    ip : str
-        Where it listens; beyond this machine everybody with the address and its token may correct.
-    port : int, optional
-        0: any free one. Default `review.port`; when that is taken, one of those after it.
-    certfile, keyfile, is_unencrypted : Path, Path, bool
-        See `review_server.check_binding`.
-    is_password_asked : bool
-        Ask for a password that the board may be opened with beside its token; else it is taken from
-        the environment, see `login.take_password`.
+    chosen : FilmOptions
+        Where there is no film yet, the page for adding films is what is seen first.
+    options : BoardOptions
+        Beyond this machine everybody with the address and its token may correct. Port 0 is any free
+        one; by default it is `review.port` or, when that is taken, one of those after it.
     say : callable
         Gets the lines for a person.
 
@@ -146,29 +129,29 @@ def serve(
     from bunny.batch.queue_worker import QueueWorker
     from bunny.command import film_page
 
-    space, config, root = _open_any(film, data_dir, overrides)
+    space, config, root = _open_any(chosen)
     data = workspace.data_folder(root, config.project.data_dir)
     binding = review_server.check_binding(
-        ip,
-        config.review.port if port is None else port,
-        certfile,
-        keyfile,
-        is_unencrypted=is_unencrypted,
+        options.ip,
+        config.review.port if options.port is None else options.port,
+        options.certfile,
+        options.keyfile,
+        is_unencrypted=options.is_unencrypted,
     )
     token = secrets.token_urlsafe(TOKEN_BYTES)
-    hashed = login.take_password(is_asked=is_password_asked)
+    hashed = login.take_password(is_asked=options.is_password_asked)
     if not binding.is_local:
-        read = "" if certfile else ", and everyone on the network can read along"
+        read = "" if options.certfile else ", and everyone on the network can read along"
         say(
-            f"bunny: warning: {ip} is reachable from other machines: anyone with this URL "
+            f"bunny: warning: {options.ip} is reachable from other machines: anyone with this URL "
             f"{'or the password ' if hashed else ''}can view and correct the film{read}"
         )
     url = f"{binding.url}?token={token}"
     given = {
         "film_id": space.film_id if space else None,
         "data_dir": str(data),
-        "overrides": list(overrides),
-        "user": user,
+        "overrides": chosen.overrides,
+        "user": options.user,
     }
 
     def begin() -> None:
@@ -177,11 +160,11 @@ def serve(
         if hashed:
             say(f"others open {binding.url} with the password that you chose")
         say("press Ctrl+C to stop")
-        if has_browser:
+        if not options.no_browser:
             webbrowser.open(url)
 
     queue = FilmQueue(data, int(config.review.max_upload_gib * 2**30))
-    worker = QueueWorker(queue, root, str(data), overrides, config.review.run_until)
+    worker = QueueWorker(queue, root, str(data), chosen.overrides, config.review.run_until)
     routes = film_page.make_routes(queue, check_picture)
     routes += [] if space else film_page.FIRST_PAGE
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
@@ -192,28 +175,26 @@ def serve(
         measure = None
         if space is not None and config.pipeline.has_metrics:
             measure = partial(metric.film_text, space.root)
+        server = review_server.BoardServer(
+            binding=binding,
+            token=token,
+            hashed_password=hashed,
+            template=TEMPLATE,
+            idle_s=config.review.idle_seconds,
+            routes=routes,
+            measure=measure,
+        )
         worker.begin()
         try:
             with notebook.own_kernel(), _jupyter_path(folder):
-                review_server.run_voila(
-                    path,
-                    begin,
-                    binding,
-                    token=token,
-                    hashed_password=hashed,
-                    template=TEMPLATE,
-                    idle_s=config.review.idle_seconds,
-                    routes=routes,
-                    measure=measure,
-                )
+                review_server.run_voila(path, begin, server)
         finally:
             worker.end()
 
 
-def _open_any(
-    film: str | None, data_dir: str | None, overrides: Sequence[str]
-) -> tuple[Workspace | None, Config, Path]:
+def _open_any(chosen: FilmOptions) -> tuple[Workspace | None, Config, Path]:
     """A film to show first, if there is any; refuses in a sentence what would fail in a kernel."""
+    film, data_dir, overrides = chosen.film, chosen.data_dir, chosen.overrides
     root, config = film_workspace.load_settings(data_dir, overrides)
     if not film and not workspace.find(root, config.project.data_dir):
         return None, config, root

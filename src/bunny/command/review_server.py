@@ -199,18 +199,20 @@ class RequestGuard:
         return TOO_MANY if self._limit.is_guessing(request) else None
 
 
-def run_voila(
-    notebook: Path,
-    begin: Callable[[], None],
-    binding: Binding,
-    *,
-    token: str,
-    hashed_password: str = "",
-    template: str,
-    idle_s: int,
-    routes: Sequence[tuple] = (),
-    measure: Callable[[], bytes] | None = None,
-) -> None:
+@dataclass(frozen=True, kw_only=True)
+class BoardServer:
+    """How Voilà serves boards."""
+
+    binding: Binding
+    token: str
+    hashed_password: str = ""  # for who does not have the token; empty: there is none
+    template: str  # name of Voilà's
+    idle_s: int  # after which the kernel of a page that went without saying so is ended
+    routes: Sequence[tuple] = ()  # answered by other handlers than Voilà's, as Tornado takes them
+    measure: Callable[[], bytes] | None = None  # served at ``/metrics`` to who shows the token
+
+
+def run_voila(notebook: Path, begin: Callable[[], None], server: BoardServer) -> None:
     """Run Voilà in this process; the token stays off the command line, which others can read.
 
     Parameters
@@ -219,19 +221,6 @@ def run_voila(
         What each browser gets, run in a kernel of its own.
     begin : callable
         Called when it listens.
-    binding : Binding
-    token : str
-    hashed_password : str
-        Of `login.hash_password`, for who does not have the token; empty: there is none.
-    template : str
-        Name of Voilà's template.
-    idle_s : int
-        A page that goes ends its kernel; that of one which could not say so (its machine was
-        switched off) is ended after so many seconds.
-    routes : sequence of tuple
-        Addresses that are answered by other handlers than Voilà's, as Tornado takes them.
-    measure : callable, optional
-        Text that is served at ``/metrics``, in Prometheus' format, to who shows the token.
     """
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
@@ -239,39 +228,37 @@ def run_voila(
     from bunny.command.identity_provider import LimitedIdentityProvider
 
     settings = Traits()
-    settings.Voila.token = token
+    settings.Voila.token = server.token
     settings.Voila.identity_provider_class = LimitedIdentityProvider
-    settings.LimitedIdentityProvider.hashed_password = hashed_password
+    settings.LimitedIdentityProvider.hashed_password = server.hashed_password
     settings.LimitedIdentityProvider.has_limit = False  # the guard counts, before any handler
+    binding = server.binding
     settings.Voila.ip, settings.Voila.port = binding.ip, binding.port
     settings.Voila.open_browser = False  # it would open the address without the token
     settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
     settings.Voila.notebook_path = str(notebook)
     settings.Voila.root_dir = str(notebook.parent)
     settings.Voila.tornado_settings = {"headers": HEADERS, "log_function": _log_request}
-    settings.MappingKernelManager.cull_idle_timeout = idle_s
-    settings.MappingKernelManager.cull_interval = max(1, idle_s // 4)
+    settings.MappingKernelManager.cull_idle_timeout = server.idle_s
+    settings.MappingKernelManager.cull_interval = max(1, server.idle_s // 4)
     settings.VoilaConfiguration.show_tracebacks = False
-    settings.VoilaConfiguration.template = template
+    settings.VoilaConfiguration.template = server.template
     settings.VoilaConfiguration.theme = "light"  # the board itself follows the system
     hide_tokens()
     IOLoop.current().add_callback(begin)
-    served = _guarded_voila(RequestGuard(binding, token), binding, routes, measure)
+    served = _guarded_voila(RequestGuard(binding, server.token), server)
     served.launch_instance(argv=[], config=settings)
 
 
-def _guarded_voila(
-    guard: RequestGuard,
-    binding: Binding,
-    routes: Sequence[tuple],
-    measure: Callable[[], bytes] | None,
-) -> Any:
+def _guarded_voila(guard: RequestGuard, server: BoardServer) -> Any:
     """The class of a Voilà that answers only what the guard lets through."""
     from tornado.httpserver import HTTPServer
     from tornado.ioloop import IOLoop
     from tornado.routing import Router
     from tornado.web import ErrorHandler, RequestHandler
     from voila.app import Voila
+
+    binding, routes, measure = server.binding, server.routes, server.measure
 
     class MetricsHandler(RequestHandler):
         """Answers with what is measured."""
@@ -315,8 +302,10 @@ def _guarded_voila(
             return [*routes, *found]
 
         def listen(self) -> None:
-            server = HTTPServer(GuardedRouter(self.app), ssl_options=_make_ssl_context(binding))
-            server.listen(binding.port, binding.ip)
+            options = _make_ssl_context(binding)
+            HTTPServer(GuardedRouter(self.app), ssl_options=options).listen(
+                binding.port, binding.ip
+            )
             self.ioloop = IOLoop.current()
             try:
                 self.ioloop.start()

@@ -6,14 +6,14 @@ import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bunny import pipeline
 from bunny.command import film_workspace
+from bunny.command.option.film import RunOptions
 from bunny.contract import progress
 from bunny.contract.result import StageResult
 from bunny.core import config as configuration
-from bunny.core import disk_full, film_file, input_path, log, workspace
+from bunny.core import disk_full, exit_code, film_file, input_path, log, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
@@ -61,10 +61,8 @@ class FilmFailure:
 
     @property
     def exit_code(self) -> int:
-        """2 for what the user can mend, else 1."""
-        if isinstance(self.error, BunnyError):
-            return self.error.exit_code
-        return UserError.exit_code if disk_full.describe(self.error) else 1
+        """The code that a run of this film alone would end with."""
+        return exit_code.of_error(self.error)
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -106,9 +104,9 @@ def pair_references(
 def run_films(
     films: Sequence[FilmPlace],
     references: Sequence[Path],
+    options: RunOptions,
     *,
     is_debug: bool = False,
-    **options: Any,
 ) -> Iterator[RunReport | FilmFailure]:
     """Run several films one after the other; one that fails does not stop the rest.
 
@@ -119,8 +117,6 @@ def run_films(
         See `pair_references`.
     is_debug : bool
         Log tracebacks.
-    **options
-        Of `run_film`.
 
     Yields
     ------
@@ -133,11 +129,11 @@ def run_films(
         Before the first film, for what is wrong for all: references, settings, stage names.
     """
     pairs = pair_references(films, references)
-    config = film_workspace.load_settings(options.get("data_dir"), options.get("overrides", ()))[1]
-    pipeline.choose_stages(config, options.get("only", ()), options.get("until"))
+    config = film_workspace.load_settings(options.data_dir, options.overrides)[1]
+    pipeline.choose_stages(config, options.stages, options.until)
     for film, folder in pairs:
         try:
-            yield run_film(film, folder, is_debug=is_debug, **options)
+            yield run_film(film, folder, options, is_debug=is_debug)
         except KeyboardInterrupt:  # one that came while a film was read is an `Exception` too
             raise
         except Exception as error:
@@ -148,13 +144,9 @@ def run_films(
 def run_film(
     film: FilmPlace,
     references: Path | None,
+    options: RunOptions,
     *,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
     own: Sequence[str] | None = None,
-    only: Sequence[str] = (),
-    until: str | None = None,
-    is_notebook: bool = False,
     is_debug: bool = False,
 ) -> RunReport:
     """Run the stages of a film and write its report, where the settings want one.
@@ -173,20 +165,21 @@ def run_film(
         For a film, folder, setting or stage name that cannot be used.
     """
     started = time.monotonic()
+    data_dir, overrides = options.data_dir, options.overrides
     root, config = film_workspace.load_settings(data_dir, overrides)
     film = find_film_file(film, root, config)
     space = workspace.create(root, config.project.data_dir, film, references)
     if own is not None:
         workspace.save_settings(space, own)
     root, config = film_workspace.load_settings(data_dir, overrides, space)
-    stages = pipeline.choose_stages(config, only, until)
+    stages = pipeline.choose_stages(config, options.stages, options.until)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     configuration.load_secrets(root)
     if pipeline.is_distributed_worker():
         results = pipeline.run_distributed_worker(space, config, stages)
         seconds = time.monotonic() - started
         return RunReport(space=space, results=results, seconds=seconds, report=None)
-    if is_notebook:
+    if options.is_notebook:
         from bunny import notebook
 
         results = notebook.run(space, config, stages, overrides=overrides, data_dir=data_dir)

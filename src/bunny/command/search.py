@@ -47,8 +47,8 @@ class SearchResult:
         has_films = len(self.root) > 1
         for row in self.shots.iter_rows(named=True):
             film = f"{row['film_id']} " if has_films else ""
-            span = f"{format_time(row['start_s'])}-{format_time(row['end_s'])}"
-            where = f"shot {row['shot_index']:<4} {span} at {format_time(row['matched_s'])}"
+            span = f"{_format_time(row['start_s'])}-{_format_time(row['end_s'])}"
+            where = f"shot {row['shot_index']:<4} {span} at {_format_time(row['matched_s'])}"
             who = ", ".join(row["who"]) or "no known character"
             lines.append(f"  {row['score']:.2f}  {film}{where}  {who}  ({row['why'] or 'filter'})")
         return "\n".join([*lines, *(f"  {note}" for note in self.notes)])
@@ -98,10 +98,7 @@ def search(
     face: Path | str | None = None,
     like: str = "",
     wanted: SearchFilter | None = None,
-    films: Sequence[str] = (),
     limit: int = 0,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
     library: FilmLibrary | None = None,
 ) -> SearchResult:
     """Find shots.
@@ -115,15 +112,10 @@ def search(
     like : str
         More like this: a shot's number or asset_id, a frame_id, a figure's asset_id or a face_id.
     wanted : SearchFilter, optional
-    films : sequence of str
-        film_ids or how they begin; none: all.
     limit : int
         Shots at most; 0: `search.max_results`.
-    data_dir, overrides
-        As for the other commands.
     library : FilmLibrary, optional
-        From `open_library`, for several searches; then `films`, `data_dir`, `overrides` are not
-        looked at.
+        Films that are searched; default: all of the configured data folder.
 
     Returns
     -------
@@ -135,7 +127,7 @@ def search(
     UserError
         If a picture, face, item, name or film is not there.
     """
-    library = library or open_library(films, data_dir, overrides)
+    library = library or open_library()
     wanted = wanted or SearchFilter()
     ranking.check(wanted, library.known)
     allowed = ranking.allowed(wanted, library.known).to_numpy()
@@ -209,12 +201,12 @@ def write_html(found: SearchResult, path: Path) -> None:
     atomic.write_bytes(path, page.encode())
 
 
-def format_time(seconds: float) -> str:
+def _format_time(seconds: float) -> str:
     """Time in a film with a tenth of a second.
 
     Examples
     --------
-    >>> format_time(83.46)
+    >>> _format_time(83.46)
     '1:23.4'
     """
     return f"{style.clock(seconds)}.{int(seconds * 10) % 10}"

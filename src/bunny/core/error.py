@@ -2,16 +2,12 @@
 
 
 class BunnyError(Exception):
-    """Base of every error that is shown without a traceback; `exit_code` is the process's."""
-
-    exit_code = 1
+    """Base of every error that is shown without a traceback."""
 
 
 class UserError(BunnyError):
-    """The input, a setting or the environment is wrong and the user can mend it (exit code 2)."""
-
-    exit_code = 2
+    """The input, a setting or the environment is wrong and the user can fix it."""
 
 
 class StageError(BunnyError):
-    """A stage cannot go on through no fault of the user's (exit code 1)."""
+    """A stage cannot go on through no fault of the user's."""

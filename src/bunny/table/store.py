@@ -33,13 +33,9 @@ class TableError(BunnyError):
 class DamagedTableError(TableError, UserError):
     """A file is no parquet table, or only a part of one."""
 
-    exit_code = UserError.exit_code
-
 
 class TableVersionError(TableError, UserError):
     """A table of a newer version of its schema, or of one from which no migration leads."""
-
-    exit_code = UserError.exit_code
 
 
 def from_rows(name: str, rows: Iterable[Mapping[str, Any]]) -> pl.DataFrame:

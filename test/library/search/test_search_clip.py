@@ -67,7 +67,7 @@ def test_words_find_pictures_that_no_caption_describes(folder, make_film):
     colours = [(255, 0, 0), (0, 255, 0), (0, 0, 255), (250, 250, 250)]
     film = make_film("a", [{"colour": c} for c in colours])
     overrides = [f"search.text_model={folder}"]
-    found = search.search("b", overrides=overrides)
+    found = search.search("b", library=search.open_library(overrides=overrides))
     made = clip.load(str(folder), **ASKED)
     pictures = [np.full((36, 64, 3), c, np.uint8) for c in colours]
     cosine = made.embed_picture(pictures) @ made.embed_text(["b"])[0]

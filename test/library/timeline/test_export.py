@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from bunny.command import export_timeline
+from bunny.command.option.common import FilmOptions
+from bunny.command.option.export import TimelineExport
 from bunny.core.error import UserError
 from bunny.library.timeline import export_record as timeline_written
 from bunny.library.timeline import read
@@ -16,8 +18,10 @@ from .conftest import FILM, write_film
 TV = Fraction(30000, 1001)
 
 
-def run(owl, what="shots", output=None, **options):
-    return export_timeline.export(None, what, output, data_dir=str(owl.data), **options)
+def run(owl, what="shots", output=None, find=None, overrides=(), **options):
+    chosen = FilmOptions(data_dir=str(owl.data), overrides=overrides)
+    wanted = TimelineExport(what=what, output=output, **options)
+    return export_timeline.export(chosen, wanted, find)
 
 
 def test_all_shots_of_a_film(owl, tmp_path):

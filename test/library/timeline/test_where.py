@@ -24,7 +24,7 @@ def ask(owl, *what, **options):
 
 
 def test_a_training_picture_by_its_id(owl, tmp_path):
-    export_timeline.export(None, "shots:0,1", tmp_path / "a.edl", data_dir=str(owl.data))
+    export_timeline.export_shots(None, "shots:0,1", tmp_path / "a.edl", data_dir=str(owl.data))
     answer = ask(owl, "i2")
     (place,) = answer.places
     assert answer.how == "by its image_id"
@@ -152,7 +152,7 @@ def test_from_a_second_of_a_film_that_begins_later(tmp_path):
 @pytest.mark.parametrize(("rate", "start"), [(Fraction(25), None), (TV, "01:00:00;00")])
 def test_from_a_clip_back_to_the_pictures(tmp_path, name, rate, start):
     film = write_film(tmp_path / "data", rate, Fraction(1, 30_000), 1000, start_timecode=start)
-    export_timeline.export(None, "shots", tmp_path / name, data_dir=str(film.data))
+    export_timeline.export_shots(None, "shots", tmp_path / name, data_dir=str(film.data))
     for number, images in ((1, ["i0", "i1"]), (2, ["i2"]), (3, [])):
         answer = ask(film, clip=f"{tmp_path / name}#{number}")
         assert [p["image_id"] for p in answer.places] == images

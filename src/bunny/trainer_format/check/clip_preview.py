@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from bunny.clip import preset
-from bunny.core import image_file
+from bunny.core import exit_code, image_file
 from bunny.core.error import UserError
 from bunny.trainer_format.check import finding, load_rule
 from bunny.trainer_format.check.configured_folder import (
@@ -64,7 +64,8 @@ class FormatPreview:
     @property
     def exit_code(self) -> int:
         """2 where nothing is loaded, or a file is dropped or resampled; else 0."""
-        return 2 if not self.found or self.count(DROPPED) or self.count(RESAMPLED) else 0
+        is_bad = not self.found or self.count(DROPPED) or self.count(RESAMPLED)
+        return exit_code.USER_FAULT if is_bad else exit_code.DONE
 
     def to_line(self) -> str:
         """One line, as for the note of an export."""

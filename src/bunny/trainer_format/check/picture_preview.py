@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.trainer_format.check import finding, imagefolder, kohya_folder, picture_file
 from bunny.trainer_format.check.finding import Finding
@@ -194,7 +195,7 @@ class TrainerPreview:
     @property
     def exit_code(self) -> int:
         """0 when the set is good, 2 when the user has to mend it."""
-        return 0 if self.is_good else 2
+        return exit_code.DONE if self.is_good else exit_code.USER_FAULT
 
     def count(self, effect: str) -> int:
         """Files of which something is said."""

@@ -1,0 +1,1 @@
+"""Options that the command line shows, as the dataclasses that commands take."""
