@@ -132,7 +132,7 @@ SEEN = {  # test file: test: keys
         "test_the_note_says_how_stable_people_are_by_the_method_that_is_set": (
             "clustering.unknown_method"
         ),
-        "test_scenes_over_all_frames_and_how_sure_they_are": "clustering.scene_method",
+        "test_scenes_are_found_by_the_method_that_is_set": "clustering.scene_method",
         "test_without_runs_nothing_is_said_of_stability": "clustering.stability_runs",
     },
     "test/command/test_film_page.py": {

@@ -334,19 +334,33 @@ def test_unknown_people_are_as_alike_as_is_set(threshold, ids):
     assert [row["cluster_id"] for row in rows] == ids
 
 
-@pytest.mark.parametrize(
-    ("threshold", "ids"),
-    [(0.5, ["scene-001"] * 2 + ["scene-002"]), (0.7, ["scene-001"] * 2 + [None])],
-)
-def test_a_frame_alone_is_noise_below_the_threshold_that_is_set(threshold, ids):
+def _angled(*degrees):
+    """Unit vectors in a plane."""
+    return [[float(np.cos(a)), float(np.sin(a))] for a in np.radians(degrees)]
+
+
+def _scenes(vectors, **wanted):
+    """Numbers of the scenes of frames with these vectors; None: noise."""
+    ids = [f"f{i}" for i in range(len(vectors))]
+    known = pl.DataFrame({"frame_id": ids, "shot_index": range(len(ids)), "vector": vectors})
+    known = known.cast({"vector": pl.Array(pl.Float32, 2)})
+    rows = cluster_table.scene_rows(known, ClusteringConfig(**wanted))
+    return [row["cluster_id"] and int(row["cluster_id"][-3:]) for row in rows]
+
+
+@pytest.mark.parametrize(("threshold", "last"), [(0.5, 2), (0.7, None)])
+def test_a_frame_alone_is_noise_below_the_threshold_that_is_set(threshold, last):
     """Two frames are the same, and the third is like them to 0.6."""
     vectors = [[1.0, 0.0], [1.0, 0.0], [0.6, 0.8]]
-    known = pl.DataFrame(
-        {"frame_id": ["f0", "f1", "f2"], "shot_index": [0, 1, 2], "vector": vectors},
-        schema_overrides={"vector": pl.Array(pl.Float32, 2)},
-    )
-    wanted = ClusteringConfig(scene_threshold=0.9, noise_threshold=threshold)
-    assert [row["cluster_id"] for row in cluster_table.scene_rows(known, wanted)] == ids
+    assert _scenes(vectors, scene_threshold=0.9, noise_threshold=threshold) == [1, 1, last]
+
+
+@pytest.mark.parametrize(
+    ("method", "scenes"), [("incremental", [1, 1, 1, 2]), ("agglomerative", [1, 2, 2, 3])]
+)
+def test_scenes_are_found_by_the_method_that_is_set(method, scenes):
+    """The second and third are nearest to each other; in the film's order the first is first."""
+    assert _scenes(_angled(0, 25, 44, 75), scene_method=method) == scenes
 
 
 def test_scene_vectors_are_of_the_pictures_that_are_there(tmp_path):
