@@ -31,7 +31,7 @@ from bunny.review import event_log
 from bunny.stage.extract import Extract
 
 pytestmark = [
-    pytest.mark.train,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="mounts a small disk"),
 ]
 

@@ -16,7 +16,7 @@ from bunny.core import workspace
 from bunny.review import event_log
 
 pytestmark = [
-    pytest.mark.train,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL and process groups"),
 ]
 

@@ -214,7 +214,7 @@ def write_book(path: Path, *sources: str) -> Path:
     return path
 
 
-@pytest.mark.notebook
+@pytest.mark.slow
 def test_execute_uses_this_interpreter_and_its_parameters(tmp_path):
     book = write_book(
         tmp_path / "a.ipynb", "x: int = 1", "import sys, os\nprint(sys.executable, x, os.getcwd())"
@@ -226,7 +226,7 @@ def test_execute_uses_this_interpreter_and_its_parameters(tmp_path):
     assert os.environ.get("JUPYTER_PATH") == home
 
 
-@pytest.mark.notebook
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("line", "kind", "words"),
     [
@@ -248,7 +248,7 @@ def test_a_failing_cell_is_one_sentence_and_the_copy_is_kept(tmp_path, line, kin
     assert "done" in json.dumps([c.get("outputs") for c in nbformat.read(copy, 4).cells])
 
 
-@pytest.mark.notebook
+@pytest.mark.slow
 def test_a_notebook_that_was_run_is_run_again_where_the_settings_force_it(tmp_path):
     """On a film without frames, whose stage is done; a kernel is started once."""
     space = workspace.locate(tmp_path, "data", "film-0123abcd")

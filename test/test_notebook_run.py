@@ -18,7 +18,7 @@ from bunny.core.error import UserError
 ROOT = Path(__file__).resolve().parents[1]
 CHEAP = ("extract", "filter")
 
-pytestmark = pytest.mark.notebook
+pytestmark = pytest.mark.slow
 
 
 def draw_film(path: Path) -> Path:

@@ -13,6 +13,8 @@ from bunny.core import workspace
 from bunny.table import corrected, schema, store
 from bunny.view.board import items, session
 
+pytestmark = pytest.mark.slow
+
 MATERIAL = Path(__file__).parent / "material" / "old_workspace"
 FILM, FILM_ID = "short film.mp4", "short-film-97512643"
 KINDS = ("first", "corrected")

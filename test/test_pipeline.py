@@ -12,8 +12,6 @@ from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.table import store
 
-pytestmark = pytest.mark.train  # the small project is trained on
-
 
 def test_without_names_the_stages_that_are_set_run(tmp_path):
     """On a film without frames, whose tables are all empty."""

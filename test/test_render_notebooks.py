@@ -13,6 +13,8 @@ from PIL import Image
 from bunny.core import workspace
 from bunny.core.error import UserError
 
+pytestmark = pytest.mark.slow
+
 
 def png(width_px: int, height_px: int) -> str:
     pixels = np.random.default_rng(1).integers(0, 255, (height_px, width_px, 3)).astype(np.uint8)

@@ -31,7 +31,7 @@ STAGES = [
     "generate",
 ]
 
-pytestmark = pytest.mark.train
+pytestmark = pytest.mark.slow
 
 
 def _tables(workspace: str) -> dict[str, pl.DataFrame]:
@@ -194,7 +194,6 @@ def _start_until(stage, project, root):
     pytest.fail(f"ended before {stage} began: {(root / 'said').read_text(encoding='utf-8')}")
 
 
-@pytest.mark.notebook
 def test_notebooks_give_the_same_tables_and_resume(done, small_project, tmp_path):
     ran = small_project.run(tmp_path, "--notebooks")
     assert list(ran["stages"]) == STAGES
@@ -217,7 +216,6 @@ def test_notebooks_give_the_same_tables_and_resume(done, small_project, tmp_path
     assert sorted(folder.iterdir()) == copies
 
 
-@pytest.mark.notebook
 def test_the_first_notebook_says_that_everything_is_done(
     done, small_project, tmp_path, monkeypatch
 ):

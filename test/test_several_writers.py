@@ -21,8 +21,7 @@ from bunny.review import event_log
 from bunny.table import store
 
 pytestmark = [
-    pytest.mark.notebook,
-    pytest.mark.server,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="stops a process for a while"),
 ]
 

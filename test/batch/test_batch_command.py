@@ -14,6 +14,8 @@ import pytest
 from prometheus_client import parser
 from small_project import command
 
+pytestmark = pytest.mark.slow
+
 
 def test_a_list_of_films(bunny, tmp_path, film):
     film("a"), film("b")

@@ -16,6 +16,8 @@ from bunny.batch import engine, film_list, film_process
 from bunny.batch.engine import FilmRunner
 from bunny.batch.film_list import FilmTask
 
+pytestmark = pytest.mark.slow
+
 
 def runner(tmp_path: Path) -> FilmRunner:
     return FilmRunner(tmp_path, str(tmp_path / "data"), tmp_path / "log", 1)

@@ -22,6 +22,8 @@ from bunny.batch.film_record import RunningFilm
 from bunny.batch.ray_engine import NodePlaces
 from bunny.core.error import UserError
 
+pytestmark = pytest.mark.slow
+
 os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # before the import, as `run_ray` does
 ray = pytest.importorskip("ray")
 
@@ -191,7 +193,6 @@ def test_a_helper_on_another_node_changes_nothing(cluster, tmp_path, film):
     assert all(ours[name].equals(theirs[name]) for name in ours)
 
 
-@pytest.mark.train
 def test_fine_tunes_go_where_a_gpu_is_through_a_lost_node_and_one_that_always_crashes(
     cluster, tmp_path, small_project
 ):

@@ -27,7 +27,7 @@ import made
 
 sys.path.pop(0)
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 START_MS = 120_000  # a kernel on a busy machine
 ANSWER_MS = 120_000  # an answer on a busy machine; waits end as soon as it is there

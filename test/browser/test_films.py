@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from noise_film import encode
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 RUN_MS = 180_000  # a film of seconds on a busy machine
 ANSWER_MS = 30_000

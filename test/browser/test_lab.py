@@ -29,7 +29,7 @@ WITHOUT_WIDGETS = tuple(f"{name}.ipynb" for name in ("07_finetune", "08_evaluate
 MODULE = {"@jupyter-widgets/base", "@jupyter-widgets/controls", "@jupyter-widgets/output"}
 LAB_ONLY = re.compile(r"jupyterapp|requirejs|\brequire\(|@jupyterlab/")
 
-pytestmark = pytest.mark.browser
+pytestmark = pytest.mark.slow
 
 
 @contextlib.contextmanager

@@ -25,9 +25,6 @@ from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.core.error import UserError
 
-pytestmark = pytest.mark.server
-
-
 service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service.py"))))
 Reply = service.Reply
 KEY = "sk-very-secret-0123456789"

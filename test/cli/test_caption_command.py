@@ -112,7 +112,6 @@ def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, ed
     assert (events[2].frames[0].time_s, events[2].frames[0].text) == (2 / 24, "a hat")
 
 
-@pytest.mark.server
 def test_a_prompt_is_tuned_and_given_up_again(bunny, tmp_path):
     own = SimpleNamespace(**runpy.run_path(str(STAGE / "test_caption_optimize.py")))
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
@@ -154,7 +153,6 @@ SECRETS = {
 }
 
 
-@pytest.mark.server
 def test_a_planted_secret_appears_in_no_output(bunny, space, tmp_path, monkeypatch):
     """A server says every secret in an error, in a refusal and in a caption with its tags."""
     (tmp_path / ".env").write_text("\n".join(f"{k}={v}" for k, v in SECRETS.items()))

@@ -21,6 +21,8 @@ import made
 
 sys.path.pop(0)
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def copied(small_project, tmp_path):

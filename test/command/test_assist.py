@@ -16,6 +16,8 @@ import pytest
 from bunny.command import assist
 from bunny.core.error import UserError
 
+pytestmark = pytest.mark.slow
+
 SIZE = (480, 320)  # pixels
 SHOTS = (80, 50, 110, 40, 90, 60, 100, 50)  # frames; in every second one a face
 SETTINGS = (

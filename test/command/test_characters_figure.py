@@ -26,6 +26,8 @@ from bunny.table import corrected, store
 from bunny.view.report import film as report_film
 from bunny.view.report import section
 
+pytestmark = pytest.mark.slow
+
 ANA = EventContext(user="ana")
 
 WIDTH, HEIGHT, SHOTS, A_SHOT = 320, 240, 4, 2

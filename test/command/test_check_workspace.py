@@ -10,8 +10,6 @@ import pytest
 from bunny.command import check_workspace
 from bunny.core import workspace
 
-pytestmark = pytest.mark.train  # the small project is trained on
-
 
 @pytest.fixture
 def space(small_project, tmp_path):

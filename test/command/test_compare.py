@@ -10,8 +10,6 @@ import pytest
 
 from bunny.table import store
 
-pytestmark = pytest.mark.train
-
 
 @pytest.fixture(scope="module")
 def run(small_project) -> Path:

@@ -26,7 +26,7 @@ from bunny.command import film_page
 from bunny.core.error import UserError
 
 pytestmark = [
-    pytest.mark.server,
+    pytest.mark.slow,
     pytest.mark.skipif(sys.platform == "win32", reason="ends servers by SIGINT"),
 ]
 

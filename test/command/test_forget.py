@@ -21,6 +21,8 @@ from bunny.review import event_log
 from bunny.series import people_library
 from bunny.table import schema, store
 
+pytestmark = pytest.mark.slow
+
 GONE = "bunny"
 
 

@@ -18,6 +18,8 @@ from small_project import command
 from bunny.core import workspace
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, FPS, SECONDS, NUM_SHOTS = 512, 288, 16, 3, 4
 PLACE = (400, 100, 480, 230)  # of the block
 BESIDE = (0, 1)  # shots that show it

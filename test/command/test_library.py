@@ -19,6 +19,8 @@ from bunny.series import people_library
 from bunny.stage.review import Review
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):

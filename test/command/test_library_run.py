@@ -18,6 +18,8 @@ from bunny.core import atomic, workspace
 from bunny.review.learn import linear_map, method, threshold_rule, version
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def films(tmp_path, monkeypatch):

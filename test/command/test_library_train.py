@@ -21,6 +21,8 @@ from bunny.series import joint_workspace
 from bunny.series.joint_workspace import JointOrigin
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 SETTINGS = {
     "dataset.cut_from": "picture",
     "evaluation.choose_prompts": ["{trigger}"],
@@ -192,7 +194,6 @@ OWN = (
 ONLY_SETS = ("library", "train", "--until", "dataset", "--json", *(f"--set={key}" for key in OWN))
 
 
-@pytest.mark.notebook
 def test_sets_by_film_and_of_some_films_are_others(films, bunny, tmp_path):
     """Without a base model: only the sets are drawn; one that lost a file is drawn again."""
     by_film = json.loads(bunny(*ONLY_SETS, "--split", "film")[1])

@@ -11,8 +11,6 @@ from bunny.command import pack
 from bunny.core import file_hash, workspace
 from bunny.core.error import UserError
 
-pytestmark = pytest.mark.train  # the small project is trained on
-
 
 @pytest.fixture
 def packed(small_project, tmp_path, monkeypatch):

@@ -25,7 +25,6 @@ import made
 sys.path.pop(0)
 
 pytestmark = [
-    pytest.mark.server,
     pytest.mark.skipif(sys.platform == "win32", reason="ends servers by SIGINT"),
 ]
 

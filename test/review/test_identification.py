@@ -204,7 +204,6 @@ def test_pictures_stay_here_unless_it_is_allowed(maker, tmp_path):
     assert not said
 
 
-@pytest.mark.server
 def test_a_figure_is_asked_about_anew_at_another_temperature(maker, tmp_path):
     """Twice each, in two orders; what was asked at a temperature before is not asked again."""
     reply = service.Reply(text="[[ ## number ## ]]\n1\n\n[[ ## completed ## ]]")

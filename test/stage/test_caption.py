@@ -133,7 +133,6 @@ def test_words_of_a_single_picture_go_over_those_of_its_shot(tmp_path):
     assert _stage(tmp_path).can_resume()
 
 
-@pytest.mark.server
 def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
     _film(tmp_path)
     (tmp_path / "frame" / "f1.png").unlink()
@@ -161,7 +160,6 @@ def test_an_older_version_of_the_stage_is_told_by_its_fingerprint(tmp_path, loca
     assert set(said) == {*parts["settings"], "captioning.max_tag_share"}
 
 
-@pytest.mark.server
 def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
     _film(tmp_path)
     with service.serve(lambda n: Reply()) as server:
@@ -185,7 +183,6 @@ def test_a_model_is_asked_once_per_picture_and_never_again(tmp_path, local):
     assert three["note"] is None
 
 
-@pytest.mark.server
 @pytest.mark.parametrize(
     ("key", "value", "num_asked"),
     [
@@ -217,7 +214,6 @@ def test_what_shapes_an_answer_is_asked_anew_and_nothing_else_is(
         assert sent[3:] == [value] * 3 and value not in sent[:3]
 
 
-@pytest.mark.server
 def test_another_prompt_is_asked_anew(tmp_path, local):
     from bunny.caption import program
 
@@ -234,7 +230,6 @@ def test_another_prompt_is_asked_anew(tmp_path, local):
     assert "Be brief." in json.dumps(server.requests[5][2])
 
 
-@pytest.mark.server
 def test_a_changed_picture_is_asked_about_anew_and_a_dropped_one_never(tmp_path, local):
     _film(tmp_path)
     with service.serve(lambda n: Reply()) as server:
@@ -248,7 +243,6 @@ def test_a_changed_picture_is_asked_about_anew_and_a_dropped_one_never(tmp_path,
         assert len(server.requests) == 4
 
 
-@pytest.mark.server
 def test_an_answer_that_was_paid_for_is_found_by_its_number_in_later_versions(tmp_path, local):
     """The number is of the picture, how it is sent, the words of the question, and the model."""
     _film(tmp_path)
@@ -281,7 +275,6 @@ def test_an_answer_that_was_paid_for_is_found_by_its_number_in_later_versions(tm
     assert all("an answer to f" in row["text"] for row in _captions(tmp_path))
 
 
-@pytest.mark.server
 def test_a_new_label_asks_about_that_picture_alone(tmp_path, local):
     _film(tmp_path)
     with service.serve(lambda n: Reply()) as server:
@@ -292,7 +285,6 @@ def test_a_new_label_asks_about_that_picture_alone(tmp_path, local):
         assert len(server.requests) == 4
 
 
-@pytest.mark.server
 def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
     _film(tmp_path)
     with service.serve(lambda n: Reply(text=service.marked("a hare on grass"))) as server:
@@ -304,7 +296,6 @@ def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
     assert result.note == "trigger words added to 2 captions"
 
 
-@pytest.mark.server
 def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
     _film(tmp_path)
     garbage = Reply(text="???")
@@ -319,7 +310,6 @@ def test_refusals_and_garbage_are_rows_and_not_paid_for_twice(tmp_path, local):
     assert result.failed == 2
 
 
-@pytest.mark.server
 def test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why(tmp_path, local):
     """f0 is captioned, f1 refused, f2 answered by garbage; tags answer those two."""
     _film(tmp_path)
@@ -340,7 +330,6 @@ def test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why(t
     assert result.note.startswith("2 captions by a later provider, see column fallback_reason")
 
 
-@pytest.mark.server
 def test_a_rejected_key_ends_the_run_or_gives_way_to_the_next(tmp_path, monkeypatch):
     _film(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -389,7 +378,6 @@ def test_a_provider_without_a_model_is_refused_even_where_another_follows(tmp_pa
         _stage(_film(tmp_path), **changes).execute()
 
 
-@pytest.mark.server
 def test_a_limit_on_costs_ends_the_run_with_what_it_has(tmp_path, local):
     """An answer may cost 0.12 USD and does cost 0.007: of 0.13 two are asked for, of 0.14 three."""
     _film(tmp_path, 12)
@@ -414,7 +402,6 @@ def test_a_limit_on_costs_ends_the_run_with_what_it_has(tmp_path, local):
     assert rows[11]["fallback_reason"].startswith("local: captioning.max_cost_usd 0.13 is reached")
 
 
-@pytest.mark.server
 def test_the_cost_is_said_before_the_first_request(tmp_path, local, caplog):
     _film(tmp_path)
     caplog.set_level(logging.INFO)
@@ -434,7 +421,6 @@ def test_the_cost_is_said_before_the_first_request(tmp_path, local, caplog):
         assert (one.num_tokens, one.cost_usd) == (11 + 7, pytest.approx(7 * 10 / 1e6))
 
 
-@pytest.mark.server
 def test_a_dead_server_fails_the_stage_and_a_rerun_asks_only_what_is_missing(tmp_path, local):
     _film(tmp_path, 12)
     with service.serve(lambda n: Reply() if n < 3 else Reply(status=500, body={})) as server:
@@ -451,7 +437,6 @@ def test_a_dead_server_fails_the_stage_and_a_rerun_asks_only_what_is_missing(tmp
     assert {c["status"] for c in _captions(tmp_path)} == {"done"}
 
 
-@pytest.mark.server
 def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
     _film(tmp_path)
     monkeypatch.setenv("OPENAI_API_KEY", KEY)
@@ -472,7 +457,6 @@ def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
     assert written and not any(KEY.encode() in path.read_bytes() for path in written)
 
 
-@pytest.mark.server
 def test_a_missing_key_is_refused_before_anything_is_sent(tmp_path, monkeypatch):
     _film(tmp_path)
     monkeypatch.delenv("OPENAI_API_KEY", raising=False)
@@ -515,7 +499,6 @@ def test_no_picture_leaves_the_machine_unless_that_is_allowed(
         stage.execute()
 
 
-@pytest.mark.server
 def test_an_upload_is_said_where_it_is_allowed_and_kept_answers_need_none(
     tmp_path, local, monkeypatch, caplog
 ):
@@ -543,7 +526,6 @@ def test_an_upload_is_said_where_it_is_allowed_and_kept_answers_need_none(
     ]
 
 
-@pytest.mark.server
 def test_crops_show_the_figures_alone_and_frames_without_any_stay_here(tmp_path, local):
     """The bunny of f0 has the box (60, 20, 120, 80) and is red; f2 shows nobody."""
     _film(tmp_path)
@@ -562,7 +544,6 @@ def test_crops_show_the_figures_alone_and_frames_without_any_stay_here(tmp_path,
     assert "nobody is seen in this frame" in _captions(tmp_path)[2]["fallback_reason"]
 
 
-@pytest.mark.server
 def test_a_pictures_metadata_is_not_sent(tmp_path, local):
     _film(tmp_path)
     exif = Image.Exif()
@@ -586,7 +567,6 @@ def _sent(request) -> np.ndarray:
     return cv2.imdecode(np.frombuffer(_sent_bytes(request), np.uint8), cv2.IMREAD_COLOR)
 
 
-@pytest.mark.server
 def test_large_pictures_are_sent_small(tmp_path, local):
     _film(tmp_path)
     cv2.imwrite(str(tmp_path / "frame" / "f0.png"), np.zeros((900, 1800, 3), np.uint8))

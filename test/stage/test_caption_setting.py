@@ -46,7 +46,6 @@ def ask(folder, name, script=lambda _: service.Reply(), more=None, **own):
     return server.requests, moments
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("name", SERVED)
 def test_each_provider_is_asked_by_its_own_section(tmp_path, name):
     """In the others' sections are a model that does not exist and an address where nobody is."""
@@ -63,7 +62,6 @@ def test_each_provider_is_asked_by_its_own_section(tmp_path, name):
     assert [row["cost_usd"] for row in rows] == [pytest.approx((11 + 2 * 7) / 1e6)] * 3
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize(
     ("limit", "least_s"),
@@ -80,7 +78,6 @@ def test_no_more_is_asked_in_a_minute_than_is_set(tmp_path, name, limit, least_s
     assert moments[1] - moments[0] > least_s
 
 
-@pytest.mark.server
 @pytest.mark.parametrize("number", [1, 3])
 def test_as_many_requests_are_under_way_as_are_set(tmp_path, number):
     """Each waits for its answer until three are there, or for a second."""

@@ -37,7 +37,6 @@ def asked(tmp_path):
     return film, settings
 
 
-@pytest.mark.server
 def test_a_models_parts_are_columns(asked):
     film, _ = asked
     row = captions(film)[0]
@@ -46,7 +45,6 @@ def test_a_models_parts_are_columns(asked):
     assert row["text"] == "bunny character, in a red scarf, runs over the grass."
 
 
-@pytest.mark.server
 @pytest.mark.parametrize(
     ("settings", "text"),
     [
@@ -81,7 +79,6 @@ def test_other_words_ask_no_model_again(asked, settings, text):
     assert captions(film)[0]["text"] == "bunny character, in a red scarf, runs over the grass."
 
 
-@pytest.mark.server
 def test_what_always_goes_with_a_character_is_left_to_its_trigger_word(tmp_path):
     """Bunny is on four pictures, the scarf on all of them, grass on two."""
     film = caption_film.write(tmp_path, 5)
@@ -114,7 +111,6 @@ def test_what_always_goes_with_a_character_is_left_to_its_trigger_word(tmp_path)
     assert captions(film)[0]["text"] == "bunny character in a red scarf at home"
 
 
-@pytest.mark.server
 def test_replacements_are_part_of_the_fingerprint_by_what_they_say(asked, tmp_path):
     film, known = asked
     path = tmp_path / "words.csv"
@@ -130,7 +126,6 @@ def test_replacements_are_part_of_the_fingerprint_by_what_they_say(asked, tmp_pa
         stage(film, **settings).execute()
 
 
-@pytest.mark.server
 def test_a_place_that_a_person_named_is_said_instead_of_the_models(asked):
     film, known = asked
     cluster = store.read(film / "table", "cluster")

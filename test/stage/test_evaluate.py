@@ -17,8 +17,6 @@ from bunny.stage.evaluate import Evaluate
 from bunny.table import store
 from bunny.training import base as base_model
 
-pytestmark = pytest.mark.train
-
 STEPS = (5, 10)
 SEEDS = [1, 2]
 

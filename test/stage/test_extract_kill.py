@@ -17,6 +17,8 @@ from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.stage.extract import Extract
 
+pytestmark = pytest.mark.slow
+
 NUM_KILLS = 20
 NUM_SHOTS = 24
 SIZE = (160, 90)  # pixels

@@ -16,8 +16,6 @@ from bunny.table import store
 from bunny.training.adapter_file import safetensors_file
 from bunny.training.settings import TrainingSettings
 
-pytestmark = pytest.mark.train
-
 
 def make(film_dir, base_folder, **models) -> Finetune:
     settings = {

@@ -18,7 +18,7 @@ from bunny.table import store
 
 MODELS = {"training_steps": 2, "checkpoint_every": 2, "batch_size": 1, "lora_rank": 2}
 
-pytestmark = pytest.mark.train
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from toy import model
 from toy import unet as toy_unet
 from toy import vae as toy_vae
 
-pytestmark = pytest.mark.train
+pytestmark = pytest.mark.slow
 
 VAE = toy_vae.VaeTraining(steps=4, batch_size=2, crop_px=16, warmup_steps=1, save_every=2)
 UNET = toy_unet.UnetTraining(steps=4, batch_size=2, warmup_steps=1, save_every=2)

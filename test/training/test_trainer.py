@@ -16,8 +16,6 @@ from bunny.training import latent_batch, trainer
 from bunny.training import settings as training_settings
 from bunny.training.adapter_file import safetensors_file
 
-pytestmark = pytest.mark.train
-
 MODELS = ModelsConfig(
     lora_rank=2,
     lora_alpha=4,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-pytestmark = pytest.mark.train
+pytestmark = pytest.mark.slow
 
 SCRIPT = Path(__file__).with_name("apart.py")
 

@@ -10,7 +10,7 @@ from bunny.training import base, latent_batch, loss, trainer
 from bunny.training.family.contract import LAYOUTS
 from bunny.training.settings import TrainingSettings
 
-pytestmark = [pytest.mark.train, pytest.mark.parametrize("name", LAYOUTS)]
+pytestmark = pytest.mark.parametrize("name", LAYOUTS)
 
 MODELS = ModelsConfig(
     lora_rank=2,

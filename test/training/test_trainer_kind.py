@@ -17,8 +17,6 @@ from bunny.training import settings as training_settings
 from bunny.training.optimizer import AdapterOptimizer, MasterWeights
 from bunny.training.settings import Step, TrainingSettings
 
-pytestmark = pytest.mark.train
-
 MODELS = ModelsConfig(
     lora_rank=2,
     learning_rate=1e-2,

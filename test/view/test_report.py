@@ -98,7 +98,7 @@ def test_report_of_a_film_has_every_section(page):
     assert len(page.encode()) < MAX_BYTES
 
 
-@pytest.mark.browser
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["header", *(f"#{name}" for name in SECTIONS)])
 def test_report_looks_as_kept(part, screen, look):
     name = part.removeprefix("#")

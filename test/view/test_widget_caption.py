@@ -178,7 +178,6 @@ def test_a_move_opens_no_picture_and_the_button_saves(space, settings, tmp_path,
     assert "saved to" in message.value
 
 
-@pytest.mark.server
 def test_a_models_kept_answers_are_shown_without_asking_again(tmp_path):
     """A model captioned the film, then the tables did; its answers are still there."""
     space = Workspace(film_id="x", root=tmp_path, checkpoint=tmp_path, log=tmp_path)
@@ -197,7 +196,6 @@ def test_a_models_kept_answers_are_shown_without_asking_again(tmp_path):
         assert len(server.requests) == num_asked == 3
 
 
-@pytest.mark.server
 def test_answers_about_crops_are_shown_where_crops_are_what_is_sent(tmp_path):
     """Nobody is seen in the last of three pictures, so there is no crop of it."""
     space = Workspace(film_id="x", root=tmp_path, checkpoint=tmp_path, log=tmp_path)

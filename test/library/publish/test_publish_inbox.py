@@ -8,8 +8,6 @@ import pytest
 from bunny.review import event_log as record
 from bunny.review.event_log import AssetAnchor, ClusterRef, Event
 
-pytestmark = pytest.mark.server
-
 FILM = "film-0a1b2c3d"
 
 

@@ -10,7 +10,7 @@ import pytest
 from bunny.library.publish.connect import DatabaseError
 from bunny.table import store
 
-pytestmark = pytest.mark.server
+pytestmark = pytest.mark.slow
 
 FILM = "film-0a1b2c3d"
 WAIT_S = 120

@@ -94,7 +94,6 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra(monkeypatch):
     assert "uv sync --extra postgres" in why(f"postgresql://u:{SECRET}@127.0.0.1:1/db")
 
 
-@pytest.mark.server
 class TestServer:
     """Refusals of a real server."""
 

@@ -11,8 +11,6 @@ import pytest
 from bunny.command import publish as command_publish
 from bunny.review import event_log as record
 
-pytestmark = pytest.mark.server
-
 FILM = "film-0a1b2c3d"
 HELD_S = 1.5  # for which somebody else keeps a table after the second attempt began
 

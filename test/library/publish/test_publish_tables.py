@@ -7,7 +7,7 @@ import pytest
 
 from bunny.table import store
 
-pytestmark = pytest.mark.server
+pytestmark = pytest.mark.slow
 
 FILM = "film-0a1b2c3d"
 EVERY_ROW = """
