@@ -128,7 +128,6 @@ class FilmRunner:
 
         Parameters
         ----------
-        task : FilmTask
         number : int
             Names its log.
         """
@@ -309,8 +308,6 @@ def run_local(
 
     Parameters
     ----------
-    tasks : sequence of FilmTask
-    runner : FilmRunner
     num_workers : int
         Processes at a time.
     helpers : sequence of FilmTask

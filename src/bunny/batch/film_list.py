@@ -142,7 +142,6 @@ def part_tasks(
 
     Parameters
     ----------
-    tasks : sequence of FilmTask
     durations_s : mapping of str to float or None
         Length of each film, as its container says.
     part_s : float
@@ -175,7 +174,6 @@ def to_phases(
 
     Parameters
     ----------
-    task : FilmTask
     stages : sequence of str
         That will run, in order.
     is_forced : bool

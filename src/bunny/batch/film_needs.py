@@ -56,7 +56,6 @@ class FilmNeeds:
         ----------
         nodes : iterable of mapping
             Amount by resource of each node, as Ray names them.
-        phase : str
         """
         wanted = {_RESOURCE[name]: value for name, value in self.to_options(phase).items() if value}
         return sum(

@@ -129,10 +129,8 @@ class FilmQueue:
 
         Parameters
         ----------
-        entry : str
         offset : int
             Where in the film the part begins, in bytes.
-        data : bytes
         sha256 : bytes, optional
             Of the part, as its sender says.
 
@@ -177,7 +175,6 @@ class FilmQueue:
 
         Parameters
         ----------
-        entry : str
         probe : callable
             Raises UserError for what is no film.
         """

@@ -31,7 +31,6 @@ class QueueWorker:
 
     Parameters
     ----------
-    queue : FilmQueue
     root : Path
         The project's folder.
     data_dir : str

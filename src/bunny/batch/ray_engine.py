@@ -54,7 +54,6 @@ def run_ray(
 
     Parameters
     ----------
-    tasks : sequence of FilmTask
     places : NodePlaces
         On a disk that all nodes share.
     needs : FilmNeeds

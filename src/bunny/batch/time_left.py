@@ -84,7 +84,6 @@ def estimate(
 
     Parameters
     ----------
-    pace : FilmPace
     running : sequence of (RunningFilm, float)
         Films that run, and their lengths in seconds.
     waiting_s : sequence of float
@@ -121,7 +120,6 @@ def film_seconds_left(film: RunningFilm, length_s: float, rate: float, finetune_
 
     Parameters
     ----------
-    film : RunningFilm
     length_s : float
         Of the film.
     rate : float

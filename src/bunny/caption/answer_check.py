@@ -34,7 +34,6 @@ def checked(answer: CaptionAnswer, other_names: Iterable[str] = ()) -> CaptionAn
 
     Parameters
     ----------
-    answer : CaptionAnswer
     other_names : iterable of str
         Of characters that are not seen in the picture.
     """

@@ -69,7 +69,6 @@ def load(model: str, *, setting: str, otherwise: str, device: str = "cpu") -> Cl
         A folder as `save_pretrained` writes it, or a hub id.
     setting, otherwise : str
         Key of the setting that names it and what else may be done with that, for an error.
-    device : str
 
     Raises
     ------

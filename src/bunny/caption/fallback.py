@@ -116,7 +116,6 @@ class FallbackChain:
 
     Parameters
     ----------
-    entries : sequence of ProviderEntry
     make : callable
         Makes the question of an index when its turn comes, so that few pictures are in memory; a
         `ValueError` or `OSError` of it fails that picture alone.

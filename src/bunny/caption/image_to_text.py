@@ -95,7 +95,6 @@ def make_conversation(
 
     Parameters
     ----------
-    question : CaptionQuestion
     picture : np.ndarray, shape (height, width, 3), uint8
         RGB.
     prompt : str

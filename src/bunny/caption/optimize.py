@@ -141,7 +141,6 @@ def optimize(
 
     Parameters
     ----------
-    pictures : sequence of TuningPicture
     model : ServedModel
         The one that is asked.
     triggers : mapping

@@ -94,7 +94,6 @@ class Captioner:
 
     Parameters
     ----------
-    model : ServedModel
     budget : Budget, optional
         What may be spent, by all providers of a run together.
     tuned : TunedPrompt, optional

@@ -106,11 +106,6 @@ class TagNetwork(Protocol):
 class OnnxNetwork:
     """A tagger's ONNX model.
 
-    Parameters
-    ----------
-    folder : ModelFolder
-    num_tags : int
-
     Raises
     ------
     UserError
@@ -147,11 +142,6 @@ class OnnxNetwork:
 
 class TimmNetwork:
     """A tagger as timm publishes networks: `config.json` and `model.safetensors`.
-
-    Parameters
-    ----------
-    folder : ModelFolder
-    num_tags : int
 
     Raises
     ------

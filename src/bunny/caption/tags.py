@@ -32,7 +32,6 @@ def write_parts(facts: Facts, *, has_background_colours: bool = False) -> dict[s
 
     Parameters
     ----------
-    facts : Facts
     has_background_colours : bool
         Whether a place without a name is said by the colours of its background.
 

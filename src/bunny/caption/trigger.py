@@ -84,7 +84,6 @@ def place_triggers(
         A caption that calls characters by their names, or by trigger words already.
     characters : sequence of str
         Names of those who are labelled in the picture, the largest first.
-    words : CharacterWords
     sides : mapping, optional
         Where characters stand, e.g. ``on the left``; said unless the text says left or right.
 

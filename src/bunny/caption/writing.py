@@ -90,8 +90,6 @@ def write(draft: CaptionDraft, settings: WritingSettings, core: CoreTags) -> Wri
 
     Parameters
     ----------
-    draft : CaptionDraft
-    settings : WritingSettings
     core : CoreTags
         From `find_core_tags` over all pictures.
     """
@@ -135,7 +133,6 @@ def make_draft(
 
     Parameters
     ----------
-    facts : Facts
     answer, parts, tags
         As the provider gave them; tags without those of characters. A place that a person named
         goes by that name.
@@ -160,7 +157,6 @@ def draft_of_row(
 
     Parameters
     ----------
-    row : mapping
     triggers : mapping
         Trigger words in its tags, by name.
     sides : mapping
@@ -180,7 +176,6 @@ def say_place(draft: CaptionDraft, place: str) -> CaptionDraft:
 
     Parameters
     ----------
-    draft : CaptionDraft
     place : str
         As `tags.named_place` gives it.
     """

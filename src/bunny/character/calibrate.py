@@ -132,7 +132,6 @@ def collect_pairs(face: pl.DataFrame, *, max_pairs: int = 5000, seed: int = 0) -
         Rows of table `face` with `track_id`.
     max_pairs : int
         Of each kind; where there are more, so many are drawn at random.
-    seed : int
 
     Returns
     -------

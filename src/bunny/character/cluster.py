@@ -105,7 +105,6 @@ def join_groups(
     ----------
     view : pl.DataFrame
         With `shot_index` and the id.
-    id_column : str
     number : np.ndarray, shape (rows,), int
         Which track each is of.
     group, similarity : np.ndarray, shape (n,)
@@ -156,7 +155,6 @@ def group_unknown(
 
     Parameters
     ----------
-    tracks : UnknownTracks
     threshold : float
         Cosine to the group's centroid that its members have on average, in [0, 1].
     method : {"agglomerative", "hdbscan"}

@@ -69,7 +69,6 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
         Row of `frame` or `extra_frame`.
     image : np.ndarray, shape (height, width, 3), uint8, or None
         BGR.
-    models : DetectionModels
     """
     common = {
         "frame_id": frame["frame_id"],

@@ -70,7 +70,6 @@ def to_row(study: FilmCalibration, configured: float, *, is_fixed: bool = False)
 
     Parameters
     ----------
-    study : FilmCalibration
     configured : float
         `detection.similarity_threshold`.
     is_fixed : bool

@@ -35,7 +35,6 @@ def label_film(
 
     Parameters
     ----------
-    found : FilmDetections
     cast : ReferenceSet
         Whom to look for.
     wanted : DetectionConfig

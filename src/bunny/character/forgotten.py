@@ -140,7 +140,6 @@ def hidden_boxes(film_dir: Path, *frames: pl.DataFrame) -> pl.DataFrame:
 
     Parameters
     ----------
-    film_dir : Path
     *frames : pl.DataFrame
         Tables `frame` and `extra_frame`.
 
@@ -193,7 +192,6 @@ def hide(
         Left as it is.
     frame : mapping
         Row of `frame` or `extra_frame`.
-    places : sequence of ForgottenTrack
 
     Returns
     -------

@@ -111,7 +111,6 @@ def compare(
         Rows of its table with `track_id`.
     tracks : list of dict
         From `link_tracks`.
-    cast : ReferenceSet
     learned : film_calibration.FilmCalibration, optional
         From `calibrate_film`; its adaptation is used where it has one.
     """
@@ -145,8 +144,6 @@ def decide(
         Rows of their tables; `face` with `track_id`, `region` with `support` (`vote`).
     tracks : list of dict
         From `link_tracks`.
-    cast : ReferenceSet
-    wanted : DetectionConfig
     learned : film_calibration.FilmCalibration, optional
         From `calibrate_film`; without it the configured threshold holds and nothing is adapted.
 
@@ -193,7 +190,6 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, wanted: DetectionConfig
         Rows of table `region`, `track_id` by `figure_label.link_regions`.
     num_frames : pl.DataFrame
         Columns `shot_index`, `num_frames`: how many frames of the shot were looked at.
-    wanted : DetectionConfig
 
     Returns
     -------

@@ -295,7 +295,6 @@ def name_tracks(
 
     Parameters
     ----------
-    view : TrackViews
     seen : sequence of set of str, length n
         In which frames each track is seen.
     reference : mapping of character to np.ndarray, shape (m, d)

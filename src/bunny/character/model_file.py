@@ -126,10 +126,6 @@ def read_torch_weights(path: Path) -> dict[str, np.ndarray]:
     Importing PyTorch for one file would take 570 MiB and 3 seconds of every run that looks for
     characters. No class is taken from the pickle but those that a tensor of floats needs.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     dict of str to np.ndarray

@@ -131,7 +131,6 @@ def measure(
 
     Parameters
     ----------
-    sources : iterable of ReferenceFile
     detector, recogniser : callable
         From `detect.load_detector` and `recogniser.load_recogniser`.
     min_score : float
@@ -144,10 +143,6 @@ def measure(
 
 def check_usable(errors: Iterable[tuple[str, str, str | None]]) -> None:
     """Refuse a character none of whose pictures can be used.
-
-    Parameters
-    ----------
-    errors : iterable of (reference_id, character, error or None)
 
     Raises
     ------

@@ -255,10 +255,6 @@ def judge(
 def advise(judged: Sequence[JudgedReference]) -> list[str]:
     """Say what would help, in sentences.
 
-    Parameters
-    ----------
-    judged : sequence of JudgedReference
-
     Returns
     -------
     list of str

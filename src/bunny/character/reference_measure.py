@@ -40,9 +40,6 @@ def judge_files(
 
     Parameters
     ----------
-    sources : sequence of ReferenceFile
-    wanted : DetectionConfig
-    models : DetectionModels
     film : FilmFigures, optional
         What all its windows share is taken off, and its own figures count as impostors too.
     """
@@ -75,8 +72,6 @@ def drawn_probability(
 
     Parameters
     ----------
-    wanted : DetectionConfig
-    models : DetectionModels
     shots : pl.DataFrame
         Table `shot_medium`; empty where there is no film.
     """
@@ -96,7 +91,6 @@ def make_pictures(
 
     Parameters
     ----------
-    sources : iterable of reference.Source
     known : pl.DataFrame
         Table `reference` of them.
     described : mapping of reference id to np.ndarray, shape (6, RAW)

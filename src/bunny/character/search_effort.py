@@ -82,8 +82,6 @@ def plan_search(
     ----------
     between : pl.DataFrame
         Columns `shot_index`, `frame_index`: `extra_frame.choose_frames` of all shots.
-    found : FoundSoFar
-    cast : ReferenceSet
     effort : {"fast", "balanced", "thorough"}
     interval_s : float
         Seconds from frame to frame that `between` was chosen with.
@@ -117,7 +115,6 @@ def skip_frames(
     ----------
     between : pl.DataFrame
         Columns `shot_index`, `frame_index`, by `frame_index`: those that could be searched.
-    found : FoundSoFar
     judged : JudgedTracks
         Of its faces.
     effort : {"fast", "balanced", "thorough"}
@@ -155,7 +152,6 @@ def judge_tracks(face: pl.DataFrame, frame: pl.DataFrame, cast: ReferenceSet) ->
     ----------
     face, frame : pl.DataFrame
         Those of `FoundSoFar`.
-    cast : ReferenceSet
     """
     usable = face.filter(pl.col("error").is_null())
     if not usable.height or not cast.face:

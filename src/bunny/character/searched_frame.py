@@ -24,7 +24,6 @@ def split_frames(
         Rows of table `frame`.
     known, shots : pl.DataFrame
         Tables `reference` and `shot_medium`.
-    wanted : DetectionConfig
 
     Returns
     -------

@@ -134,7 +134,6 @@ def choose_views(
     ----------
     views : pl.DataFrame
         Columns `view`, `shot_index`, `yaw` of faces or figures of one person.
-    limit : int
     vector : np.ndarray, shape (n, d), optional
         Unit vectors of drawn figures, which have no yaw: views more alike than `SAME_LOOK` show the
         same side.

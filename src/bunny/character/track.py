@@ -224,7 +224,6 @@ def link_tracks(
         Rows of table `face`; `track_id` is overwritten.
     frame : pl.DataFrame
         Columns `frame_id`, `frame_index`.
-    film_id : str
 
     Returns
     -------

@@ -21,7 +21,6 @@ def compose(plan: ClipPlan, captions: Sequence[tuple[float, str]], trigger: str,
 
     Parameters
     ----------
-    plan : ClipPlan
     captions : sequence of (float, str)
         Time and caption of the shot's captioned frames that show the character.
     trigger, word : str

@@ -68,10 +68,8 @@ def measure_shot(
 
     Parameters
     ----------
-    shot_index : int
     pictures : iterable of DecodedPicture
         Frames of the shot, in order; looked at one by one.
-    labels : sequence of LabelledBox
     indices : sequence of int
         Of the shot's frames.
     rate : float

@@ -149,8 +149,6 @@ def ask(
 
     Parameters
     ----------
-    clips : sequence of ClipQuestion
-    model : ServedModel
     kept : Path
         Folder of the answers.
     note : callable
@@ -216,8 +214,6 @@ def write(answer: str, clip: ClipQuestion, words: CharacterWords) -> str:
     ----------
     answer : str
         Of the model, which calls characters by their names.
-    clip : ClipQuestion
-    words : CharacterWords
     """
     said = " ".join(answer.split()).rstrip(". ")
     named = [name for name in clip.names[1:] if has_word(said, name)]

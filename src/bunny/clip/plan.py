@@ -116,9 +116,6 @@ def choose_frames(time_s: np.ndarray, start_s: float, num_frames: int, fps: floa
     ----------
     time_s : np.ndarray, shape (n,)
         Times of frames, rising, in seconds.
-    start_s : float
-    num_frames : int
-    fps : float
 
     Examples
     --------
@@ -243,7 +240,6 @@ def choose_clips(
         Table of that name; says where shots play.
     names : collection of str
         Characters that clips are made of; others count as shown beside them.
-    wanted : ClipConfig
     """
     form = choose_form(wanted)
     plans = [
@@ -290,7 +286,6 @@ def choose_varied(
         Of one character.
     place : mapping of int to str
         Scene of each shot.
-    max_clips : int
     pictures : mapping of str to np.ndarray, optional
         Unit vector of what each clip shows, by clip id; see `_pictures`.
     max_similarity : float

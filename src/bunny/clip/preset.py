@@ -48,7 +48,6 @@ def choose_size(
     ----------
     width_px, height_px : int
         Of what is cut out of the film's picture.
-    form : ClipForm
     max_upscale : float
         Largest factor that it may be enlarged by.
 

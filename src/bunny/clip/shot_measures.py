@@ -49,7 +49,6 @@ def read_shots(tables: Mapping[str, pl.DataFrame], wanted: ClipConfig) -> Iterat
     ----------
     tables : mapping of str to pl.DataFrame
         `shot`, `clip_frame`, `clip_box`, `frame` and `quality`; `clip_overlay` where it is.
-    wanted : ClipConfig
     """
     boxes = _boxes(tables["clip_box"], wanted.min_likeness)
     text, logos = _text_times(tables, wanted.max_text_share), _overlays(tables)

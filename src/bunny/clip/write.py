@@ -49,8 +49,6 @@ def choose_crop(
         Width and height of the shot's picture.
     boxes : sequence of Box
         Of the character in the clip's frames.
-    form : ClipForm
-    max_upscale : float
     framing : {"whole", "subject"}
         The whole picture but for what the sides of 32 cost, or the boxes with a margin.
     """
@@ -142,9 +140,7 @@ def write_clip(
 
     Parameters
     ----------
-    path : Path
     pictures : iterable of np.ndarray, shape (height, width, 3), uint8, BGR
-    fps : float
     size : (int, int)
         Width and height, multiples of 32.
     sound : iterable of av.AudioFrame, optional
@@ -240,10 +236,8 @@ def read_sound(film: FilmPlace, start_s: float, seconds: float) -> Iterator[av.A
 
     Parameters
     ----------
-    film : Path or FilmAddress
     start_s : float
         Film time, counted as the frames' is.
-    seconds : float
     """
     with film_file.open_container(film) as opened:
         if not opened.streams.audio:

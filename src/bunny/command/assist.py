@@ -54,7 +54,6 @@ def assist_films(
 
     Parameters
     ----------
-    films : sequence of Path or FilmAddress
     references : sequence of Path
         One film, and its folder of references if it has one.
 

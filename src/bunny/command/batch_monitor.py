@@ -52,7 +52,6 @@ class BatchMonitor:
         Of the batch.
     space : Workspace
         Any of the data folder, for metrics.
-    config : Config
     """
 
     def __init__(
@@ -100,7 +99,6 @@ class BatchMonitor:
 
         Parameters
         ----------
-        outcome : FilmOutcome
         known : mapping
             Columns of its row.
         """

@@ -171,7 +171,6 @@ def check_workspaces(spaces: Sequence[Workspace], *, repair: bool = False) -> Wo
 
     Parameters
     ----------
-    spaces : sequence of Workspace
     repair : bool
         Remove damaged tables, records of stages and files half written; never what people made.
 

@@ -268,7 +268,6 @@ def make_routes(queue: FilmQueue, check_picture: CheckPicture) -> list[tuple]:
 
     Parameters
     ----------
-    queue : FilmQueue
     check_picture : callable
         From name and content of a file to its stem, suffix and content; refuses what is no picture.
     """

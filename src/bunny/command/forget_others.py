@@ -67,10 +67,6 @@ def find_by_hand(tables: Mapping[str, pl.DataFrame], boxes: Sequence[HandBox]) -
     boxes : sequence of (str, float, float, float, float)
         Of frames that the film does not have nothing is given back.
 
-    Returns
-    -------
-    list of ForgottenTrack
-
     Raises
     ------
     UserError
@@ -219,7 +215,6 @@ def paint_frames(space: Workspace, frame: pl.DataFrame, quality: int) -> int:
 
     Parameters
     ----------
-    space : Workspace
     frame : pl.DataFrame
         Table of that name.
     quality : int

@@ -112,9 +112,6 @@ def choose_columns(
 
     Parameters
     ----------
-    space : Workspace
-    config : Config
-    options : GenerateOptions
     run : dict
         As `_find_training_run` gives it.
 
@@ -157,15 +154,8 @@ def make_requests(
 
     Parameters
     ----------
-    space : Workspace
-    config : Config
-    options : GenerateOptions
     run : dict
         As `_find_training_run` gives it; its character's words stand for ``{trigger}``.
-
-    Returns
-    -------
-    list of GenerationRequest
 
     Raises
     ------
@@ -241,10 +231,6 @@ def generate(
         None: ``picture/own`` of the film.
     data_dir, overrides
         As everywhere.
-
-    Returns
-    -------
-    GenerateResult
 
     Raises
     ------

@@ -140,7 +140,6 @@ def roll_back(
 
     Parameters
     ----------
-    film : str or None
     to : int, optional
         0: nothing that was learned; without it the version before the one in use, or nothing.
 

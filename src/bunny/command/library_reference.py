@@ -135,7 +135,6 @@ class ReferenceSharing:
 
         Parameters
         ----------
-        identity_id : str
         films : iterable of str, optional
             film_ids to ask; None: all in which an unknown member is like it.
         """

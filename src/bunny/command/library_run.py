@@ -173,7 +173,6 @@ def last_stage(space: Workspace, least: str) -> str:
 
     Parameters
     ----------
-    space : Workspace
     least : str
         Name of a stage.
     """

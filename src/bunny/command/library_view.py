@@ -123,7 +123,6 @@ def write_sheet(
 
     Parameters
     ----------
-    offers : sequence of Offer
     path : Path
         A PNG file.
 

@@ -125,7 +125,6 @@ def unpack(archive: Path, film: FilmPlace | None = None, data_dir: str | None = 
 
     Parameters
     ----------
-    archive : Path
     film : Path, FilmAddress or None
         The film, where it is at hand; its hash must be that of the packed one.
     data_dir : str or None

@@ -183,7 +183,6 @@ class RequestGuard:
 
     Parameters
     ----------
-    binding : Binding
     token : str
         What a request has to show.
     """

@@ -112,7 +112,6 @@ def run_films(
 
     Parameters
     ----------
-    films : sequence of Path or FilmAddress
     references : sequence of Path
         See `pair_references`.
     is_debug : bool

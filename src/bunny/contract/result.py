@@ -45,7 +45,6 @@ def from_record(
     writes : iterable of str
         The tables it writes, the main one first.
     status : {"done", "skipped"}
-    seconds : float
     """
     rows = {table: record["tables"][table]["rows"] for table in writes}
     return StageResult(

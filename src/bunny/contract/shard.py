@@ -92,7 +92,6 @@ class Shards:
 
         Parameters
         ----------
-        name : str
         is_waiting : bool
             Wait until no other works on it.
 
@@ -264,13 +263,10 @@ def fill_missing(
 
     Parameters
     ----------
-    shards : Shards
     items : pl.DataFrame
         One row an item, in fixed order.
     size : int
         Items a shard.
-    work : ShardWork
-    pool : Executor
     first : int
         Index of the shard of the first items.
     """
@@ -295,7 +291,6 @@ def share(
 
     Parameters
     ----------
-    shards : Shards
     blocks : iterable of sequences of int
         Indices of shards; the same for every process.
     fill : callable

@@ -73,7 +73,6 @@ def remembered(
         JSON file that the hashes are kept in; made where it is missing.
     kind : str
         Name of what `make_hash` makes.
-    path : Path, or what else `make_hash` and `identify` take
     make_hash : callable
         From `path` to the hash.
     identify : callable, optional

@@ -152,7 +152,6 @@ def open_container(place: FilmPlace, *, unread: Sequence[tuple[int, int]] = ()) 
 
     Parameters
     ----------
-    place : Path or FilmAddress
     unread : sequence of (int, int)
         Ranges of an object that read as zeros once it is open, and are not fetched; packets are
         then as the container describes them, as there is nothing in them to parse.

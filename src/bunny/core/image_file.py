@@ -53,7 +53,6 @@ def decode(data: bytes, flags: int = IMREAD_COLOR) -> np.ndarray | None:
 
     Parameters
     ----------
-    data : bytes
     flags : int, optional
         OpenCV's.
 

@@ -89,7 +89,6 @@ def read(path: Path, what: str, *, after: int = 0) -> list[tuple[str, dict[str, 
 
     Parameters
     ----------
-    path : Path
     what : str
         What an entry is, for the reader of an error: ``one event``.
     after : int

@@ -89,7 +89,6 @@ def run_session(
 
     Parameters
     ----------
-    session : onnxruntime.InferenceSession
     outputs : sequence of str
         Names of outputs.
     value : np.ndarray, float32

@@ -134,7 +134,6 @@ def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) 
     ----------
     root : Path
         The project's folder; a relative `data_dir` lies in it.
-    film : Path or FilmAddress
     references : Path, optional
         Checked by `input_path.check_film` and `check_references`.
     """
@@ -154,10 +153,8 @@ def write_source(space: Workspace, film: str, content_hash: str, references: Pat
 
     Parameters
     ----------
-    space : Workspace
     film : str
         Path or address of the film.
-    content_hash : str
     references : Path or None
         The user's folder; people named in the film are joined with it.
     """
@@ -198,7 +195,6 @@ def save_settings(space: Workspace, settings: Sequence[str]) -> None:
 
     Parameters
     ----------
-    space : Workspace
     settings : sequence of str
         `section.key=value`; local files, the environment and `--set` still win over them.
     """
@@ -249,7 +245,6 @@ def lock(space: Workspace, wait_s: float = 0.0):
 
     Parameters
     ----------
-    space : Workspace
     wait_s : float
         Seconds to wait for another process that holds it.
 
@@ -299,7 +294,6 @@ def fetch(space: Workspace, parts: Collection[str] = ALL) -> None:
 
     Parameters
     ----------
-    space : Workspace
     parts : collection of str
         Which of pictures, clips, shards and weights, as paths relative to the film's folder, or
         below `checkpoint/`, with `*` for any text ("frame/*"). Tables and records always come.
@@ -313,7 +307,6 @@ def has_files(space: Workspace, files: Iterable[str]) -> bool:
 
     Parameters
     ----------
-    space : Workspace
     files : iterable of str
         Relative to the film's folder; those below `checkpoint/` are weights.
     """
@@ -335,7 +328,6 @@ def publish(space: Workspace, kept: Collection[str] = ALL) -> None:
 
     Parameters
     ----------
-    space : Workspace
     kept : collection of str
         Parts that are needed next, as for `fetch`; others may be removed here to make room.
     """

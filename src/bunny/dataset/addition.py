@@ -74,10 +74,6 @@ class Addition:
 def read(film_dir: Path) -> list[Addition]:
     """Additions of a film that were not taken back, the oldest first.
 
-    Parameters
-    ----------
-    film_dir : Path
-
     Raises
     ------
     UserError
@@ -190,7 +186,6 @@ def extend_selection(
 
     Parameters
     ----------
-    views : sequence of CharacterView
     made : ViewSelection
         From `select.choose` over them.
     additions : sequence of Addition

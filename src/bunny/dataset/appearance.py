@@ -33,7 +33,6 @@ def ground_set(
 
     Parameters
     ----------
-    views : sequence of CharacterView
     face, embedding, measure : pl.DataFrame
         Tables of those names; what they lack counts as not known.
 

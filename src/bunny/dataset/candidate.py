@@ -73,7 +73,6 @@ def gather(
 
     Parameters
     ----------
-    character : str
     tables : mapping
         Tables frame, extra_frame, quality, face, label, cluster, caption; all but `frame` and
         `label` may be empty. `HIDDEN` may be missing.
@@ -143,12 +142,10 @@ def judge(
 
     Parameters
     ----------
-    views : sequence of CharacterView
     quality : pl.DataFrame
         Table of that name; frames that it lacks were not filtered.
     score : mapping
         `blur_score` of each subject_id by the frame's own measure, where it is known.
-    wanted : DatasetConfig
     filtering : FilteringConfig
         Its `blur_threshold` holds for the subject where the frame is blurred.
 

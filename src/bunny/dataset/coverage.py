@@ -91,10 +91,6 @@ def summarise(
     num_pairs : int
         Most alike pairs that are listed.
 
-    Returns
-    -------
-    Coverage
-
     Raises
     ------
     ValueError

@@ -155,11 +155,6 @@ class Crop:
 def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     """Windows around a view's subject, the tightest first.
 
-    Parameters
-    ----------
-    view : CharacterView
-    rule : CropSetting
-
     Returns
     -------
     list of CropWindow
@@ -384,7 +379,6 @@ class CropReader:
         That files of table `frame` lie in.
     tables : mapping
         frame and extra_frame.
-    film : ExtraFrameReader
     cut_from : {"auto", "picture", "film"}
         "auto" goes to the film, where it is there, for crops that would be enlarged.
     """

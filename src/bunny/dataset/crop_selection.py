@@ -44,13 +44,11 @@ def choose_crops(
 
     Parameters
     ----------
-    character : str
     tables : mapping
         Tables frame, quality, label, cluster, caption.
     views : mapping
         Views of the film's other characters, by name, see `candidate.gather`; their frames are cut
         around them, frames with nobody in the middle.
-    rule : crop.CropSetting
     words : CaptionWords
         The captions lose every trigger word.
     number : int
@@ -150,7 +148,6 @@ class CropSelector:
         Those of `candidate.TABLES`, and embedding, region, figure and reference.
     additions : sequence of Addition
         What people added to the film's sets.
-    settings : CropSelectionSettings
     """
 
     def __init__(
@@ -236,7 +233,6 @@ class CropSelector:
 
         Parameters
         ----------
-        character : str
         views, made
             From `choose`.
 
@@ -338,7 +334,6 @@ def group_camera_setups(
 
     Parameters
     ----------
-    shots : collection of int
     frame, measure : pl.DataFrame
         Tables of stage extract.
     wanted : FilteringConfig

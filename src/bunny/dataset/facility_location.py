@@ -50,7 +50,6 @@ def choose(ground: GroundSet, number: int) -> tuple[list[int], list[float]]:
 
     Parameters
     ----------
-    ground : GroundSet
     number : int
         How many; all when there are not more.
 

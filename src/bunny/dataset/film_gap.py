@@ -48,7 +48,6 @@ def find_film_gaps(
 
     Parameters
     ----------
-    film_id : str
     tables : mapping
         Those of `TABLES`, as corrected.
     additions : sequence of Addition
@@ -139,7 +138,6 @@ def choose_addition(
 
     Parameters
     ----------
-    found : FilmGaps
     what : str
         A gap's name as `gap.gap_name` gives it (`light:dark`), or numbers of shots (`3,12`).
     is_sure, has_duplicates : bool

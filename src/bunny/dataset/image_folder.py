@@ -77,7 +77,6 @@ def write_dataset(
     ----------
     film_dir : Path
         The folder is made inside it and replaces an older one as a whole.
-    character : str
     cuts : iterable of CropSource
         Taken one by one. Resized by Lanczos, after an area average where they shrink.
     has_masks : bool
@@ -325,8 +324,6 @@ def candidate_rows(
 
     Parameters
     ----------
-    views : sequence of CharacterView
-    made : ViewSelection
     failed : dict
         Error of each subject_id whose picture could not be made.
     rows : sequence of dict

@@ -34,7 +34,6 @@ def find_by_similarity(
 
     Parameters
     ----------
-    character : str
     tables : mapping
         Tables label and region.
     best : mapping
@@ -127,7 +126,6 @@ def find(character: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
 
     Parameters
     ----------
-    character : str
     tables : mapping
         Tables label, region, face and reference.
     """
@@ -144,7 +142,6 @@ def confirmed_views(
 
     Parameters
     ----------
-    character : str
     tables : mapping
         Those that stage dataset reads.
     subject : pl.DataFrame

@@ -61,7 +61,6 @@ def are_alike(signs: DuplicateFeatures, one: int, others: np.ndarray, distance: 
 
     Parameters
     ----------
-    signs : DuplicateFeatures
     one : int
         Row of a view.
     others : np.ndarray, shape (m,), int
@@ -88,7 +87,6 @@ def keep_best(signs: DuplicateFeatures, order: Sequence[int], distance: int) -> 
 
     Parameters
     ----------
-    signs : DuplicateFeatures
     order : sequence of int
         Rows, the best first; rows not in it are left out.
     distance : int

@@ -132,8 +132,6 @@ def write_faces(
 
     Parameters
     ----------
-    source : ViewSource
-    wanted : DetectionConfig
     name : str
         Of the character that they become references of.
     faces : pl.DataFrame

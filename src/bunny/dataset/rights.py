@@ -140,7 +140,6 @@ def with_base(known: RightsRecord, base: BaseModelRights) -> RightsRecord:
     ----------
     known : RightsRecord
         From `make_record`.
-    base : BaseModelRights
     """
     joined: RightsRecord = {**known, "base_model": base}
     return {**joined, "notes": _notes(joined)}
@@ -153,7 +152,6 @@ def used_models(tables: Mapping[str, pl.DataFrame]) -> list[UsedModel]:
     ----------
     tables : mapping
         Any of the tables of `MODEL_COLUMNS`, and `caption`; others are passed over.
-
 
     Returns
     -------

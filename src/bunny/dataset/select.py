@@ -38,12 +38,10 @@ def choose(
 
     Parameters
     ----------
-    views : sequence of CharacterView
     verdicts : sequence of CandidateVerdict
         From `candidate.judge`; none is chosen that has a reason.
     tables : mapping
         Tables face, embedding and measure, see `appearance.ground_set`.
-    rule : crop.CropSetting
     filtering : FilteringConfig
         Its `duplicate_distance`.
 

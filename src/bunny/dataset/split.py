@@ -18,7 +18,6 @@ def group_shots(shots: Iterable[int], alike: Iterable[tuple[int, int]]) -> dict[
 
     Parameters
     ----------
-    shots : iterable of int
     alike : iterable of (int, int)
         Pairs of shots with a near-duplicate; pairs with a shot not in `shots` join nothing.
 
@@ -58,7 +57,6 @@ def split_shots(
         The shot of each picture; repeats count.
     held_out_share : float
         Of the pictures that is held out, about, in [0, 1).
-    seed : int
     group : mapping, optional
         Group of each shot, see `group_shots`; by default each is its own.
 

@@ -60,7 +60,6 @@ def parse(
 
     Parameters
     ----------
-    prompt : str
     meaning : mapping of str to world.Character, optional
         What strange words stand for, such as a trained trigger. Its clothes count unless the prompt
         dresses that figure otherwise.

@@ -21,7 +21,6 @@ def load_clip(model: str, device: str = "cpu") -> AgreementMeasure:
     ----------
     model : str
         A folder as `save_pretrained` writes it, or a hub id.
-    device : str
 
     Returns
     -------

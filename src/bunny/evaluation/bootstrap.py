@@ -83,12 +83,7 @@ def difference(
     num: int = 1000,
     seed: int = 0,
 ) -> Interval:
-    """Mean of `one` less `other` over the prompts and seeds that both have.
-
-    Parameters
-    ----------
-    one, other : dict of (prompt, seed) to float or None
-    """
+    """Mean of `one` less `other` over the prompts and seeds that both have."""
     keys = [key for key in one if _is_number(one[key]) and _is_number(other.get(key))]
     values = [cast(float, one[key]) - cast(float, other[key]) for key in keys]
     return mean(values, [k[0] for k in keys], [k[1] for k in keys], num=num, seed=seed)

@@ -65,10 +65,8 @@ def report_jobs(
 
     Parameters
     ----------
-    cast : PromptSubjects
     prompts : sequence of str
         Those for reporting.
-    seeds : sequence of int
 
     Returns
     -------
@@ -126,8 +124,6 @@ class Evaluator:
         The base model.
     run : dict
         Row of table `training_run`.
-    given : EvaluationInput
-    settings : EvaluatorSettings
     agree : AgreementMeasure or None
         None where agreement with prompts is not measured.
 

@@ -230,12 +230,10 @@ def load_identity_model(
 
     Parameters
     ----------
-    given : EvaluationInput
     character : str
         The run's.
     side_px : int
         Of the drawings; real pictures are shrunk to it, so that sharpness tells nothing.
-    settings : EvaluatorSettings
     """
     root, tables = given.film_dir, given.tables
     frames = tables["frame"].sort("frame_index")["file"].drop_nulls().to_list()
@@ -326,7 +324,6 @@ def uses_face(reference: pl.DataFrame, character: str, wanted: str) -> bool:
     ----------
     reference : pl.DataFrame
         The table.
-    character : str
     wanted : str
         ``face`` or ``picture``; ``auto``: as most of the character's references were measured.
     """
@@ -345,7 +342,6 @@ def load_face_describer(
     ----------
     reference : pl.DataFrame
         The table; it records the recogniser that named the faces.
-    settings : DetectionConfig
 
     Returns
     -------

@@ -66,7 +66,6 @@ def likeness(seen: DescribedRegions, gallery: Gallery) -> float:
     ----------
     seen : DescribedRegions
         Parts of a picture.
-    gallery : Gallery
 
     Returns
     -------
@@ -143,8 +142,6 @@ def recognise(
 
     Parameters
     ----------
-    likenesses : mapping of character to float
-    scales : mapping of character to IdentityScale
     is_somebody : bool
         Whether the picture has any part at all.
 

@@ -108,7 +108,6 @@ def run_info(run: Mapping[str, Any], steps: Sequence[int], class_word: str) -> R
         A row of table `training_run`.
     steps : sequence of int
         Of the checkpoints that were judged.
-    class_word : str
     """
     settings = json.loads(run["config_json"] or "{}").get("settings", {})
     return RunInfo(
@@ -329,7 +328,6 @@ def judge(
     ----------
     evaluation : pl.DataFrame
         Table `evaluation` of one run.
-    about : RunInfo
     gaps : pl.DataFrame, optional
         Of `dataset.gap.find_gaps`: named where the character was not learned well everywhere.
 

@@ -38,7 +38,6 @@ def apply(
     ----------
     base : Base
         Whose parts the pipeline has; other pipelines of it draw with the adapters too.
-    pipeline : diffusers.DiffusionPipeline
     adapters : sequence of WeightedAdapter
         None: the base alone.
 

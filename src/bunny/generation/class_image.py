@@ -33,7 +33,6 @@ def prompts(captions: Sequence[str], words: CaptionWords) -> list[str]:
     ----------
     captions : sequence of str
         Of the character's pictures.
-    words : CaptionWords
 
     Examples
     --------
@@ -71,7 +70,6 @@ def draw(
         Of the run; pictures lie in ``class/<key>/``.
     size : tuple of int
         Width and height, pixels.
-    number : int
     seed : int
         Picture i has seed + i.
 

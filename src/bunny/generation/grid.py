@@ -42,8 +42,6 @@ def arrange(
     ----------
     pictures : mapping
         By index of the drawing and key of the column.
-    drawings : sequence of GenerationRequest
-    columns : sequence of GridColumn
     """
     seeds = list(dict.fromkeys(d.seed for d in drawings))
     lines = list(dict.fromkeys(_row_title(d) for d in drawings))
@@ -67,10 +65,6 @@ def _row_title(drawing: GenerationRequest) -> str:
 
 def draw_grid(grid: PictureGrid) -> Image.Image:
     """Lay pictures out in rows under one title a column.
-
-    Parameters
-    ----------
-    grid : PictureGrid
 
     Returns
     -------

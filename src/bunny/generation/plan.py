@@ -49,14 +49,8 @@ def columns(
 
     Parameters
     ----------
-    checkpoints : sequence of Checkpoint
-    strengths : sequence of float
     blend : sequence of WeightedAdapter
         Put on beside each checkpoint.
-
-    Returns
-    -------
-    list of GridColumn
     """
     made = [GridColumn(key=BASE_KEY, title="base model alone")]
     beside = "".join(f" + {request.adapter_name(a.path)} {a.strength:g}" for a in blend)
@@ -141,15 +135,10 @@ def requests(
 
     Parameters
     ----------
-    settings : GenerationConfig
     subject : str
         Words for the character; they replace ``{trigger}`` in prompts.
     starts : sequence of InitImage
         None: all from noise.
-
-    Returns
-    -------
-    list of GenerationRequest
     """
     return [
         GenerationRequest(
@@ -225,7 +214,6 @@ def select_checkpoints(
         Of the film's checkpoints, which the files are relative to.
     adapter, evaluation : pl.DataFrame
         The tables; `evaluation` may be empty.
-    run_id : str
     which : str
         ``chosen`` (by the evaluation, else the last), ``last``, ``all``, or a step.
 

@@ -47,9 +47,6 @@ def provenance_of(
 
     Parameters
     ----------
-    base : Base
-    drawing : GenerationRequest
-    adapters : WeightedAdapter, sequence of WeightedAdapter, or None
     has_safety_checker : bool
         Whether it was asked for.
     batch_size, batch_index : int
@@ -126,8 +123,6 @@ def save_png(path: Path, picture: Image.Image, provenance: Mapping[str, Any]) ->
 
     Parameters
     ----------
-    path : Path
-    picture : PIL.Image.Image
     provenance : mapping
         Written key by key, as JSON under ``provenance``, and, of a drawing, as ``to_webui_text`` in
         the form that other tools show.

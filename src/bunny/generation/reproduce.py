@@ -47,10 +47,6 @@ def read_reproducible(path: Path) -> dict[str, Any]:
     path : Path
         A PNG as `provenance.save_png` writes it.
 
-    Returns
-    -------
-    dict
-
     Raises
     ------
     UserError
@@ -80,7 +76,6 @@ def load_base(facts: Mapping[str, Any], configured: str = "") -> Base:
 
     Parameters
     ----------
-    facts : mapping
     configured : str
         Folder or hub id to load where the picture's own base was a folder that is gone, e.g. of a
         project that was moved; `check_base` tells whether it is the same.
@@ -119,7 +114,6 @@ def find_adapters(facts: Mapping[str, Any], files: Sequence[Path]) -> list[Weigh
 
     Parameters
     ----------
-    facts : mapping
     files : sequence of Path
         Where they may lie; each is told by its content.
 
@@ -150,7 +144,6 @@ def to_request(facts: Mapping[str, Any], start: Path | None = None) -> Generatio
 
     Parameters
     ----------
-    facts : mapping
     start : Path, optional
         The picture that it started from, where there was one.
 
@@ -188,11 +181,8 @@ def draw_again(
 
     Parameters
     ----------
-    base : Base
     facts : mapping
         As `read_reproducible` gives them; `drawing` and `adapters` are made of them.
-    drawing : GenerationRequest
-    adapters : sequence of WeightedAdapter
 
     Returns
     -------

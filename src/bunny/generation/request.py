@@ -159,7 +159,6 @@ def truncated_prompts(base: Base, prompts: Sequence[str]) -> list[str]:
     ----------
     base : Base
         Of SD3 and Flux no prompt is given back: their second text encoder reads long ones.
-    prompts : sequence of str
 
     Returns
     -------

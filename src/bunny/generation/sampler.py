@@ -66,7 +66,6 @@ def split_batches(drawings: Sequence[GenerationRequest], batch_size: int) -> lis
 
     Parameters
     ----------
-    drawings : sequence of GenerationRequest
     batch_size : int
         At least 1.
 
@@ -131,7 +130,6 @@ def generate_batches(
     ----------
     base : Base
         Given back without the adapters, its weights bit for bit as they were.
-    drawings : sequence of GenerationRequest
     batches : sequence of sequences of int
         Indices of `drawings`, see `split_batches`.
     adapters : WeightedAdapter, sequence of WeightedAdapter, or None
@@ -285,10 +283,8 @@ def draw_plain(
     ----------
     base : Base
         Its denoiser may carry an adapter that is being trained.
-    prompts : sequence of str
     seed : int
         The same for each prompt.
-    num_steps : int
 
     Returns
     -------

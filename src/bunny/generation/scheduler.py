@@ -83,13 +83,8 @@ def make(base: Base, name: str) -> SchedulerMixin:
 
     Parameters
     ----------
-    base : Base
     name : str
         One of `compatible`; ``base`` is the folder's own.
-
-    Returns
-    -------
-    diffusers.SchedulerMixin
     """
     import diffusers
 

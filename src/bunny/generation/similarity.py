@@ -28,7 +28,6 @@ def mean_cosine(
     ----------
     embed : callable
         Takes uint8 pictures (h, w, 3), colours in the order it wants, and gives vectors (n, d).
-    drawn : sequence of np.ndarray
     reference : sequence of np.ndarray
         Crops of the character that were not trained on.
     background : sequence of np.ndarray, optional
@@ -96,13 +95,8 @@ def likeness_note(character: str, rows: Sequence[dict[str, Any]]) -> str:
 
     Parameters
     ----------
-    character : str
     rows : sequence of dict
         Of table picture, of this character.
-
-    Returns
-    -------
-    str
     """
     by_column: dict[tuple, list[float]] = {}
     for row in rows:

@@ -161,7 +161,6 @@ def erase(frame: pl.DataFrame, who: Person) -> pl.DataFrame:
     ----------
     frame : pl.DataFrame
         Any table of a film, or a part of one.
-    who : Person
 
     Returns
     -------

@@ -37,7 +37,6 @@ def describe_change(
 
     Parameters
     ----------
-    before, after : CharacterState
     width_px : int
         Of both pictures.
     who : str

@@ -53,7 +53,6 @@ def choose_pairs(
         From a picture's file to its pixels (BGR), None where it cannot be read.
     who : str
         What the character is called in captions.
-    wanted : PairConfig
 
     Returns
     -------

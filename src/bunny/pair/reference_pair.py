@@ -61,7 +61,6 @@ def choose_pairs(
         tightest the reference.
     similarity : callable
         Of the places of two frames, by `frame_id`: a cosine in [-1, 1].
-    wanted : PairConfig
 
     Returns
     -------

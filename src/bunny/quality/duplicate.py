@@ -66,7 +66,6 @@ class NearDuplicateSearch:
     Parameters
     ----------
     phash : np.ndarray, shape (n,), uint64
-    signature : structure.Signature or None
     max_distance : int
         In bits.
     """

@@ -51,7 +51,6 @@ def flag(measure: pl.LazyFrame, filtering: FilteringConfig) -> pl.LazyFrame:
     ----------
     measure : pl.LazyFrame
         Columns of the table `measure`.
-    filtering : FilteringConfig
 
     Returns
     -------

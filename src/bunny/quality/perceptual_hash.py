@@ -128,7 +128,6 @@ def structural_similarity(signature: LumaSignature, one: np.ndarray, two: np.nda
 
     Parameters
     ----------
-    signature : LumaSignature
     one, two : np.ndarray, shape (pairs,), int
         Which pictures are compared.
 
@@ -241,7 +240,6 @@ def near_pairs(index: HammingIndex, query: np.ndarray) -> tuple[np.ndarray, np.n
 
     Parameters
     ----------
-    index : HammingIndex
     query : np.ndarray, shape (m,), uint64
 
     Returns

@@ -209,7 +209,6 @@ def count_losses(measure: pl.DataFrame, filtering: FilteringConfig) -> pl.DataFr
     ----------
     measure : pl.DataFrame
         Columns of the table `measure`.
-    filtering : FilteringConfig
 
     Returns
     -------

@@ -56,7 +56,6 @@ def flag_frames(
     ----------
     measure : pl.DataFrame
         Columns of the table `measure`.
-    filtering : FilteringConfig
 
     Returns
     -------
@@ -85,9 +84,7 @@ def solve(
 
     Parameters
     ----------
-    prepared : flag.PreparedMeasures
     groups : np.ndarray, shape (readable,), int64
-    filtering : FilteringConfig
     """
     wanted = filtering.keep_about
     if not wanted:

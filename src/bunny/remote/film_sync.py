@@ -41,8 +41,6 @@ class FilmSync:
 
     Parameters
     ----------
-    store : ObjectStore
-    film_id : str
     places : mapping of str to Path
         Folders by the first part of a file's name: `film`, `checkpoint`.
     """

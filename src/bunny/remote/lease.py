@@ -112,8 +112,6 @@ def hold(
 
     Parameters
     ----------
-    store : ObjectStore
-    film_id : str
     wait_s : float
         Seconds to wait for another that holds it.
     lease_s : float

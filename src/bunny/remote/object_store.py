@@ -92,8 +92,6 @@ class ObjectStore:
 
         Parameters
         ----------
-        key : str
-        data : bytes
         match : str or None
             ETag that it must have; None: it must not be there.
 
@@ -225,7 +223,6 @@ class ObjectStore:
 
         Parameters
         ----------
-        prefix : str
         has_versions : bool
             All versions of each, and marks of deletion, which have no bytes.
         """
@@ -336,7 +333,6 @@ class ObjectStore:
 
         Parameters
         ----------
-        key : str
         match : str
             ETag that it must have. Servers that know no such condition are asked for it before.
         """

@@ -63,7 +63,6 @@ def find(store: ObjectStore, film_id: str | None = None) -> Found:
 
     Parameters
     ----------
-    store : ObjectStore
     film_id : str, optional
         None: all films, the library of all films and what is left of films that are gone.
 
@@ -181,7 +180,6 @@ def purge(store: ObjectStore, film_id: str) -> list[str]:
 
     Parameters
     ----------
-    store : ObjectStore
     film_id : str
         Or `LIBRARY`.
     """
@@ -210,8 +208,6 @@ def mark_removed(store: ObjectStore, film_id: str, check: Callable[[], None]) ->
 
     Parameters
     ----------
-    store : ObjectStore
-    film_id : str
     check : callable
         Asked before anything is said; raises where this process may not write any more.
     """

@@ -33,7 +33,6 @@ def send(
 
     Parameters
     ----------
-    store : ObjectStore
     copy : WorkingCopy
         Its `uploads` are what is sent.
     there : Manifest

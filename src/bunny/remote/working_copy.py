@@ -42,7 +42,6 @@ class WorkingCopy:
 
     Parameters
     ----------
-    film_id : str
     places : mapping of str to Path
         Folders by the first part of a file's name: `film`, `checkpoint`.
     """

@@ -108,7 +108,6 @@ def likely_clusters(
 
     Parameters
     ----------
-    known : ClusterSums
     sharpness : float, optional
         Without it the one by which items most likely are where they are.
     barred : np.ndarray, shape (m, 2), int, optional

@@ -101,7 +101,6 @@ def machine_assets(
         Those of `TABLES`, and embedding.
     vectors : pl.DataFrame
         From `shot_vectors`: the frame most like it stands for a shot.
-    film_id : str
     perhaps : mapping, optional
         From `likely_characters`.
     """

@@ -49,10 +49,7 @@ def find(content: AssetIndex, now: Snapshot, level: Level, ref: ClusterRef | Non
 
     Parameters
     ----------
-    content : AssetIndex
-    now : Snapshot
     level : {"scene", "character"}
-    ref : ClusterRef or None
 
     Returns
     -------
@@ -104,8 +101,6 @@ def find_parts(
 
     Parameters
     ----------
-    content : AssetIndex
-    now : Snapshot
     level : {"scene", "character"}
     ref : ClusterRef or None
         The cluster as it was.

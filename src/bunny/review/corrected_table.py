@@ -31,7 +31,6 @@ def corrected_labels(
 
     Parameters
     ----------
-    label : pl.DataFrame
     subject : pl.DataFrame
         From `asset_table.subjects_of`.
     state : ReviewState
@@ -81,7 +80,6 @@ def corrected_clusters(
 
     Parameters
     ----------
-    cluster : pl.DataFrame
     names : pl.DataFrame
         Table `label_corrected`.
     subject, state, machine
@@ -113,7 +111,6 @@ def frame_caption_edits(state: ReviewState, frame: pl.DataFrame) -> pl.DataFrame
 
     Parameters
     ----------
-    state : ReviewState
     frame : pl.DataFrame
         Table `frame`: a picture is known by its file in a folder of pictures, else as the one that
         is nearest in time, at most `MAX_APART_S` away. Of others nothing is said today.

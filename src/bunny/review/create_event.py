@@ -35,8 +35,6 @@ def assign(
 
     Parameters
     ----------
-    state : ReviewState
-    context : EventContext
     asset_ids : sequence of str
         Of one level.
     cluster_id : str

@@ -184,7 +184,6 @@ def append(film_dir: Path, events: Sequence[Event]) -> int:
     ----------
     film_dir : Path
         Folder of the film.
-    events : sequence of Event
 
     Returns
     -------
@@ -207,7 +206,6 @@ def read(film_dir: Path, after: int = 0) -> list[Event]:
 
     Parameters
     ----------
-    film_dir : Path
     after : int
         So many of the first are left out.
 

@@ -220,8 +220,6 @@ def ask(
 
     Parameters
     ----------
-    maker : StripMaker
-    model : ServedModel
     kept : Path
         Folder of the answers.
     note : callable
@@ -318,7 +316,6 @@ def apply_evidence(
 
     Parameters
     ----------
-    label : pl.DataFrame
     subject : pl.DataFrame
         From `asset_table.subjects_of`.
     evidence : pl.DataFrame

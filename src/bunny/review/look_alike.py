@@ -29,7 +29,6 @@ def look_alikes(
 
     Parameters
     ----------
-    state : ReviewState
     vectors : pl.DataFrame
         Table `shot_vector` or `figure_vector`.
     asset_ids : sequence of str

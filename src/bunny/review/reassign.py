@@ -23,7 +23,6 @@ class Reassignment:
 
     Parameters
     ----------
-    content : AssetIndex
     vectors : pl.DataFrame or None
         Table `shot_vector`; without it everything falls to noise.
     noise_threshold : float
@@ -54,7 +53,6 @@ class Reassignment:
         ----------
         now : Snapshot
             The items themselves are in `NOISE`.
-        items : sequence of int
         """
         items = [i for i in items if self._place[i] >= 0]
         size = np.bincount(now.cluster[self._place >= 0] + 1, minlength=now.next_number + 1)[1:]

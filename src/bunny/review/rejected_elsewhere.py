@@ -32,7 +32,6 @@ def take_names_back(
         Those of `asset_table.TABLES`, embedding, subject_vector and reference.
     rejected : pl.DataFrame
         Table `rejected_elsewhere`.
-    film_id : str
 
     Returns
     -------
@@ -69,10 +68,6 @@ def find(
         Table of that name.
     rejected : pl.DataFrame
         Table `rejected_elsewhere`.
-
-    Returns
-    -------
-    dict of str to set of str
 
     Notes
     -----
@@ -113,7 +108,6 @@ def bar(asset: pl.DataFrame, barred: Mapping[str, set[str]]) -> pl.DataFrame:
 
     Parameters
     ----------
-    asset : pl.DataFrame
     barred : mapping
         From `find`; a cluster that the item is in nevertheless, by a person's word, is no part.
     """
@@ -133,7 +127,6 @@ def add_examples(
 
     Parameters
     ----------
-    asset, vectors : pl.DataFrame
     rejected : pl.DataFrame
         Table `rejected_elsewhere`; of a character that the film does not have nothing is added.
 

@@ -47,10 +47,8 @@ def step(content: AssetIndex, fall: Reassignment, now: Snapshot, event: Event) -
 
     Parameters
     ----------
-    content : AssetIndex
     fall : Reassignment
         Where an item goes that was rejected.
-    now : Snapshot
     event : Event
         None of kind undo.
     """

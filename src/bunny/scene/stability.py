@@ -49,7 +49,6 @@ def measure_stability(
         Frames of one shot stay together, in orders as in samples.
     config : ClusteringConfig
         Section `clustering` of the settings; each of its methods is tried.
-    seed : int
 
     Returns
     -------
@@ -84,12 +83,10 @@ def compare_groupings(
     find : callable
         From rows (m,) in the order that they are to be taken in, and a method, to a group number
         or `NOISE` for each of them (m,).
-    methods : sequence of str
     ordered : sequence of str
         Those of them whose result depends on the order of the items.
     num_runs : int
         Orders and samples that are tried.
-    seed : int
 
     Returns
     -------

@@ -56,7 +56,6 @@ def collect(tables: Mapping[str, pl.DataFrame], film_id: str) -> FilmMembers:
     ----------
     tables : mapping
         From `read_tables`.
-    film_id : str
 
     Returns
     -------

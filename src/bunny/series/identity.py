@@ -60,8 +60,6 @@ def place(library: PeopleLibrary, new: FilmMembers, setting: PlacementSetting) -
     ----------
     library : PeopleLibrary
         May hold the same film from before: its members tell which ids stay, and are to be dropped.
-    new : FilmMembers
-    setting : PlacementSetting
 
     Returns
     -------

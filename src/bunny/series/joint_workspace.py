@@ -78,9 +78,6 @@ def make_tables(
 
     Parameters
     ----------
-    merged : MergedFilms
-    character : str
-    chosen : PictureChoice
     written : WrittenDataset
         Its rows have the films' own numbers of shots.
     reference : pl.DataFrame
@@ -119,11 +116,6 @@ def make_tables(
 
 def choose_frames(merged: MergedFilms, character: str) -> pl.DataFrame:
     """Frames that an evaluation of the character needs, evenly over the films.
-
-    Parameters
-    ----------
-    merged : MergedFilms
-    character : str
 
     Returns
     -------
@@ -174,7 +166,6 @@ def copy_references(
     ----------
     root : Path
         Folder of the workspace.
-    character : str
     films : sequence of (str, pl.DataFrame, Path or None)
         Of each film its film_id, its rows of table `reference` and the folder that they name
         pictures in.

@@ -24,8 +24,6 @@ def add_film(
 
     Parameters
     ----------
-    library : PeopleLibrary
-    new : FilmMembers
     placed : Placement
         From `identity.place`.
     film : mapping
@@ -90,7 +88,6 @@ def find(library: PeopleLibrary, what: str) -> pl.DataFrame:
 
     Parameters
     ----------
-    library : PeopleLibrary
     what : str
         E.g. "identity-0003", "anna", "reel-1a2b:person-02".
 
@@ -131,7 +128,6 @@ def name_identity(library: PeopleLibrary, what: str, name: str | None) -> tuple[
 
     Parameters
     ----------
-    library : PeopleLibrary
     what : str
         See `find`.
     name : str or None

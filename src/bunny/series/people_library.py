@@ -101,8 +101,6 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
 
     Parameters
     ----------
-    folder : Path
-    model : str
     first : int
         Row of the first one; what stands there or behind it is dropped.
     vector : np.ndarray, shape (n, d), float32
@@ -130,14 +128,7 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
 
 
 def _erase_vectors(folder: Path, model: str, rows: Sequence[int]) -> None:
-    """Write zeros over rows that no table names any more.
-
-    Parameters
-    ----------
-    folder : Path
-    model : str
-    rows : sequence of int
-    """
+    """Write zeros over rows that no table names any more."""
     path = _find(folder, model)
     if path is None:
         return

@@ -67,7 +67,6 @@ def merge(films: Sequence[FilmTables], character: str) -> MergedFilms:
 
     Parameters
     ----------
-    films : sequence of FilmTables
     character : str
         What the character is called in the result; another one of that name, in a film that calls
         this one otherwise, gets the film before its name.
@@ -133,9 +132,6 @@ def choose(
 
     Parameters
     ----------
-    merged : MergedFilms
-    character : str
-    settings : CropSelectionSettings
     split_by : {"shot", "film"}
         What lies on one side of the split as a whole. By film, nothing is held out of one film.
     """

@@ -69,9 +69,6 @@ def read(library: PeopleLibrary, model: str, scale: str, film_id: str = "") -> R
 
     Parameters
     ----------
-    library : PeopleLibrary
-    model : str
-    scale : str
     film_id : str
         Of the film that is left out.
     """
@@ -91,9 +88,6 @@ def with_film(
 
     Parameters
     ----------
-    known : RejectedVectors
-    new : FilmMembers
-    model : str
     identity_id : mapping
         Of the film's members so far, by what the film calls them.
     """
@@ -121,7 +115,6 @@ def films_concerned(before: PeopleLibrary, now: PeopleLibrary, films: Sequence[s
 
     Parameters
     ----------
-    before, now : PeopleLibrary
     films : sequence of str
         Those that were added or removed.
     """
@@ -149,10 +142,8 @@ def likeness(
 
     Parameters
     ----------
-    library : PeopleLibrary
     member : pl.DataFrame
         Rows of table `library_member`, those that are asked about.
-    identity_id, name : str
 
     Returns
     -------
@@ -183,8 +174,6 @@ def for_film(library: PeopleLibrary, film_id: str, given: Sequence[str] = ()) ->
 
     Parameters
     ----------
-    library : PeopleLibrary
-    film_id : str
     given : sequence of str
         Names of the library that the film has references of; it need not have found them yet.
 

@@ -43,7 +43,6 @@ def describe(
 
     Parameters
     ----------
-    name, identity_id : str
     pictures : sequence of (Path, str, vector or None)
         Each with what it is called in the film it comes from, and the face's embedding.
     film_id, model : str
@@ -94,12 +93,10 @@ def find_new_tracks(
     ----------
     tables : mapping
         From `read_tables`.
-    name : str
     vector : np.ndarray, shape (m, d), float32
         Faces of its reference pictures.
     wanted : DetectionConfig
         Of the film.
-    seed : int
     rejected : np.ndarray, shape (k, d), float32, optional
         Faces that people said are not this one, in any film: tracks that are more like one of these
         than like the pictures do not count.

@@ -53,7 +53,6 @@ def crop_reader(
 
     Parameters
     ----------
-    config : Config
     film_dir : Path
         Folder of the film's workspace.
     source : mapping

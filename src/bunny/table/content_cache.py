@@ -19,7 +19,6 @@ def read(path: Path, schema: Mapping[str, Any]) -> dict[str, Any]:
 
     Parameters
     ----------
-    path : Path
     schema : mapping
         Names and types of the two columns, the key first.
     """

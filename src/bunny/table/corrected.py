@@ -16,7 +16,6 @@ def table_name(folder: Path, name: str) -> str:
     ----------
     folder : Path
         The film's table folder.
-    name : str
     """
     other = CORRECTED.get(name, name)
     return other if store.exists(folder, other) else name

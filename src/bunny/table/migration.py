@@ -41,7 +41,6 @@ def plan(
 
     Parameters
     ----------
-    table : str
     found, wanted : int
         Version of the file, and the version that is to come out.
     known : sequence of Migration, optional

@@ -239,8 +239,6 @@ def write_parquet(path: Path, frame: pl.DataFrame, name: str | None = None) -> N
 
     Parameters
     ----------
-    path : Path
-    frame : pl.DataFrame
     name : str, optional
         Which table of `schema.TABLE` it is; its version is then written into the file.
 

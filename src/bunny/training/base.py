@@ -136,7 +136,6 @@ def choose_precision(precision: str, device: str) -> str:
     ----------
     precision : str
         ``auto`` or one of these, see `_resolve_precision`.
-    device : str
 
     Raises
     ------
@@ -160,7 +159,6 @@ def _load_family(
         As `save_pretrained` writes it.
     model : str
         As the settings name the base.
-    device : str
     family : str
         ``auto``, or what it must be: sd, sdxl, sd3, flux.
     precision : str

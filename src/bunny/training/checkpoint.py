@@ -43,7 +43,6 @@ def save(folder: Path, step: int, key: str, state: dict[str, Any]) -> Path:
     ----------
     folder : Path
         Of the run.
-    step : int
     key : str
         Hash of all that the run depends on.
     state : dict
@@ -80,8 +79,6 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
 
     Parameters
     ----------
-    folder : Path
-    key : str
     is_writer : bool
         Remove checkpoints of other keys.
 
@@ -139,15 +136,12 @@ class CheckpointWriter:
 
     Parameters
     ----------
-    folder : Path
     key : str
         See `key_of`.
-    base : Base
     parts : mapping
         That carry the adapter.
     metadata : mapping
         Texts of the adapters' headers; the step comes on top.
-    processes : ProcessGroup
     """
 
     def __init__(

@@ -58,7 +58,6 @@ class LatentCache:
             Begins the file's name.
         facts : sequence
             Plain values.
-        arrays : sequence of np.ndarray
         encode : callable
             Makes the tensors.
         """
@@ -235,7 +234,6 @@ def encode_bucket(
 
     Parameters
     ----------
-    base : Base
     examples : sequence of TrainingExample
         Sides are multiples of the family's `size_step_px`.
     has_flips : bool

@@ -41,7 +41,6 @@ def denoising_loss(
 
     Parameters
     ----------
-    family : Family
     latents, noise : torch.Tensor, shape (n, c, h, w), float32
         On the family's device.
     words : mapping
@@ -83,13 +82,11 @@ def fixed_noise_loss(
 
     Parameters
     ----------
-    family : Family
     latents : torch.Tensor, shape (n, c, h, w), float32
     words : callable
         Gives the conditioning of some of the pictures.
     num_times : int
         Forward passes a picture.
-    seed : int
     emphasis : torch.Tensor, shape (n, 1, h, w), optional
 
     Returns
@@ -127,7 +124,6 @@ def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> torc
     ----------
     shape : sequence of int
         (n, c, h, w).
-    seed : int
     offset : float
         Share of noise that is one value a channel: with it the model learns pictures darker and
         brighter than the average (N. Guttenberg 2023, "Diffusion with offset noise").
@@ -196,11 +192,8 @@ def mean_fixed_noise_loss(
 
     Parameters
     ----------
-    family : Family
-    buckets : sequence of LatentBucket
     words : callable
         Conditioning of captions.
-    seed : int
 
     Returns
     -------
@@ -231,13 +224,10 @@ def output_change(
 
     Parameters
     ----------
-    family : Family
     parts : mapping
         That carry the adapter.
     bucket : LatentBucket
         One forward pass, with and without, at half of the noise.
-    words : callable
-    seed : int
 
     Returns
     -------
@@ -285,9 +275,6 @@ class GradientStep:
     ----------
     family : Family
         That carries the adapter.
-    data : TrainingData
-    settings : TrainingSettings
-    optimizer : AdapterOptimizer
     """
 
     def __init__(

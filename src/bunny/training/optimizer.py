@@ -149,7 +149,6 @@ def cast_base(family: Family, dtype: torch.dtype) -> Callable[[], None]:
     ----------
     family : Family
         One that was loaded in `dtype` stays as it is.
-    dtype : torch.dtype
     """
     before = family.dtype
     if before == dtype:
@@ -220,8 +219,6 @@ class AdapterOptimizer:
     ----------
     weights : MasterWeights
         Names that begin with ``text_encoder`` have the text encoders' learning rate.
-    models : ModelsConfig
-    device : str
     """
 
     def __init__(self, weights: MasterWeights, models: ModelsConfig, device: str) -> None:

@@ -66,8 +66,6 @@ def done_tables(known: RunRecord, result: LoraResult, checkpoint: Path) -> dict[
 
     Parameters
     ----------
-    known : RunRecord
-    result : LoraResult
     checkpoint : Path
         Folder that the adapters' paths are relative to.
 

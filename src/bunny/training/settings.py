@@ -139,11 +139,6 @@ class LoraResult:
 def mean_of_tenth(curve: Sequence[Step], *, last: bool) -> float | None:
     """Mean loss of the first or last tenth (at least one) of the steps that have one.
 
-    Parameters
-    ----------
-    curve : sequence of Step
-    last : bool
-
     Returns
     -------
     float or None

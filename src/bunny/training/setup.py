@@ -47,10 +47,8 @@ def speed_up(family: Family, parts: lora.Components, models: ModelsConfig) -> Ca
 
     Parameters
     ----------
-    family : Family
     parts : mapping
         That carry the adapter.
-    models : ModelsConfig
     """
     import torch
 
@@ -125,13 +123,8 @@ def draw_samples(
 
     Parameters
     ----------
-    draw : DrawSamples
-    base : Base
-    prompts : sequence of str
     folder : Path
         Of the run.
-    step : int
-    writer : SummaryWriter or None
     """
     pictures = draw(base, prompts, seed=0, num_steps=SAMPLE_STEPS)
     for index, picture in enumerate(pictures):

@@ -68,15 +68,10 @@ def train_lora(
     folder : Path
         Gets ``checkpoint-NNNNNN/`` (the last two), ``step-NNNNNN.safetensors`` (one a
         checkpoint), ``adapter.safetensors`` (the last of them), ``sample/`` and ``cache/``.
-    settings : TrainingSettings
     log_dir : Path, optional
         TensorBoard events go there.
     on_step : callable, optional
         Told each finished step.
-
-    Returns
-    -------
-    LoraResult
 
     Raises
     ------
@@ -180,10 +175,8 @@ class TrainingLoop:
     ----------
     base : Base
         Given back as it was by `close`.
-    train, held_out : sequence of TrainingExample
     folder : Path
         Gets checkpoints, adapters, samples and the cache.
-    settings : TrainingSettings
     log_dir : Path or None
         For TensorBoard.
     """

@@ -39,7 +39,6 @@ class BatchOrder:
         Pictures a batch.
     num_batches : int
         Batches that will be asked for.
-    seed : int
 
     Notes
     -----
@@ -81,7 +80,6 @@ def weighted_round_robin(weights: Sequence[int], count: int) -> np.ndarray:
     ----------
     weights : sequence of int
         Above 0.
-    count : int
 
     Returns
     -------
@@ -135,13 +133,10 @@ def encode(
 
     Parameters
     ----------
-    base : Base
     train, held_out : sequence of TrainingExample
         `train` has class pictures too, by their role.
-    settings : TrainingSettings
     num_batches : int
         Of all steps and processes.
-    cache : LatentCache
     """
     models = settings.models
     subject = [e for e in train if e.role != CLASS]
@@ -207,7 +202,6 @@ def encode_on_first(
         Encodes the data, given a cache.
     folder : Path
         Of the run.
-    processes : ProcessGroup
     """
     cache = LatentCache(folder / CACHE_FOLDER)
     if not processes.is_first:

@@ -370,7 +370,6 @@ def read_pictures(info: FilmInfo, tally: Tally, wanted: Container[int]) -> Itera
     ----------
     info : FilmInfo
         Of decoder `pictures`.
-    tally : Tally
     wanted : container of int
         Places among the folder's pictures; no other file is read.
 

@@ -218,7 +218,6 @@ class ExtraFrameReader:
     ----------
     extraction : ExtractionConfig
         As the film was extracted with.
-    film_path : Path, FilmAddress or str
     film, frame : pl.DataFrame
         Tables of stage extract; the pictures of a shot are cut as its kept ones are.
     num_threads : int

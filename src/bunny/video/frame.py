@@ -149,9 +149,6 @@ def to_bgr(
 
     Parameters
     ----------
-    frame : DecodedFrame
-    info : FilmInfo
-    extraction : ExtractionConfig
     crop : (x0, y0, x1, y1), optional
         Half-open box of the picture as shown (`letterbox.shown_box`) to cut out. A frame whose
         size is not the film's is left whole: the box is not of it. A box of decoder `pictures` is

@@ -36,8 +36,6 @@ def select_frames(
 
     Parameters
     ----------
-    info : FilmInfo
-    extraction : ExtractionConfig
     tally : Tally
         Filled; complete at the end.
     num_threads : int
@@ -158,13 +156,10 @@ def shot_frames(
 
     Parameters
     ----------
-    found : FoundShot
     inside, extra : mapping of int to DecodedFrame
         By frame index: those that may stand for the shot, and those that are due by time.
     boxes : iterable of Box or None
         What is no bar, where it was already looked for.
-    extraction : ExtractionConfig
-    info : FilmInfo
     """
 
     @cache

@@ -45,7 +45,6 @@ class FrameWriter:
     ----------
     folder : Path
         Gets the pictures; made when it is missing.
-    info : FilmInfo
     extraction : ExtractionConfig
         How a decoded frame becomes the picture as shown, and how that is encoded.
     measure : callable
@@ -94,13 +93,8 @@ class FrameWriter:
 
         Parameters
         ----------
-        frame : DecodedFrame
         crop : (x0, y0, x1, y1), optional
             What of it is written, in stored pixels.
-
-        Returns
-        -------
-        Future of WrittenFrame
         """
         if self._pool is None:
             future: Future = Future()

@@ -43,7 +43,6 @@ class KeyframeCandidates:
 
     Parameters
     ----------
-    extraction : ExtractionConfig
     lag : int
         Frames after which the shot detector has decided.
     """
@@ -111,12 +110,10 @@ def select_keyframes(
 
     Parameters
     ----------
-    shot : FoundShot
     indices : iterable of int
         Frame indices of the candidates.
     sharpness_of : callable
         Gives the sharpness of a candidate; asked only where it decides.
-    extraction : ExtractionConfig
     thumb_of : callable, optional
         Gives the thumbnail of a candidate, YUV; without it no frame is looked at.
 
@@ -325,7 +322,6 @@ def thin_interval_frames(
         Seconds of each interval frame, by frame index.
     own : iterable of float
         Seconds of the frames chosen for the shot.
-    interval_s : float
 
     Returns
     -------

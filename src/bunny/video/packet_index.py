@@ -135,10 +135,8 @@ def decode_wanted(
 
     Parameters
     ----------
-    info : FilmInfo
     packets : Packets
         From `scan`.
-    found : SeekPlan
     tally : Tally
         Filled; `num_packets` is the number of frames that the film holds.
     num_threads : int

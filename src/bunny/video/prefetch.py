@@ -16,7 +16,6 @@ def run_ahead(items: Iterator[Item], size: int) -> Iterator[Item]:
 
     Parameters
     ----------
-    items : iterator
     size : int
         Items made that may wait, at least 1.
 

@@ -54,7 +54,6 @@ def plan_ranges(info: FilmInfo, extraction: ExtractionConfig, num_parts: int) ->
     ----------
     info : FilmInfo
         From `probe.probe`.
-    extraction : ExtractionConfig
     num_parts : int
         Processes that share the film. Each has one range, or up to four where the overlap is then
         no more than a sixteenth of a range: the last one to finish is not far behind. Each range
@@ -133,9 +132,6 @@ class RangeExtraction:
     ----------
     shards : Shards
         Of a kind of their own, under a key of all that the pictures depend on.
-    film_id : str
-    info : FilmInfo
-    extraction : ExtractionConfig
     make_writer : callable
         Opens what writes the pictures.
     num_threads : int

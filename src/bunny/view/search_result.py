@@ -54,7 +54,6 @@ def strips(
         Folders of the films.
     question : str
         What was asked; stands above.
-    notes : sequence of str
     """
     pictures = strip_pictures(shots, root)
     num = f"{shots.height} shot{'s' * (shots.height != 1)}"
@@ -77,7 +76,6 @@ def block(
     ----------
     row : mapping
         Of `library.search.ranking.SHOTS`.
-    pictures : sequence of (uri, time, whether it is the one that matched)
     has_film : bool
         Whether the film is named.
     """

@@ -30,7 +30,6 @@ def load(cache: Path, tiles: Mapping[str, Tile]) -> dict[str, str]:
     ----------
     cache : Path
         A parquet file; made or extended.
-    tiles : mapping of id to Tile
 
     Returns
     -------

@@ -259,7 +259,6 @@ def pairs(root: Path, table: pl.DataFrame, kind: str, limit: int = 12) -> list[T
 
     Parameters
     ----------
-    root : Path
     table : pl.DataFrame
         Table ``training_pair``.
     kind : str

@@ -149,7 +149,6 @@ def add_unlabelled_rows(
 
     Parameters
     ----------
-    label : pl.DataFrame
     more : pl.DataFrame
         Columns `frame_id`, `shot_index`, those of a box and the ids.
     subject : str

@@ -36,12 +36,7 @@ PART_WEIGHT = (1.0, 0.5, 1.0)  # of the three cosines
 
 
 class FigureNet:
-    """The network and the head over it, loaded once.
-
-    Parameters
-    ----------
-    net : EfficientNet
-    """
+    """The network and the head over it, loaded once."""
 
     def __init__(self, net: EfficientNet) -> None:
         from safetensors.numpy import load_file
@@ -123,7 +118,6 @@ def count_colours(image: np.ndarray, rows: int, columns: int) -> np.ndarray:
     Parameters
     ----------
     image : np.ndarray, shape (height, width, 3), uint8, BGR
-    rows, columns : int
 
     Returns
     -------

@@ -56,7 +56,6 @@ def link_regions(region: pl.DataFrame, frame: pl.DataFrame, film_id: str) -> pl.
         Rows of table `region`; `track_id` is overwritten.
     frame : pl.DataFrame
         Columns `frame_id`, `frame_index`, `shot_index` of all frames that were looked at.
-    film_id : str
 
     Returns
     -------
@@ -149,7 +148,6 @@ def link_figures(figures: pl.DataFrame, frame: pl.DataFrame, film_id: str) -> pl
         Rows of table `figure`; `track_id` is overwritten.
     frame : pl.DataFrame
         Columns `frame_id`, `frame_index`, `shot_index` of all frames looked at.
-    film_id : str
     """
     rows = figures.with_columns(
         region_id=pl.col("figure_id"), candidate=pl.col("candidate").fill_null("")
@@ -221,7 +219,6 @@ def select(
     ----------
     region : pl.LazyFrame
         Rows of `to_regions`.
-    wanted : DetectionConfig
     is_alone : bool
         Only one drawn character is looked for: more is asked, since the bank alone speaks against.
 

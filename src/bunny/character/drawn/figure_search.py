@@ -82,7 +82,6 @@ def describe(net: FigureNet, image: np.ndarray, scales: Sequence[int] = tuple(WI
 
     Parameters
     ----------
-    net : FigureNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
     scales : iterable of int
         Of `WINDOWS`.
@@ -138,9 +137,7 @@ def find(
 
     Parameters
     ----------
-    net : FigureNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
-    cast : FigureReferenceSet
     scales : sequence of int
         Of `WINDOWS`.
 

@@ -67,7 +67,6 @@ def describe_figure(net: EfficientNet, image: np.ndarray, box: np.ndarray) -> np
 
     Parameters
     ----------
-    net : EfficientNet
     image : np.ndarray, shape (height, width, 3), uint8, BGR
     box : np.ndarray, shape (4,)
         x0 y0 x1 y1 in pixels; it may reach outside.
@@ -147,7 +146,6 @@ def describe_regions(
         Frames a shard.
     read : callable
         From a row of `views` to its picture.
-    net : EfficientNet
 
     Returns
     -------

@@ -41,12 +41,7 @@ DRAWN = "anime"  # its word for drawn; the other is "real"
 
 
 class MediumClassifier:
-    """The classifier, loaded once.
-
-    Parameters
-    ----------
-    net : efficientnet.EfficientNet
-    """
+    """The classifier, loaded once."""
 
     def __init__(self, net: efficientnet.EfficientNet) -> None:
         kept = json.loads(WEIGHT_FILE.read_text(encoding="utf-8"))

@@ -103,7 +103,6 @@ class OnnxModel:
 
     Parameters
     ----------
-    folder : ModelFolder
     file : str
         Of the folder.
     input_name, output_name : str

@@ -186,13 +186,10 @@ def make_finder(
 
     Parameters
     ----------
-    wanted : DetectionConfig
-    models : DetectionModels
     sources : list of reference.Source
         Usable reference pictures; people's too, as rivals.
     read_mean : callable
         Gives what all windows of the film share; asked only where windows are compared.
-    pool : Executor
 
     Raises
     ------
@@ -236,8 +233,6 @@ def mean_window(
         From a row of `frame` to its pixels, or None.
     describe : callable
         From pixels to their mean window, (dimension,).
-    dimension : int
-    pool : Executor
 
     Returns
     -------

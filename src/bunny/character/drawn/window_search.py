@@ -218,7 +218,6 @@ def refine_box(box: np.ndarray, heat: np.ndarray, best: int) -> np.ndarray:
         Windows in shares of width and height.
     heat : np.ndarray, shape (n,)
         Similarity where the character leads, else 0.
-    best : int
 
     Returns
     -------

@@ -36,7 +36,6 @@ def shots(film_id: str, asset: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFram
 
     Parameters
     ----------
-    film_id : str
     asset : pl.DataFrame
         Schema `Asset`.
     frame : pl.DataFrame
@@ -93,7 +92,6 @@ def training_feedback(
 
     Parameters
     ----------
-    film_id : str
     pairs : pl.DataFrame
         Schema `TrainingFeedback`.
     published_shots : pl.DataFrame
@@ -191,8 +189,6 @@ def stage(cursor: Cursor, target: PostgresTable, table: pl.DataFrame) -> None:
 
     Parameters
     ----------
-    cursor : adbc_driver_manager.dbapi.Cursor
-    target : PostgresTable
     table : pl.DataFrame
         With the columns of `target` as `rows` makes them; others are left out.
     """

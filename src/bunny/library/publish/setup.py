@@ -44,14 +44,8 @@ def prepare(
 
     Parameters
     ----------
-    cursor : adbc_driver_manager.dbapi.Cursor
-    place : Destination
     targets : mapping
         As of `schema.targets`.
-
-    Returns
-    -------
-    DatabaseServer
 
     Raises
     ------
@@ -223,8 +217,6 @@ def grant(cursor: Cursor, place: Destination, table: str, server: DatabaseServer
 
     Parameters
     ----------
-    cursor : adbc_driver_manager.dbapi.Cursor
-    place : Destination
     table : str
         Its name in the schema.
     server : DatabaseServer

@@ -53,17 +53,10 @@ def receive_events(
 
     Parameters
     ----------
-    cursor : adbc_driver_manager.dbapi.Cursor
-    place : Destination
-    film_id : str
     known : iterable of str
         `event_id` of every event of the record.
     exemplars : int
         So many members stand for the cluster that an approval is about.
-
-    Returns
-    -------
-    ReceivedEvents
     """
     known = {_row_id(event_id) for event_id in known}
     seen = fetch_value(
@@ -99,7 +92,6 @@ def mark_received(
     ----------
     cursor, place, film_id
         As of `receive_events`.
-    taken : ReceivedEvents
     known : iterable of str
         `event_id` of every event of the record, now with those that were taken.
     """

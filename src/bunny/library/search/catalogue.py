@@ -61,7 +61,6 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     ----------
     table : Path
         The film's folder of tables; `frame` and `shot` must be there.
-    film_id : str
     describe : callable
         From quality (every frame kept), frame, shot, label, cluster to `frame_id`, `who`,
         `shot_size`, `light`.

@@ -32,7 +32,6 @@ class FilmLibrary:
     ----------
     root : mapping of str to Path
         Folder of each film, with its tables in `table/`, by film_id.
-    search : SearchConfig
     detection : DetectionConfig
         How faces are found in a picture to search by.
     is_whole : bool

@@ -43,7 +43,6 @@ class GraphIndex:
         Of each row of the space.
     load : callable
         Gives vectors (m, d), float32, unit length, of rows (m,).
-    setting : SearchConfig
     """
 
     def __init__(
@@ -68,7 +67,6 @@ class GraphIndex:
         ----------
         query : np.ndarray, shape (d,), float32
             Unit length.
-        limit : int
         is_allowed : np.ndarray, shape (n,), bool
             Of each row of the space.
 
@@ -150,7 +148,6 @@ def refresh(
     keys : np.ndarray, shape (n,), uint64
     load : callable
         See `GraphIndex`; called only when a graph is made or grows.
-    setting : SearchConfig
     is_whole : bool
         Whether these are the vectors of all films, so that other keys are of nobody any more.
 

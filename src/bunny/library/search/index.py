@@ -43,7 +43,6 @@ def nearest_exact(
         Unit length.
     query : np.ndarray, shape (d,), float32
         Unit length.
-    limit : int
     rows : np.ndarray, shape (m,), int, optional
         Rows to compare with; None: all.
 
@@ -83,7 +82,6 @@ def build(
 
     Parameters
     ----------
-    path : Path
     vectors : np.ndarray, shape (n, d), float32
         May be mapped from a file.
     keys : np.ndarray, shape (n,), uint64, optional

@@ -94,7 +94,6 @@ def match(query: str, texts: Sequence[str]) -> KeywordMatch:
 
     Parameters
     ----------
-    query : str
     texts : sequence of str
         All of the library, since a word's weight is log(1 + n / (number of texts that have it)),
         as in tf-idf (Spärck Jones 1972).

@@ -21,8 +21,6 @@ def by_words(
 
     Parameters
     ----------
-    library : FilmLibrary
-    text : str
     allowed : np.ndarray, shape (frames,), bool
         Frames that may be answered with.
     limit : int

@@ -89,7 +89,6 @@ def rank_shots(
 
     Parameters
     ----------
-    known : Catalogue
     parts : sequence of QueryPart
         None: every allowed shot answers alike, in order of film and time.
     allowed : np.ndarray, shape (n,), bool
@@ -203,12 +202,7 @@ def check(wanted: SearchFilter, known: Catalogue) -> None:
 
 
 def allowed(wanted: SearchFilter, known: Catalogue) -> pl.Series:
-    """Mask of the rows of `known.frame` that pass the filters.
-
-    Returns
-    -------
-    pl.Series of bool
-    """
+    """Mask of the rows of `known.frame` that pass the filters."""
     rows = known.frame.join(
         known.shot, on=["film_id", "shot_index"], how="left", maintain_order="left"
     )

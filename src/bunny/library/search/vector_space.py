@@ -136,8 +136,6 @@ def from_tables(
 
     Parameters
     ----------
-    name : str
-    tables : sequence of (folder, table)
     frame_row : dict
         Row of the catalogue of each frame_id; vectors of other frames are left out.
     pick : callable

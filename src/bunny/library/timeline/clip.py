@@ -95,7 +95,6 @@ def shot_frames(
 
     Parameters
     ----------
-    timing : FrameGrid
     start_pts, end_pts : int
         Half-open, in the film's time base.
     handle_frames : int

@@ -53,8 +53,6 @@ def make_sequence(
     tables : mapping
         Tables shot, frame, extra_frame, quality, caption, dataset, asset, cluster and label (the
         corrected one if there is one).
-    setting : TimelineConfig
-    wanted : SequenceOptions
     find : callable or None
         The library's search, for ``search:words``.
 

@@ -314,7 +314,6 @@ def nearest(look: PictureHash, phash: np.ndarray, signature: np.ndarray) -> Hash
 
     Parameters
     ----------
-    look : PictureHash
     phash : np.ndarray, shape (n,), uint64
     signature : np.ndarray, shape (n, 1024), uint8
 

@@ -222,7 +222,6 @@ def answer_at(source: SourceFilm, number: int, asked: str) -> LocationAnswer:
 
     Parameters
     ----------
-    source : SourceFilm
     number : int
         Place on the editor's grid.
     asked : str
@@ -366,8 +365,6 @@ def make_answer(
 
     Parameters
     ----------
-    source : SourceFilm
-    asked, how : str
     places : sequence of Place
         In order.
     """
@@ -395,7 +392,6 @@ def same_content(path: Path, known: Iterable[tuple[str, Path]]) -> list[str]:
 
     Parameters
     ----------
-    path : Path
     known : iterable of (key, file)
         Missing files are passed over; only those of the same size are read.
     """

@@ -53,7 +53,6 @@ def run(
 
     Parameters
     ----------
-    items : Items
     methods : sequence of str
         Of `method.METHODS`.
     held_out_share : float
@@ -101,7 +100,6 @@ def judge(is_right: dict[str, np.ndarray], group: np.ndarray, *, seed: int = 0) 
         With `method.NONE` among them.
     group : np.ndarray, shape (n,), int
         Drawn together by the bootstrap.
-    seed : int
 
     Returns
     -------

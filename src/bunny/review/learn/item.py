@@ -253,7 +253,6 @@ def read_corrected(
         Those of `TABLES`.
     events : sequence of Event
         The film's whole record.
-    film_id : str
     noise_threshold : float
         Cosine below which a rejected item belongs nowhere.
 
@@ -290,7 +289,6 @@ def member_clusters(items: Items, is_known: np.ndarray) -> np.ndarray:
 
     Parameters
     ----------
-    items : Items
     is_known : np.ndarray, shape (n,), bool
         Items whose `said` may be used.
 

@@ -97,7 +97,6 @@ def fit_correlation(items: Items, is_known: np.ndarray) -> LinearMap:
 
     Parameters
     ----------
-    items : Items
     is_known : np.ndarray, shape (n,), bool
         Items whose `said` may be used.
 

@@ -56,10 +56,7 @@ def learn(
 
     Parameters
     ----------
-    items : Items
     is_known : np.ndarray, shape (n,), bool
-    method : str
-    training : triplet.TripletTraining
 
     Notes
     -----
@@ -110,8 +107,6 @@ def group_folds(group: np.ndarray, parts: int, seed: int) -> list[np.ndarray]:
     Parameters
     ----------
     group : np.ndarray, shape (n,), int
-    parts : int
-    seed : int
 
     Returns
     -------

@@ -46,7 +46,6 @@ def score(
         Cluster of each, `NOBODY` for none.
     is_known : np.ndarray, shape (n,), bool
         Members that a person confirmed.
-    num_clusters : int
     rows : np.ndarray, shape (m,), int, optional
         Items that are scored; all of them without it.
 
@@ -76,7 +75,6 @@ def decide(
     scores : np.ndarray, shape (n, c)
     start : np.ndarray, shape (n,), int
     barred : np.ndarray, shape (n, c), bool
-    rule : ThresholdRule
 
     Returns
     -------

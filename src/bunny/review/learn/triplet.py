@@ -28,7 +28,6 @@ def collect_triplets(items: Items, is_known: np.ndarray | None = None) -> np.nda
 
     Parameters
     ----------
-    items : Items
     is_known : np.ndarray, shape (n,), bool, optional
         Items whose `said` may be used; all that were placed without it.
 
@@ -64,10 +63,6 @@ def hardness(vector: np.ndarray, triplets: np.ndarray) -> np.ndarray:
 
 def constraint_links(items: Items) -> tuple[np.ndarray, np.ndarray]:
     """Pairs that people said must and cannot be together.
-
-    Parameters
-    ----------
-    items : Items
 
     Returns
     -------
@@ -149,7 +144,6 @@ def train(
 
     Parameters
     ----------
-    items : Items
     is_known : np.ndarray, shape (n,), bool
         Items whose `said` may be used.
     training : TripletTraining, optional

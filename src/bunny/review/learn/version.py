@@ -72,7 +72,6 @@ def save(
     ----------
     checkpoint : Path
         The film's checkpoint folder.
-    learned : mapping of (level, model) to method.Learned
     about : mapping
         Anything for `about.json`: figures, settings, events.
 

@@ -40,7 +40,6 @@ def to_lines(found: Sequence[Finding], words: Mapping[str, str]) -> list[str]:
 
     Parameters
     ----------
-    found : sequence of Finding
     words : mapping
         Each effect in words, the worst first.
     """

@@ -158,10 +158,8 @@ def fit_without_upscale(size: Size, area: int, step_px: int) -> tuple[Size, floa
 
     Parameters
     ----------
-    size : (width, height)
     area : int
         Of the resolution, pixels; larger pictures are shrunk to it.
-    step_px : int
 
     Returns
     -------

@@ -58,12 +58,6 @@ def load(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
     ----------
     form : str
         One of `LOADERS`.
-    file : MediaFile
-    rule : LoadRule
-
-    Returns
-    -------
-    LoadedClip
 
     Examples
     --------

@@ -89,7 +89,6 @@ def inspect_picture(path: Path, *, is_turned: bool) -> LoadedPicture:
 
     Parameters
     ----------
-    path : Path
     is_turned : bool
         Whether the trainer turns a picture as its EXIF says: `datasets` does, kohya does not.
 
@@ -133,7 +132,6 @@ def inspect_caption(text: str | None, rule: CaptionRule) -> list[FileProblem]:
     ----------
     text : str or None
         None: there is none.
-    rule : CaptionRule
 
     Examples
     --------
@@ -231,10 +229,8 @@ def note_unread(path: Path, folder: Path, listing: TrainerListing, why: str) -> 
 
     Parameters
     ----------
-    path : Path
     folder : Path
         What was asked about; masks and rubbish are told by the names of folders in it.
-    listing : TrainerListing
     why : str
         Why it is not read, if it is a picture.
     """

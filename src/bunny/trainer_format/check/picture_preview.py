@@ -248,7 +248,6 @@ def preview_folder(
 
     Parameters
     ----------
-    folder : Path
     trainer : str
         One of `TRAINERS`: our own fine-tune, kohya's sd-scripts, a script that loads a Hugging
         Face imagefolder and resizes its shorter side; ``auto``: by what lies in the folder.

@@ -190,7 +190,6 @@ def read_pictures(dataset: pl.DataFrame, film_dir: Path, character: str) -> list
         Table ``dataset``.
     film_dir : Path
         `file` and `mask_file` are relative to it.
-    character : str
 
     Returns
     -------
@@ -326,8 +325,6 @@ def write_card(
 
     Parameters
     ----------
-    target : Path
-    about : ExportInfo
     counts : mapping
         Pictures by split.
     loading : str
@@ -356,12 +353,6 @@ def write_imagefolder(
     target: Path, pictures: Sequence[ExportPicture], about: ExportInfo
 ) -> dict[str, int]:
     """Fill an empty folder with a set.
-
-    Parameters
-    ----------
-    target : Path
-    pictures : sequence of ExportPicture
-    about : ExportInfo
 
     Returns
     -------

@@ -29,12 +29,6 @@ its share asks for; without it sd-scripts reads the first line alone."""
 def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) -> dict[str, int]:
     """Fill an empty folder with a set.
 
-    Parameters
-    ----------
-    target : Path
-    pictures : sequence of ExportPicture
-    about : ExportInfo
-
     Returns
     -------
     dict

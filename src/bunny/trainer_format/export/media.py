@@ -93,8 +93,6 @@ def write_clips(
     ----------
     target : Path
         An empty folder.
-    clips : sequence of TrainingClip
-    stills : sequence of TrainingStill
 
     Returns
     -------
@@ -132,7 +130,6 @@ def write_pairs(
     ----------
     target : Path
         An empty folder.
-    pairs : sequence of TrainingPair
     max_references : int
         The trainer takes as many; further ones are left out.
     """

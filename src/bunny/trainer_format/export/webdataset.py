@@ -34,9 +34,6 @@ def write(
 
     Parameters
     ----------
-    target : Path
-    pictures : sequence of ExportPicture
-    about : ExportInfo
     shard_bytes : int
         No shard is larger, but for one that a single picture fills.
 

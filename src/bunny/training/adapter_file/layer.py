@@ -105,7 +105,6 @@ def to_ldm(name: str, shape: UnetShape) -> str:
     ----------
     name : str
         E.g. ``down_blocks.1.attentions.0.proj_in``.
-    shape : UnetShape
 
     Raises
     ------

@@ -48,13 +48,8 @@ def read(path: Path, *, shape: UnetShape | None = None) -> AdapterFile:
 
     Parameters
     ----------
-    path : Path
     shape : UnetShape, optional
         Of an SDXL-like UNet that is not SDXL's own, for kohya's files of it.
-
-    Returns
-    -------
-    AdapterFile
 
     Raises
     ------
@@ -109,7 +104,6 @@ def check_fits(adapter: AdapterFile, components: kohya.Modules) -> None:
 
     Parameters
     ----------
-    adapter : AdapterFile
     components : mapping
         Component to torch.nn.Module, see `components_of`.
 
@@ -144,7 +138,6 @@ def load_into(pipeline: DiffusionPipeline, adapter: AdapterFile, name: str) -> N
     ----------
     pipeline : diffusers pipeline
         Of the adapter's family.
-    adapter : AdapterFile
     name : str
         For `set_adapters`.
 

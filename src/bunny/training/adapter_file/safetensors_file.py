@@ -103,10 +103,6 @@ def write_file(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[s
 def read_header(path: Path) -> dict[str, Any]:
     """The header of a safetensors file after checks that open no tensor.
 
-    Parameters
-    ----------
-    path : Path
-
     Returns
     -------
     dict
@@ -253,8 +249,6 @@ def own_texts(
 
     Parameters
     ----------
-    parts : dict
-    family : str
     metadata : mapping
         E.g. trigger, subject, base_model, base_hash, base_licence, set_hash, step, sample_prompts
         (a list becomes JSON) and `rights.to_metadata`; None is left out.
@@ -285,8 +279,6 @@ def kohya_texts(
 
     Parameters
     ----------
-    parts : dict
-    family : str
     own : mapping
         From `own_texts`.
     captions : sequence of str

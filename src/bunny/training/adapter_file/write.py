@@ -86,7 +86,6 @@ def write_parts(
         As `write_diffusers`.
     parts : dict
         Layers by component and module.
-    form : AdapterForm
 
     Returns
     -------

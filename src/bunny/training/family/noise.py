@@ -21,7 +21,6 @@ def from_scheduler(scheduler: Any, model: str) -> DiffusionNoise | FlowMatchingN
 
     Parameters
     ----------
-    scheduler : diffusers scheduler
     model : str
         As the settings name the base, for the sentence of a refusal.
 

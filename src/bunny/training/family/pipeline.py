@@ -34,8 +34,6 @@ class LoadedFamily:
         The parts as they were loaded; the VAE in 32 bits.
     model : str
         As the settings name the base.
-    folder : Path
-    device : str
     dtype : torch.dtype
         Of the frozen weights.
     """

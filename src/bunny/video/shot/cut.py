@@ -44,7 +44,6 @@ def decide_cut(measured: CutScore, threshold: float) -> Boundary | None:
 
     Parameters
     ----------
-    measured : CutScore
     threshold : float
         `extraction.cut_threshold`; scales what is asked for.
 
@@ -74,7 +73,6 @@ class CutMeter:
 
     Parameters
     ----------
-    recent : RecentFrames
     floor : float
         Least score from which a frame is looked at for what speaks against a cut.
     """

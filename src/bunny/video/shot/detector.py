@@ -59,13 +59,8 @@ def make_detector(extraction: ExtractionConfig, rate: Fraction) -> Detector:
 
     Parameters
     ----------
-    extraction : ExtractionConfig
     rate : Fraction
         Frames a second; 0 when unknown.
-
-    Returns
-    -------
-    Detector
 
     Raises
     ------

@@ -101,7 +101,6 @@ class DissolveMeter:
 
     Parameters
     ----------
-    recent : RecentFrames
     step : int
         Frames between the centres looked at.
     floor : float

@@ -40,7 +40,6 @@ class FadeDetector:
 
     Parameters
     ----------
-    recent : RecentFrames
     step : int
         Frames between those that dissolves and dips are measured in.
     """

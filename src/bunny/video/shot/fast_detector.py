@@ -59,7 +59,6 @@ class RunningShot:
         Absolute number of the first frame that will be added.
     shot_first : int
         First frame of the running shot, at or after `first_index`.
-    transition_in : str
     lag : int
         Frames after which a boundary may still be told.
     """
@@ -132,7 +131,6 @@ class FastDetector:
 
     Parameters
     ----------
-    extraction : ExtractionConfig
     rate : Fraction
         Frames a second; 0 when unknown.
     """

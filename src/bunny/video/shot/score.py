@@ -50,10 +50,6 @@ def score_boundaries(
         Frames by which a boundary may lie off a cut or outside a span.
     ignore : sequence of (int, int)
         Half-open spans in which a found boundary that matches nothing is not counted.
-
-    Returns
-    -------
-    BoundaryScore
     """
     spans = sorted((t, t + 1) if isinstance(t, int) else tuple(t) for t in true)
     free = sorted(found)

@@ -43,7 +43,6 @@ def describe(event: Event, events: Sequence[Event] = ()) -> str:
 
     Parameters
     ----------
-    event : Event
     events : sequence of Event
         Among which to look for what an undo takes back.
     """
@@ -87,14 +86,12 @@ def make_events(
 
     Parameters
     ----------
-    state : ReviewState
     items : pl.DataFrame
         Chosen rows of table `asset`.
     wanted : mapping
         `action`; `cluster` (id, of assign, propagate, merge: the one that stays, rename), `other`
         (of merge: the one that goes), `text` (of split: the new name or empty; of rename, comment,
         caption).
-    context : EventContext
 
     Returns
     -------
@@ -145,7 +142,6 @@ def conflicts(
 
     Parameters
     ----------
-    state : ReviewState
     record : sequence of Event
         All of it, with `done`.
     done : sequence of Event

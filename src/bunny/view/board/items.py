@@ -128,7 +128,6 @@ def read_film(film_id: str, root: Path) -> BoardFilm:
 
     Parameters
     ----------
-    film_id : str
     root : Path
         The film's folder, with `table/`.
 
@@ -228,7 +227,6 @@ class BoardItems:
 
     Parameters
     ----------
-    film : BoardFilm
     noise_threshold : float
         As stage review has it.
 

@@ -65,8 +65,6 @@ class BoardSession(BoardItems):
 
     Parameters
     ----------
-    film : BoardFilm
-    review : ReviewConfig
     noise_threshold : float
         As stage review has it.
     upload : callable, optional

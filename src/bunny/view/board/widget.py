@@ -72,7 +72,6 @@ def make_board(desk: BoardSession, *, is_alone: bool = False) -> AnyWidget:
 
     Parameters
     ----------
-    desk : BoardSession
     is_alone : bool
         It fills the window, and is light or dark as the system is.
     """

@@ -22,8 +22,6 @@ def write(path: Path, found: RunDifference, project: str, num_pictures: int) -> 
 
     Parameters
     ----------
-    path : Path
-    found : RunDifference
     project : str
         Name and version.
     num_pictures : int

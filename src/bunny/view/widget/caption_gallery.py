@@ -203,7 +203,6 @@ def explore_gallery(
 
     Parameters
     ----------
-    space, config : Workspace, Config
     user : str
         Who makes the edits, unless `review.user` says so.
     is_interactive : bool

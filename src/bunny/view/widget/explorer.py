@@ -48,7 +48,6 @@ def explorer(
     ----------
     section : str
         Of the settings, where the sliders begin and the choice is saved.
-    ranges : mapping of key to (lowest, highest, step)
     draw : callable
         From values to HTML.
     """

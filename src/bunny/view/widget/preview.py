@@ -73,7 +73,6 @@ def compare(seen: PreviewTables, wanted: DetectionConfig, seed: int = 0) -> Prev
 
     Parameters
     ----------
-    seen : PreviewTables
     wanted : DetectionConfig
         Its `is_adapted` holds, thresholds do not matter.
     seed : int
@@ -98,10 +97,8 @@ def judge(
 
     Parameters
     ----------
-    seen : PreviewTables
     compared : PreviewComparison
         From `compare`.
-    wanted : DetectionConfig
     """
     votes = naming.vote(seen.region, seen.num_frames, wanted)
     learned = _recalibrate(compared, wanted)
