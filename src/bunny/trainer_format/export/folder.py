@@ -48,7 +48,7 @@ SPLITS = {"train": "train", "test": "held-out"}  # folder: what it holds
 def replace_folder(
     output: Path, form: str, write: Callable[[Path], Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Let `write_card` fill a folder beside `output`, then give it the name.
+    """Let `write` fill a folder beside `output`, then give it the name.
 
     Parameters
     ----------
