@@ -18,7 +18,7 @@ from small_project import command
 
 START_S = 120  # a busy machine
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs signals")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="needs signals")]
 
 
 @pytest.fixture

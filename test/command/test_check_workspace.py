@@ -10,6 +10,8 @@ import pytest
 from bunny.command import check_workspace
 from bunny.core import workspace
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def space(small_project, tmp_path):

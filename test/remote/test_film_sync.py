@@ -17,7 +17,10 @@ from bunny.remote.object_store import ChangedError, ObjectStore
 
 FILM = "film-00000000"
 # Connections of boto3 are closed when it is collected; pytest would call that a fault.
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def write(folder, **files):

@@ -27,7 +27,10 @@ from bunny.remote.object_store import ObjectStore
 from bunny.review import event_log
 from bunny.table import store
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 IDS = ("a-00000000", "b-00000000")
 DAYS = 86_400.0
 

@@ -19,7 +19,10 @@ from bunny.remote import film_index, manifest
 from bunny.remote.object_store import ObjectStore
 from bunny.review import event_log
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 def make_machine(folder):

@@ -12,7 +12,10 @@ from bunny.remote import film_index, manifest
 from bunny.remote.film_sync import FilmSync
 from bunny.remote.object_store import ObjectStore
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 
 @pytest.fixture(scope="module")

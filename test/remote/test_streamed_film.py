@@ -22,7 +22,10 @@ from bunny.core import film_file, workspace
 from bunny.core.error import BunnyError, UserError
 from bunny.video import packet_index, probe
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 
 SECRET = "planted-secret-key"
 BUCKET, KEY = "films", "in/a.mp4"

@@ -7,6 +7,8 @@ from adbc_driver_manager import Error
 
 from bunny.core.error import UserError
 
+pytestmark = pytest.mark.slow
+
 FILM = "film-0a1b2c3d"
 INSERT = (
     "INSERT INTO review_event (film_id, item_id, kind, text) "
