@@ -289,8 +289,7 @@ def _of_pictures(root: Path, *, num_frames: int) -> Film:
     rows = {"film": whole, "shot": _shot_rows("film", num_frames, 1), "frame": frames}
     for name, content in {**rows, "measure": [], "change": []}.items():
         store.write(space.table, name, store.from_rows(name, content))
-    source = {"film": str(root / "film.mp4"), "content_hash": "0" * 64}
-    workspace.write_source(space, source, root / "reference")
+    workspace.write_source(space, str(root / "film.mp4"), "0" * 64, root / "reference")
     run(film, ["detect"])
     return film
 
