@@ -152,6 +152,7 @@ def test_a_character_with_only_a_group_picture_is_refused(tmp_path, astronaut):
         _stage(film).execute()
 
 
+@pytest.mark.slow
 def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
     rng = np.random.default_rng(0)
     ground = cv2.resize(rng.integers(60, 190, (9, 16, 3), dtype=np.uint8), (640, 360))
@@ -175,6 +176,7 @@ def test_a_drawn_character_is_found_beside_a_rival(tmp_path):
     assert off.tables["region"] == 0
 
 
+@pytest.mark.slow
 def test_drawn_figures_are_found_with_and_without_anybody_to_compare(tmp_path):
     ground = np.full((360, 640, 3), (190, 205, 215), np.uint8)
     scene = ground.copy()
@@ -269,6 +271,7 @@ def test_ccip_names_the_figures_that_an_anime_detector_finds(plain_film, anime_m
     assert rose["distance"] == pytest.approx(0, abs=0.05) and rose["confidence"] > 0.9
 
 
+@pytest.mark.slow
 def test_the_threshold_of_ccip_is_its_own_and_reads_no_picture(plain_film, anime_models):
     _stage(plain_film, **anime_models).execute()
     before = _named_regions(plain_film)
@@ -292,6 +295,7 @@ def test_the_explorer_decides_on_ccip_as_the_stage(plain_film, anime_models, thr
     assert verdict.threshold["figure"] == threshold
 
 
+@pytest.mark.slow
 def test_ccip_compares_what_the_windows_find(tmp_path, anime_models):
     rng = np.random.default_rng(0)
     ground = cv2.resize(rng.integers(60, 190, (9, 16, 3), dtype=np.uint8), (640, 360))
@@ -348,6 +352,7 @@ def _draw(image, middle, colour, *, round_ears):
     cv2.ellipse(image, (x, y), (18, 8), 0, 0, 180, (40, 40, 160), -1)
 
 
+@pytest.mark.slow
 def test_miranda_in_the_hamilton_clip_and_nobody_is_biden(tmp_path, material):
     images = []
     capture = cv2.VideoCapture(str(material / "video" / "short_hamilton_clip.mp4"))

@@ -137,6 +137,7 @@ def test_cards_and_black_frames_are_not_judged(tmp_path):
     assert detection_row.choose_medium_frames(frame, tmp_path)["frame_id"].to_list() == ["a"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("folder", "name", "is_drawn"),
     [("video", n, False) for n in PHOTOGRAPHED] + [("toon", n, True) for n in DRAWN],

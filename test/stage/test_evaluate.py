@@ -17,6 +17,8 @@ from bunny.stage.evaluate import Evaluate
 from bunny.table import store
 from bunny.training import base as base_model
 
+pytestmark = pytest.mark.slow
+
 STEPS = (5, 10)
 SEEDS = [1, 2]
 

@@ -206,6 +206,7 @@ class _Mortal(Extract):
         return Counting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("limits", [[0], [5, 2], [8], [2, 2]])
 def test_killed_anywhere_and_resumed_equals_uninterrupted(tmp_path, film, limits):
     sections = {"pipeline": {"shard_size": 3}}  # one shot a shard

@@ -91,6 +91,7 @@ CHANGES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changed", CHANGES)
 @pytest.mark.usefixtures("extracted")
 def test_decided_again_is_as_a_full_extract(tmp_path, film, changed):
