@@ -116,12 +116,7 @@ RULES = (
         reason=_FRAMING_REASON,
         weight=0.15,
     ),
-    AuditRule(
-        name="wrong_light",
-        is_broken=_IS_OTHER_LIGHT,
-        reason=_LIGHT_REASON,
-        weight=0.4,
-    ),
+    AuditRule(name="wrong_light", is_broken=_IS_OTHER_LIGHT, reason=_LIGHT_REASON, weight=0.4),
     AuditRule(
         name="near_identical",
         is_broken=pl.col("nearest_similarity") >= near_identical.MIN_SIMILARITY,

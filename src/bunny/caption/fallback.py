@@ -17,12 +17,7 @@ from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
 from bunny.caption import answer_check
-from bunny.caption.answer import (
-    CaptionAnswer,
-    CaptionProvider,
-    CaptionQuestion,
-    ProviderStopped,
-)
+from bunny.caption.answer import CaptionAnswer, CaptionProvider, CaptionQuestion, ProviderStopped
 from bunny.core.error import UserError
 
 MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries; then the breaker opens

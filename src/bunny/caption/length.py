@@ -16,10 +16,7 @@ from bunny.core import file_hash
 TOKENS_A_WORD = 1.4  # of English under CLIP's vocabulary, where the base's tokenizer is not at hand
 CLIP_TOKENS = 77
 # Tokenizer that reads most of a caption, by diffusers' pipeline class, and how many tokens of it.
-TOKENIZER = {
-    "FluxPipeline": ("tokenizer_2", 512),
-    "StableDiffusion3Pipeline": ("tokenizer_3", 256),
-}
+TOKENIZER = {"FluxPipeline": ("tokenizer_2", 512), "StableDiffusion3Pipeline": ("tokenizer_3", 256)}
 SPECIAL_TOKENS = 2  # the start and the end
 
 

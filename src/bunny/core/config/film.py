@@ -56,8 +56,7 @@ class ExtractionConfig(ConfigSection):
     shot_detector: Literal[
         "fast", "accurate", "transnet", "scenedetect-adaptive", "scenedetect-content"
     ] = Field(
-        default="fast",
-        description="accurate: fast combined with TransNetV2, 12 ms more per frame",
+        default="fast", description="accurate: fast combined with TransNetV2, 12 ms more per frame"
     )
     video_stream: int = Field(
         default=-1,
@@ -72,8 +71,7 @@ class ExtractionConfig(ConfigSection):
         "similar neighbours",
     )
     crop_bars: bool = Field(
-        default=True,
-        description="crop letterbox and pillarbox bars; table frame records the crop",
+        default=True, description="crop letterbox and pillarbox bars; table frame records the crop"
     )
     deinterlace: Literal["auto", "on", "off"] = Field(
         default="auto", description="auto: frames flagged as interlaced that show combing"
@@ -234,8 +232,7 @@ class DetectionConfig(ConfigSection):
         "or ccip (also ccip:<hub id or folder>)",
     )
     ccip_threshold: Cosine = Field(
-        default=0.5,
-        description="minimum CCIP similarity; 0.5 is the model's published threshold",
+        default=0.5, description="minimum CCIP similarity; 0.5 is the model's published threshold"
     )
     drawn_classifier: str = Field(
         default="",

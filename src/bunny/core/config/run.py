@@ -119,17 +119,13 @@ class ReviewConfig(ConfigSection):
         default=500, ge=0, le=1_000_000, description="maximum number of look-alikes offered"
     )
     is_learned_used: bool = Field(
-        default=True,
-        description="apply what bunny learn learned, where it measured better",
+        default=True, description="apply what bunny learn learned, where it measured better"
     )
     learn_method: Literal["auto", "triplet", "threshold", "correlation"] = Field(
         default="auto", description="what bunny learn fits; auto: best on held-out corrections"
     )
     min_learn_events: int = Field(
-        default=10,
-        ge=2,
-        le=1_000_000,
-        description="minimum number of corrections to learn from",
+        default=10, ge=2, le=1_000_000, description="minimum number of corrections to learn from"
     )
     learn_held_out_share: float = Field(
         default=0.3, gt=0, lt=1, description="share of corrections held out for evaluation"
@@ -163,8 +159,7 @@ class ReviewConfig(ConfigSection):
         default="dataset", description='last stage that runs for films added on the page "Films"'
     )
     needs_approval: bool = Field(
-        default=False,
-        description="train, export and publish a set only after bunny approve",
+        default=False, description="train, export and publish a set only after bunny approve"
     )
 
 
