@@ -218,8 +218,6 @@ def audit_captions(
 
     Parameters
     ----------
-    caption : pl.DataFrame
-        Table `caption`.
     facts : sequence of Facts
         Of the pictures, as the tables know them now.
     shots : mapping

@@ -38,8 +38,6 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     known : pl.DataFrame
         From `embedded_frames`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     found = cluster.group_frames(_vector(known), wanted)
     made = []
@@ -166,8 +164,6 @@ def person_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `unknown_faces`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     return _unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
 
@@ -234,8 +230,6 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `figure_cluster.uncovered`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     return _unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)
 
