@@ -15,9 +15,8 @@ from bunny.table import store
 from bunny.table.box import BOX
 
 PERSON_PREFIX = "person"
-GroupFunction = Callable[
-    [pl.DataFrame, ClusteringConfig, str], pl.DataFrame
-]  # items, settings, method
+# Of items, settings and the method.
+GroupFunction = Callable[[pl.DataFrame, ClusteringConfig, str], pl.DataFrame]
 
 FIGURE_PREFIX = "figure"
 
