@@ -34,23 +34,12 @@ _ORDER = {"close-up": 0, "medium": 1, "wide": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRule:
-    """A rule over the columns that `audit_captions` joins.
-
-    Attributes
-    ----------
-    name : str
-    is_broken : pl.Expr
-        True where the caption breaks it; null counts as not.
-    reason : pl.Expr
-        The sentence that says why.
-    weight : float
-        In [0, 1].
-    """
+    """A rule over the columns that `audit_captions` joins."""
 
     name: str
-    is_broken: pl.Expr
-    reason: pl.Expr
-    weight: float
+    is_broken: pl.Expr  # true where the caption breaks it; null counts as not
+    reason: pl.Expr  # the sentence that says why
+    weight: float  # in [0, 1]
 
 
 def _listed(name: str, column: str, before: str, weight: float) -> AuditRule:

@@ -22,17 +22,10 @@ SPECIAL_TOKENS = 2  # the start and the end
 
 @dataclass(frozen=True)
 class TokenLimit:
-    """How many tokens a caption may have, and what counts them.
+    """How many tokens a caption may have, and what counts them."""
 
-    Attributes
-    ----------
-    max_tokens : int
-        With start and end.
-    folder : Path or None
-        Has ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``; None: words are counted.
-    """
-
-    max_tokens: int = CLIP_TOKENS
+    max_tokens: int = CLIP_TOKENS  # with start and end
+    # Has tokenizer.json, or vocab.json and merges.txt; None: words are counted.
     folder: Path | None = None
 
     @property
