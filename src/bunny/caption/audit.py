@@ -34,23 +34,12 @@ _ORDER = {"close-up": 0, "medium": 1, "wide": 2}
 
 @dataclass(frozen=True, kw_only=True)
 class AuditRule:
-    """A rule over the columns that `audit_captions` joins.
-
-    Attributes
-    ----------
-    name : str
-    is_broken : pl.Expr
-        True where the caption breaks it; null counts as not.
-    reason : pl.Expr
-        The sentence that says why.
-    weight : float
-        In [0, 1].
-    """
+    """A rule over the columns that `audit_captions` joins."""
 
     name: str
-    is_broken: pl.Expr
-    reason: pl.Expr
-    weight: float
+    is_broken: pl.Expr  # true where the caption breaks it; null counts as not
+    reason: pl.Expr  # the sentence that says why
+    weight: float  # in [0, 1]
 
 
 def _listed(name: str, column: str, before: str, weight: float) -> AuditRule:
@@ -116,12 +105,7 @@ RULES = (
         reason=_FRAMING_REASON,
         weight=0.15,
     ),
-    AuditRule(
-        name="wrong_light",
-        is_broken=_IS_OTHER_LIGHT,
-        reason=_LIGHT_REASON,
-        weight=0.4,
-    ),
+    AuditRule(name="wrong_light", is_broken=_IS_OTHER_LIGHT, reason=_LIGHT_REASON, weight=0.4),
     AuditRule(
         name="near_identical",
         is_broken=pl.col("nearest_similarity") >= near_identical.MIN_SIMILARITY,
@@ -223,8 +207,6 @@ def audit_captions(
 
     Parameters
     ----------
-    caption : pl.DataFrame
-        Table `caption`.
     facts : sequence of Facts
         Of the pictures, as the tables know them now.
     shots : mapping

@@ -38,11 +38,7 @@ class ConverseEngine:
         self.client = client
 
     @classmethod
-    def connect(
-        cls,
-        captioning: CaptioningConfig,
-        aws: AwsConfig,
-    ) -> "ConverseEngine":
+    def connect(cls, captioning: CaptioningConfig, aws: AwsConfig) -> "ConverseEngine":
         """Make the client after looking for credentials.
 
         Raises

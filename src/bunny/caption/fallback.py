@@ -17,12 +17,7 @@ from purgatory import SyncCircuitBreakerFactory
 from purgatory.domain.model import OpenedState
 
 from bunny.caption import answer_check
-from bunny.caption.answer import (
-    CaptionAnswer,
-    CaptionProvider,
-    CaptionQuestion,
-    ProviderStopped,
-)
+from bunny.caption.answer import CaptionAnswer, CaptionProvider, CaptionQuestion, ProviderStopped
 from bunny.core.error import UserError
 
 MAX_CONSECUTIVE_FAILURES = 5  # each after all its retries; then the breaker opens
@@ -35,29 +30,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class ProviderEntry:
-    """A provider in the order of asking.
+    """A provider in the order of asking."""
 
-    Attributes
-    ----------
-    name : str
-        As in `captioning.providers`.
-    load : callable
-        Makes the provider when the first question comes; raises `UserError` when it cannot.
-    num_in_flight : int
-        Threads that ask at once.
-    breaker_s : float
-        After five failures in a row nothing is asked for so long; then one call goes out, and all
-        if it is answered.
-    kept, keep : callable
-        Reads and writes the answer to the question of an index; `kept` gives None when it was
-        never asked, and `keep` has it on disk when it returns.
-    """
-
-    name: str
+    name: str  # as in `captioning.providers`
+    # Makes the provider when the first question comes; raises `UserError` when it cannot.
     load: Callable[[], CaptionProvider]
-    num_in_flight: int = 1
+    num_in_flight: int = 1  # threads that ask at once
+    # Seconds without questions after five failures in a row; then one call goes out.
     breaker_s: float = BREAKER_S
+    # Reads the answer to the question of an index; None when it was never asked.
     kept: Callable[[int], CaptionAnswer | None] = lambda index: None
+    # Has the answer on disk when it returns.
     keep: Callable[[int, CaptionAnswer], None] = lambda index, answer: None
 
 

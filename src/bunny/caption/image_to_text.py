@@ -28,8 +28,6 @@ class ImageToText:
 
     Parameters
     ----------
-    config : TransformersCaptionConfig
-        Section `captioning.transformers` of the settings.
     max_tokens : int
         Most tokens of a caption, `captioning.max_tokens`.
 

@@ -16,26 +16,16 @@ from bunny.core import file_hash
 TOKENS_A_WORD = 1.4  # of English under CLIP's vocabulary, where the base's tokenizer is not at hand
 CLIP_TOKENS = 77
 # Tokenizer that reads most of a caption, by diffusers' pipeline class, and how many tokens of it.
-TOKENIZER = {
-    "FluxPipeline": ("tokenizer_2", 512),
-    "StableDiffusion3Pipeline": ("tokenizer_3", 256),
-}
+TOKENIZER = {"FluxPipeline": ("tokenizer_2", 512), "StableDiffusion3Pipeline": ("tokenizer_3", 256)}
 SPECIAL_TOKENS = 2  # the start and the end
 
 
 @dataclass(frozen=True)
 class TokenLimit:
-    """How many tokens a caption may have, and what counts them.
+    """How many tokens a caption may have, and what counts them."""
 
-    Attributes
-    ----------
-    max_tokens : int
-        With start and end.
-    folder : Path or None
-        Has ``tokenizer.json``, or ``vocab.json`` and ``merges.txt``; None: words are counted.
-    """
-
-    max_tokens: int = CLIP_TOKENS
+    max_tokens: int = CLIP_TOKENS  # with start and end
+    # Has tokenizer.json, or vocab.json and merges.txt; None: words are counted.
     folder: Path | None = None
 
     @property

@@ -40,40 +40,21 @@ logger = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class TuningPicture:
-    """A picture to learn from.
-
-    Attributes
-    ----------
-    question : CaptionQuestion
-    facts : Facts
-    shot_index : int
-    edited : str
-        A person's caption; "": judged by the rules alone.
-    """
+    """A picture to learn from."""
 
     question: CaptionQuestion
     facts: Facts
     shot_index: int
-    edited: str = ""
+    edited: str = ""  # a person's caption; "": judged by the rules alone
 
 
 @dataclass(frozen=True, kw_only=True)
 class OptimizeResult:
-    """What was tried, and what did best.
+    """What was tried, and what did best."""
 
-    Attributes
-    ----------
-    scores : mapping
-        Mean on the held-out pictures by kind; "ours" is our own prompt.
-    best : TunedPrompt or None
-        None: nothing could be tried.
-    is_better : bool
-        Whether `best` gains at least `MIN_GAIN` over ours.
-    """
-
-    scores: Mapping[str, float]
-    best: TunedPrompt | None
-    is_better: bool
+    scores: Mapping[str, float]  # mean on the held-out pictures by kind; "ours" is our own prompt
+    best: TunedPrompt | None  # None: nothing could be tried
+    is_better: bool  # whether `best` gains at least `MIN_GAIN` over ours
     num_train: int
     num_edited: int
     num_held_out: int

@@ -108,10 +108,7 @@ class Captioner:
     batch_size = 1
 
     def __init__(
-        self,
-        model: ServedModel,
-        budget: Budget | None = None,
-        tuned: TunedPrompt | None = None,
+        self, model: ServedModel, budget: Budget | None = None, tuned: TunedPrompt | None = None
     ) -> None:
         self.model = model
         self.stopped = threading.Event()  # set: pauses end and nothing is tried again

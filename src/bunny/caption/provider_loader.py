@@ -87,11 +87,7 @@ def entry_of(setup: ProviderSetup, maker: QuestionMaker, answers: AnswerStore) -
         answers.put(key_of(setup, maker, index), answer, row)
 
     return ProviderEntry(
-        name=setup.name,
-        load=setup.load,
-        num_in_flight=setup.num_in_flight,
-        kept=kept,
-        keep=keep,
+        name=setup.name, load=setup.load, num_in_flight=setup.num_in_flight, kept=kept, keep=keep
     )
 
 

@@ -19,21 +19,13 @@ COLOURED_PLACE = re.compile(r"in an? (?P<colours>[\w ]+) place")
 
 @dataclass(frozen=True, kw_only=True)
 class CoreTags:
-    """Words by how many of a character's pictures have them.
+    """Words by how many of a character's pictures have them."""
 
-    Attributes
-    ----------
-    share : mapping
-        Of each character: word and share of its pictures in [0, 1], the most frequent first.
-    dropped : mapping
-        Of each character: words that captions of its pictures do not say.
-    always : frozenset of str
-        Words that no caption says.
-    """
-
+    # Of each character: word and share of its pictures in [0, 1], the most frequent first.
     share: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    # Of each character: words that captions of its pictures do not say.
     dropped: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    always: frozenset[str] = frozenset()
+    always: frozenset[str] = frozenset()  # words that no caption says
 
     def of(self, characters: Iterable[str]) -> frozenset[str]:
         """Words that a caption of these characters does not say."""

@@ -20,21 +20,11 @@ JPEG_QUALITY = 85
 
 @dataclass(frozen=True, kw_only=True)
 class QuestionMaker:
-    """Pictures of a film and their facts.
+    """Pictures of a film and their facts."""
 
-    Attributes
-    ----------
-    folder : Path
-        The film's; `Facts.file` is relative to it.
-    facts : sequence of Facts
-        One for each picture; questions go by their index.
-    is_cropped : bool
-        Whether models are shown the figures alone instead of the whole frame.
-    """
-
-    folder: Path
-    facts: Sequence[Facts]
-    is_cropped: bool = False
+    folder: Path  # the film's; `Facts.file` is relative to it
+    facts: Sequence[Facts]  # one for each picture; questions go by their index
+    is_cropped: bool = False  # models are shown the figures alone, not the whole frame
     _hashes: dict[int, str] = field(default_factory=dict, repr=False)
 
     def make(self, index: int) -> CaptionQuestion:

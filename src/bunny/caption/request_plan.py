@@ -49,11 +49,7 @@ def _plan(
 
 
 def check_upload(
-    setups: Sequence[ProviderSetup],
-    maker: QuestionMaker,
-    answers: AnswerStore,
-    *,
-    is_allowed: bool,
+    setups: Sequence[ProviderSetup], maker: QuestionMaker, answers: AnswerStore, *, is_allowed: bool
 ) -> list[str]:
     """Say which pictures may leave this machine, and where to; refuse it unless it is allowed.
 

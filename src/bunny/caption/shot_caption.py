@@ -6,13 +6,7 @@ import polars as pl
 
 
 def newest(caption: pl.DataFrame, frame: pl.DataFrame) -> dict[int, str]:
-    """Give the caption of each shot that has one, by `shot_index`.
-
-    Parameters
-    ----------
-    caption, frame : pl.DataFrame
-        Tables of those names.
-    """
+    """Give the caption of each shot that has one, by `shot_index`."""
     rows = (
         caption.drop_nulls("text")  # refused and failed ones have none
         .join(frame.select("frame_id", "shot_index", "frame_index"), on="frame_id")

@@ -33,11 +33,6 @@ KAOMOJI_LENGTH = 3  # ">_<", "0_0": their underscores are no spaces
 class Tagger:
     """A loaded tagger.
 
-    Parameters
-    ----------
-    config : TaggerCaptionConfig
-        Section `captioning.tagger` of the settings.
-
     Raises
     ------
     UserError

@@ -27,18 +27,10 @@ SIDE = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
 
 @dataclass(frozen=True, kw_only=True)
 class CharacterWords:
-    """Words that stand for the characters of a film.
+    """Words that stand for the characters of a film."""
 
-    Attributes
-    ----------
-    triggers : mapping
-        Trigger word of each character's name.
-    class_word : str
-        What a character is; follows the trigger word.
-    """
-
-    triggers: Mapping[str, str] = field(default_factory=dict)
-    class_word: str = TOLD_CLASS
+    triggers: Mapping[str, str] = field(default_factory=dict)  # by the character's name
+    class_word: str = TOLD_CLASS  # what a character is; follows the trigger word
 
     def subject(self, name: str) -> str:
         """Trigger and class word of a character, e.g. ``sks anna woman``."""

@@ -19,28 +19,15 @@ FOLDER, CURRENT = "program", "current.json"
 
 @dataclass(frozen=True, kw_only=True)
 class TunedPrompt:
-    """A program that asks served models in the stead of ours.
+    """A program that asks served models in the stead of ours."""
 
-    Attributes
-    ----------
-    kind : str
-        What was tuned: "examples" or "instructions".
-    base_hash : str
-        Of the prompt that it was tuned from; under another one it is not used.
-    state : mapping
-        State of a program of dspy; holds no picture.
-    scores : mapping
-        On the held-out pictures, in [0, 1], by kind; "ours" is our own prompt's.
-    num_train, num_held_out : int
-        Pictures.
-    """
-
-    kind: str
-    base_hash: str
-    state: Mapping[str, Any]
+    kind: str  # what was tuned: "examples" or "instructions"
+    base_hash: str  # of the prompt that it was tuned from; under another one it is not used
+    state: Mapping[str, Any]  # state of a program of dspy; holds no picture
+    # On the held-out pictures, in [0, 1], by kind; "ours" is our own prompt's.
     scores: Mapping[str, float] = field(default_factory=dict)
-    num_train: int = 0
-    num_held_out: int = 0
+    num_train: int = 0  # pictures
+    num_held_out: int = 0  # pictures
 
     @property
     def prompt_hash(self) -> str:

@@ -23,29 +23,15 @@ logger = logging.getLogger(__name__)
 
 @dataclass(kw_only=True)
 class TuningFilm:
-    """Pictures of a film with what people wrote of them.
-
-    Attributes
-    ----------
-    captioning, aws : CaptioningConfig, AwsConfig
-    maker : QuestionMaker
-    answers : AnswerStore
-        Where answers are kept; a tuned prompt's have keys of their own.
-    shots : mapping
-        Shot of each frame_id.
-    edited : mapping
-        People's captions by frame_id.
-    triggers : mapping
-        Trigger word of each character's name: captions have it, models are told names.
-    """
+    """Pictures of a film with what people wrote of them."""
 
     captioning: CaptioningConfig
     aws: AwsConfig
     maker: QuestionMaker
-    answers: AnswerStore
-    shots: Mapping[str, int]
-    edited: Mapping[str, str]
-    triggers: Mapping[str, str]
+    answers: AnswerStore  # a tuned prompt's have keys of their own
+    shots: Mapping[str, int]  # of each frame_id
+    edited: Mapping[str, str]  # people's captions by frame_id
+    triggers: Mapping[str, str]  # by the character's name: captions have it, models are told names
     _asked: dict[str, program.Captioner] = field(default_factory=dict)
 
     @cached_property

@@ -32,11 +32,6 @@ class WordGroup:
 class ZeroShot:
     """A loaded CLIP with the vectors of its vocabulary.
 
-    Parameters
-    ----------
-    config : ClipCaptionConfig
-        Section `captioning.clip` of the settings.
-
     Raises
     ------
     UserError

@@ -19,8 +19,6 @@ def score_labels(
 
     Parameters
     ----------
-    label : pl.DataFrame
-        Table `label`.
     frame : pl.DataFrame
         Table `frame` (or those of its rows that were looked at): which frames count.
     box_truth : pl.DataFrame

@@ -338,9 +338,8 @@ class StreamedFile(io.RawIOBase):
         return self._film.read(self._at, end) if end > self._at else b""
 
 
-opened: OrderedDict[FilmAddress, StreamedFilm] = (
-    OrderedDict()
-)  # whose blocks are kept; last used last
+# Films whose blocks are kept; last used last.
+opened: OrderedDict[FilmAddress, StreamedFilm] = OrderedDict()
 _lock = threading.RLock()
 
 

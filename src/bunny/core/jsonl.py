@@ -20,10 +20,7 @@ WAIT_S = 10.0  # for another's write, which takes milliseconds
 
 
 def append(
-    path: Path,
-    entries: Sequence[Mapping[str, Any]],
-    *,
-    check: Callable[[], None] | None = None,
+    path: Path, entries: Sequence[Mapping[str, Any]], *, check: Callable[[], None] | None = None
 ) -> int:
     """Append entries, all of them or none, and flush them to disk.
 

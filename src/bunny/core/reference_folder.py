@@ -63,10 +63,7 @@ def update(root: Path, user: Path | None) -> UsedReferences:
         return {"references": None if user is None else str(user)}
     joined = root / JOINED
     _copy(joined, [folder for folder in (user, own) if folder is not None])
-    return {
-        "references": str(joined),
-        "given_references": None if user is None else str(user),
-    }
+    return {"references": str(joined), "given_references": None if user is None else str(user)}
 
 
 def _copy(target: Path, folders: list[Path]) -> None:

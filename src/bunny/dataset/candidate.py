@@ -18,16 +18,8 @@ from bunny.dataset.crop_caption import FrameCaptions
 from bunny.dataset.view import Box, CharacterView, OtherCharacter
 from bunny.table.box import BOX
 
-TABLES = (  # that views are chosen from
-    "frame",
-    "extra_frame",
-    "measure",
-    "quality",
-    "face",
-    "label",
-    "cluster",
-    "caption",
-)
+# Tables that views are chosen from.
+TABLES = ("frame", "extra_frame", "measure", "quality", "face", "label", "cluster", "caption")
 HIDDEN = "hidden"  # beside them, of `forgotten.hidden_boxes`, where there are any
 CONTENT = tuple(f"content_{side}" for side in BOX)
 FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")

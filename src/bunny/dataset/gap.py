@@ -336,8 +336,6 @@ def find_sparse(candidate: pl.DataFrame, frame: pl.DataFrame, shot: pl.DataFrame
 
     Parameters
     ----------
-    candidate, shot : pl.DataFrame
-        Tables of those names.
     frame : pl.DataFrame
         Columns `shot_index` and `timestamp_s` of every frame that was looked at.
 

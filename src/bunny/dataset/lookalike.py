@@ -22,9 +22,8 @@ LEAST_REGION = 0.75  # of the median similarity of the character's own labelled 
 LEAST_FACE = 0.25  # common scale; 0.1 % of strangers pass 0.31, see `bunny.character.match`
 TAKEN = 0.5  # share of a region under somebody else's labelled box from which it is theirs
 
-NearestCharacter = Mapping[
-    str, tuple[str, float, float]
-]  # face_id: nearest character, similarity, margin
+# By face_id: nearest character, similarity, margin.
+NearestCharacter = Mapping[str, tuple[str, float, float]]
 
 
 def find_by_similarity(

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from bunny.character import track
 from bunny.dataset.view import CharacterView
 
 SAME_PLACE = 0.7  # intersection over union of the boxes
@@ -76,7 +77,7 @@ def are_alike(signs: DuplicateFeatures, one: int, others: np.ndarray, distance: 
     both = signs.has_hash[one] & signs.has_hash[others]
     near = np.bitwise_count(signs.phash[others] ^ signs.phash[one]) <= distance
     is_near = np.where(both, near, signs.shot[others] == signs.shot[one])
-    is_near &= _overlap(signs.box[others], signs.box[one]) > SAME_PLACE
+    is_near &= track.overlap(signs.box[others], signs.box[one]) > SAME_PLACE
     for values, most in ((signs.yaw, SAME_YAW), (signs.mouth, SAME_MOUTH)):
         is_near &= ~(np.abs(values[others] - values[one]) > most)  # NaN: not known to differ
     return is_near | (signs.frame[others] == signs.frame[one])
@@ -146,13 +147,3 @@ def same_camera_setup(
         is_later = columns > rows + start
         pairs.append(np.stack([rows[is_later] + start, columns[is_later]], axis=1))
     return np.concatenate(pairs)
-
-
-def _overlap(boxes: np.ndarray, one: np.ndarray) -> np.ndarray:
-    """Intersection over union of each box with one."""
-    width = np.minimum(boxes[:, 2], one[2]) - np.maximum(boxes[:, 0], one[0])
-    height = np.minimum(boxes[:, 3], one[3]) - np.maximum(boxes[:, 1], one[1])
-    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-    areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
-    whole = areas + (one[2] - one[0]) * (one[3] - one[1]) - shared
-    return np.divide(shared, whole, out=np.zeros_like(shared), where=whole > 0)

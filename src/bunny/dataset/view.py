@@ -8,10 +8,7 @@ import numpy as np
 
 from bunny.table.box import Box, crop_box
 
-FACE_CLOSE_UP, FACE_MEDIUM = (
-    0.25,
-    0.1,
-)  # face over the window's height: head and shoulders, half body
+FACE_CLOSE_UP, FACE_MEDIUM = 0.25, 0.1  # of the window's height: head and shoulders, half body
 WHOLE_HEIGHT = 0.95  # a region as high as the picture is a figure that does not fit into it
 FIGURE_IN_REGION = 0.7  # regions are windows with air around the figure
 FIGURE_MEDIUM = 0.42  # figure over the window's height; below it is wide

@@ -115,10 +115,7 @@ def _by_frame(pictures: Sequence[PairPicture], *, widest: bool) -> list[PairPict
 
 
 def _pair(
-    target: PairPicture,
-    sources: Sequence[PairPicture],
-    similarity: Similarity,
-    wanted: PairConfig,
+    target: PairPicture, sources: Sequence[PairPicture], similarity: Similarity, wanted: PairConfig
 ) -> ReferencePair:
     """The references of one target, or why there are none."""
     other = [s for s in sources if s.shot_index != target.shot_index and s.split == target.split]

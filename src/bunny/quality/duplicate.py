@@ -210,9 +210,8 @@ class NearDuplicateCache:
         self._pairs: tuple[np.ndarray, ...] | None = _no_pairs()
         self._is_known = np.zeros(phash.size, bool)  # its pairs are stored
         self._has_better = np.zeros(phash.size, bool)  # a better frame is near it
-        self._bound = np.full(
-            phash.size, perceptual_hash.BITS + 1, np.uint8
-        )  # bits at which it is taken
+        # Bits at which it is taken.
+        self._bound = np.full(phash.size, perceptual_hash.BITS + 1, np.uint8)
         self._taker = np.full(phash.size, phash.size)  # by which frame
         tight = NearDuplicateSearch(phash, signature, 0).group(max_structure)
         self._near = NearDuplicateSearch(phash, signature, max_distance)

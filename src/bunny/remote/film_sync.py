@@ -73,11 +73,7 @@ class FilmSync:
         return self._pull(parts, requests)
 
     def _pull(
-        self,
-        parts: Collection[str],
-        requests: Executor | None = None,
-        *,
-        is_reset: bool = False,
+        self, parts: Collection[str], requests: Executor | None = None, *, is_reset: bool = False
     ) -> bool:
         """See `pull` and `reset`."""
         self._copy.read()

@@ -251,8 +251,6 @@ def frame_captions(frame: pl.DataFrame, texts: Mapping[str, str]) -> list[FrameC
 
     Parameters
     ----------
-    frame : pl.DataFrame
-        Table `frame`.
     texts : mapping
         Words by frame_id.
     """

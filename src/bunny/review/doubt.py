@@ -35,8 +35,6 @@ def measure(
 
     Parameters
     ----------
-    asset : pl.DataFrame
-        Table `asset`.
     vectors : mapping of level to pl.DataFrame
         Tables `shot_vector` and `figure_vector`; items without a vector keep their values.
     is_said : np.ndarray, shape (n,), bool

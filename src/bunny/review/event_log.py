@@ -14,27 +14,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 from bunny.core import jsonl
 from bunny.core.error import UserError
+from bunny.table.schema.review import EventKind, Level
 
-EventKind = Literal[
-    "assign",
-    "reject",
-    "merge",
-    "split",
-    "rename",
-    "approve",
-    "comment",
-    "caption_edit",
-    "frame_caption_edit",
-    "undo",
-]
-Level = Literal["scene", "character"]
-TimedBox = tuple[
-    float, float, float, float, float
-]  # time_s, then x0 y0 x1 y1 as shares of the picture
+# Seconds, then x0 y0 x1 y1 as shares of the picture.
+TimedBox = tuple[float, float, float, float, float]
 
 FILE = "feedback.jsonl"
 
@@ -45,9 +32,7 @@ class AssetAnchor:
 
     start_s: float
     end_s: float  # half-open
-    boxes: tuple[
-        TimedBox, ...
-    ] = ()  # of a figure: up to three views, in the film's picture as shown
+    boxes: tuple[TimedBox, ...] = ()  # of a figure: up to three views, in the picture as shown
     asset_id: str = ""  # at the time; a hint, never trusted alone
 
 
@@ -58,9 +43,7 @@ class ClusterRef:
     cluster_id: str  # at the time; "" is the noise bucket
     name: str = ""
     exemplars: tuple[AssetAnchor, ...] = ()  # the most central members first
-    members: tuple[
-        AssetAnchor, ...
-    ] = ()  # all that the machine put there, of what is named or merged
+    members: tuple[AssetAnchor, ...] = ()  # of what is named or merged: all that was put there
 
 
 @dataclass(frozen=True, kw_only=True)

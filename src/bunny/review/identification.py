@@ -162,22 +162,12 @@ def _drawn_characters(tables: Mapping[str, pl.DataFrame]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class StripMaker:
-    """Questions about figures: number 2i and 2i + 1 show figure i with its choices in two orders.
+    """Questions about figures: numbers 2i and 2i + 1 show figure i, its choices in two orders."""
 
-    Attributes
-    ----------
-    folder : Path
-        The film's.
-    file : mapping
-        Stored picture of each frame_id, relative to `folder`.
-    reference : mapping
-        Path of the picture that stands for each character.
-    """
-
-    folder: Path
+    folder: Path  # the film's
     figures: Sequence[DoubtfulFigure]
-    file: Mapping[str, str]
-    reference: Mapping[str, Path]
+    file: Mapping[str, str]  # stored picture of each frame_id, relative to `folder`
+    reference: Mapping[str, Path]  # path of the picture that stands for each character
 
     def order(self, number: int) -> tuple[str, ...]:
         """Characters in the order of their tiles in a question."""

@@ -64,8 +64,6 @@ def find(
         Table `asset`, as the machine has it.
     vectors : pl.DataFrame
         Table `figure_vector`.
-    reference : pl.DataFrame
-        Table of that name.
     rejected : pl.DataFrame
         Table `rejected_elsewhere`.
 

@@ -57,9 +57,8 @@ class Snapshot:
     cannot: dict[int, frozenset[int]] = field(default_factory=dict)  # by item: rejected from
     left: dict[int, frozenset[int]] = field(default_factory=dict)  # by item: a person took it out
     captions: dict[int, tuple[str, str]] = field(default_factory=dict)  # by shot: text, user
-    frame_captions: dict[tuple[float, str], tuple[str, str]] = field(
-        default_factory=dict
-    )  # by time and source file of a picture: text, user; the latest last
+    # By time and source file of a picture: text, user; the latest last.
+    frame_captions: dict[tuple[float, str], tuple[str, str]] = field(default_factory=dict)
     touched: dict[str, tuple[tuple[int, ...], int | None]] = field(default_factory=dict)
     held: dict[int, frozenset[int]] = field(default_factory=dict)  # by number: whom its name is for
     into: dict[int, int] = field(default_factory=dict)  # merged clusters, into which

@@ -15,9 +15,8 @@ from bunny.table import store
 from bunny.table.box import BOX
 
 PERSON_PREFIX = "person"
-GroupFunction = Callable[
-    [pl.DataFrame, ClusteringConfig, str], pl.DataFrame
-]  # items, settings, method
+# Of items, settings and the method.
+GroupFunction = Callable[[pl.DataFrame, ClusteringConfig, str], pl.DataFrame]
 
 FIGURE_PREFIX = "figure"
 
@@ -38,8 +37,6 @@ def scene_rows(known: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     known : pl.DataFrame
         From `embedded_frames`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     found = cluster.group_frames(_vector(known), wanted)
     made = []
@@ -166,8 +163,6 @@ def person_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `unknown_faces`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     return _unknown_rows(_group_faces(nameless, wanted, wanted.unknown_method), PERSON_PREFIX)
 
@@ -234,8 +229,6 @@ def figure_rows(nameless: pl.DataFrame, wanted: ClusteringConfig) -> list[dict]:
     ----------
     nameless : pl.DataFrame
         From `figure_cluster.uncovered`.
-    wanted : ClusteringConfig
-        Section `clustering` of the settings.
     """
     return _unknown_rows(_group_figures(nameless, wanted, wanted.unknown_method), FIGURE_PREFIX)
 

@@ -34,10 +34,7 @@ class StabilityRow(TypedDict):
 
 
 def measure_stability(
-    vector: np.ndarray,
-    shot_index: np.ndarray,
-    config: ClusteringConfig,
-    seed: int = 0,
+    vector: np.ndarray, shot_index: np.ndarray, config: ClusteringConfig, seed: int = 0
 ) -> list[StabilityRow]:
     """Measure the stability of a film's scenes.
 

@@ -28,9 +28,7 @@ logger = logging.getLogger(__name__)
 # FFmpeg gives are of the order of decoding, and for the first two shifted as well.
 UNTIMED_CONTAINERS = frozenset({"avi", "asf", "mxf"})
 SHIFTED_CONTAINERS = frozenset({"avi", "asf"})
-STRICT_OPTIONS = {
-    "err_detect": "explode"
-}  # any error in the stream is raised, none is patched over
+STRICT_OPTIONS = {"err_detect": "explode"}  # errors in the stream are raised, not patched over
 
 
 @dataclass(kw_only=True)

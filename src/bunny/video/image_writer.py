@@ -132,12 +132,7 @@ class FrameWriter:
             return WrittenFrame(error=f"frame {frame.index}: {reason}")
         atomic.write_bytes(self._folder / name, data)
         return WrittenFrame(
-            file=name,
-            width_px=width,
-            height_px=height,
-            crop=box,
-            measure=measure,
-            error=None,
+            file=name, width_px=width, height_px=height, crop=box, measure=measure, error=None
         )
 
 

@@ -158,10 +158,7 @@ def _without_blank(
 
 
 def _other_pictures(
-    shot: FoundShot,
-    indices: list[int],
-    chosen: list[int],
-    thumb_of: Callable[[int], np.ndarray],
+    shot: FoundShot, indices: list[int], chosen: list[int], thumb_of: Callable[[int], np.ndarray]
 ) -> dict[int, str]:
     """Frames that show none of the pictures already chosen."""
     inside = outside_transitions(shot, indices)

@@ -93,10 +93,7 @@ def equal_plans(old: Sequence[ShotPlan], new: Sequence[ShotPlan]) -> dict[int, i
 
 
 def read_shots(
-    info: FilmInfo,
-    plans: Sequence[ShotPlan],
-    extraction: ExtractionConfig,
-    num_threads: int = 0,
+    info: FilmInfo, plans: Sequence[ShotPlan], extraction: ExtractionConfig, num_threads: int = 0
 ) -> Iterator[SelectedFrame | ShotPlan]:
     """Decode what the plans hold and choose among it as extract does.
 

@@ -33,27 +33,16 @@ class AnimeDetectorKind:
 
 
 KINDS = {
-    "anime-face": AnimeDetectorKind(
-        published=PublishedModel(
-            repository="deepghs/anime_face_detection", model="face_detect_v1.4_s"
-        ),
-        min_score=0.25,
-        iou=0.7,
-    ),
-    "anime-head": AnimeDetectorKind(
-        published=PublishedModel(
-            repository="deepghs/anime_head_detection", model="head_detect_v2.0_s"
-        ),
-        min_score=0.4,
-        iou=0.7,
-    ),
-    "anime-person": AnimeDetectorKind(
-        published=PublishedModel(
-            repository="deepghs/anime_person_detection", model="person_detect_v1.1_m"
-        ),
-        min_score=0.3,
-        iou=0.5,
-    ),
+    f"anime-{kind}": AnimeDetectorKind(
+        published=PublishedModel(repository=f"deepghs/anime_{kind}_detection", model=model),
+        min_score=min_score,
+        iou=iou,
+    )
+    for kind, model, min_score, iou in (
+        ("face", "face_detect_v1.4_s", 0.25, 0.7),
+        ("head", "head_detect_v2.0_s", 0.4, 0.7),
+        ("person", "person_detect_v1.1_m", 0.3, 0.5),
+    )
 }
 
 

@@ -24,11 +24,6 @@ COSINE = "cosine"  # scale of the vectors' likeness; no recogniser of faces is c
 def uncovered(figure: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
     """Figures with a vector that no named face or region covers.
 
-    Parameters
-    ----------
-    figure, label : pl.DataFrame
-        Tables of those names.
-
     Returns
     -------
     pl.DataFrame

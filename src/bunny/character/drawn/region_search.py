@@ -225,8 +225,6 @@ def mean_window(
 
     Parameters
     ----------
-    frame : pl.DataFrame
-        Table `frame`.
     path : Path
         `.npy` file that keeps it.
     read : callable

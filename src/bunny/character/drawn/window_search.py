@@ -241,11 +241,7 @@ def refine_box(box: np.ndarray, heat: np.ndarray, best: int) -> np.ndarray:
 
 
 def vote(
-    region: pl.LazyFrame,
-    num_frames: pl.LazyFrame,
-    *,
-    min_margin: float,
-    is_by_track: bool = False,
+    region: pl.LazyFrame, num_frames: pl.LazyFrame, *, min_margin: float, is_by_track: bool = False
 ) -> pl.LazyFrame:
     """Let the frames of a shot, or of a figure's track, vote on each candidate.
 

@@ -24,26 +24,3 @@ from bunny.core.config.training import (
     ModelsConfig,
     RightsConfig,
 )
-
-__all__ = [
-    "AwsConfig",
-    "CaptioningConfig",
-    "ClusteringConfig",
-    "Config",
-    "DatasetConfig",
-    "DetectionConfig",
-    "EvaluationConfig",
-    "ExtractionConfig",
-    "FilteringConfig",
-    "GenerationConfig",
-    "ModelsConfig",
-    "PublishConfig",
-    "ReviewConfig",
-    "RightsConfig",
-    "SearchConfig",
-    "StageName",
-    "TimelineConfig",
-    "load",
-    "load_secrets",
-    "save_local",
-]

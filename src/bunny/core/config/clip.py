@@ -10,76 +10,44 @@ from bunny.core.config.section import ConfigSection, Cosine, Share
 class ClipConfig(ConfigSection):
     """Stage clip: short clips of each character, for video models."""
 
-    preset: Literal["off", "wan", "wan-5b", "hunyuan", "ltx", "own"] = Field(
-        default="off",
-        description="wan: 16 frames a second; wan-5b, hunyuan, ltx: 24; own: fps, width_px and "
-        "height_px below",
-    )
-    fps: float = Field(default=16.0, ge=1, le=120, description="frames per second, with preset own")
-    width_px: int = Field(
-        default=832,
-        ge=32,
-        le=4096,
-        description="with height_px: maximum area, with preset own; the aspect ratio is the film's",
-    )
-    height_px: int = Field(
-        default=480, ge=32, le=4096, description="with width_px: maximum area, with preset own"
-    )
-    num_frames: tuple[int, ...] = Field(
-        default=(121, 81, 49, 33),
-        description="clip lengths, each 8n + 1; the longest that fits is used",
-    )
-    max_clips: int = Field(default=100, ge=1, le=100_000, description="maximum clips per character")
-    max_similarity: Cosine = Field(
-        default=0.98,
-        description="maximum cosine similarity of two clips' pictures; of more similar clips "
-        "only one is used, if the camera moves alike",
-    )
-    margin_frames: int = Field(
-        default=2, ge=0, le=1000, description="film frames left out on each side of a cut"
-    )
-    min_coverage: Share = Field(
-        default=0.9, description="minimum share of frames that show the character"
-    )
-    min_likeness: Cosine = Field(
-        default=0.3,
-        description="minimum colour correlation of a box between two labels with the nearer one",
-    )
-    min_motion: float = Field(
-        default=0.15,
-        ge=0,
-        le=255,
-        description="minimum mean change from frame to frame, in grey levels; less is a frozen "
-        "picture",
-    )
-    max_motion: float = Field(
-        default=30.0,
-        ge=0,
-        le=255,
-        description="maximum mean change from frame to frame, in grey levels",
-    )
-    min_sharpness: float = Field(
-        default=20.0,
-        ge=0,
-        description="minimum median variance of the Laplacian, on pictures of 320 px",
-    )
-    max_text_share: Share = Field(
-        default=0.01,
-        description="maximum share of the picture covered by text, measured twice a second; 1: any",
-    )
-    max_upscale: float = Field(
-        default=1.5, ge=1, le=16, description="maximum factor by which a picture is enlarged"
-    )
-    framing: Literal["whole", "subject"] = Field(
-        default="whole",
-        description="whole picture, or subject: a crop around the character, fixed over the clip",
-    )
-    has_audio: bool = Field(default=False, description="also write the film's sound")
-    caption_provider: Literal["none", "bedrock", "openai", "anthropic", "local"] = Field(
-        default="none",
-        description="none: captions from the tables; otherwise a model (see captioning) is "
-        "shown three frames of each clip",
-    )
+    preset: Literal["off", "wan", "wan-5b", "hunyuan", "ltx", "own"] = "off"
+    """wan: 16 frames a second; wan-5b, hunyuan, ltx: 24; own: fps, width_px and height_px below"""
+    fps: float = Field(default=16.0, ge=1, le=120)
+    """frames per second, with preset own"""
+    width_px: int = Field(default=832, ge=32, le=4096)
+    """with height_px: maximum area, with preset own; the aspect ratio is the film's"""
+    height_px: int = Field(default=480, ge=32, le=4096)
+    """with width_px: maximum area, with preset own"""
+    num_frames: tuple[int, ...] = (121, 81, 49, 33)
+    """clip lengths, each 8n + 1; the longest that fits is used"""
+    max_clips: int = Field(default=100, ge=1, le=100_000)
+    """maximum clips per character"""
+    max_similarity: Cosine = 0.98
+    """maximum cosine similarity of two clips' pictures; of more similar clips only one is used, if
+    the camera moves alike"""
+    margin_frames: int = Field(default=2, ge=0, le=1000)
+    """film frames left out on each side of a cut"""
+    min_coverage: Share = 0.9
+    """minimum share of frames that show the character"""
+    min_likeness: Cosine = 0.3
+    """minimum colour correlation of a box between two labels with the nearer one"""
+    min_motion: float = Field(default=0.15, ge=0, le=255)
+    """minimum mean change from frame to frame, in grey levels; less is a frozen picture"""
+    max_motion: float = Field(default=30.0, ge=0, le=255)
+    """maximum mean change from frame to frame, in grey levels"""
+    min_sharpness: float = Field(default=20.0, ge=0)
+    """minimum median variance of the Laplacian, on pictures of 320 px"""
+    max_text_share: Share = 0.01
+    """maximum share of the picture covered by text, measured twice a second; 1: any"""
+    max_upscale: float = Field(default=1.5, ge=1, le=16)
+    """maximum factor by which a picture is enlarged"""
+    framing: Literal["whole", "subject"] = "whole"
+    """whole picture, or subject: a crop around the character, fixed over the clip"""
+    has_audio: bool = False
+    """also write the film's sound"""
+    caption_provider: Literal["none", "bedrock", "openai", "anthropic", "local"] = "none"
+    """none: captions from the tables; otherwise a model (see captioning) is shown three frames of
+    each clip"""
 
     @field_validator("num_frames")
     @classmethod

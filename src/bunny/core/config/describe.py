@@ -127,7 +127,7 @@ def _setting(key: str, field: FieldInfo) -> Setting:
     allowed = (_range(field), _choices(field), _presets(key))
     return Setting(
         key=key,
-        description=field.description or field.annotation.__doc__ or "",
+        description=" ".join((field.description or field.annotation.__doc__ or "").split()),
         default=None if is_section else field.default,
         allowed="; ".join(filter(None, allowed)),
         is_section=is_section,

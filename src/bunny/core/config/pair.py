@@ -12,43 +12,26 @@ Seconds = tuple[float, float]
 class PairConfig(ConfigSection):
     """Stage pair: pairs of pictures for edit and reference models."""
 
-    kinds: tuple[Literal["reference", "edit", "clip"], ...] = Field(
-        default=(), description="kinds of pairs to make (clip: references for clips); []: none"
-    )
-    max_pairs: int = Field(
-        default=100, ge=1, le=100_000, description="maximum pairs per character and kind"
-    )
-    min_confidence: Share = Field(
-        default=0.7, description="minimum confidence of the label; a person's label has 1"
-    )
-    max_references: int = Field(default=4, ge=1, le=4, description="maximum references per target")
-    min_gap_seconds: float = Field(
-        default=5.0,
-        ge=0,
-        le=100_000,
-        description="minimum seconds between a target and its references",
-    )
-    max_background_similarity: Cosine = Field(
-        default=0.8,
-        description="maximum cosine similarity of the places of a target and its references",
-    )
-    has_plain_background: bool = Field(
-        default=False, description="references on white; requires dataset.mask: grabcut"
-    )
-    edit_seconds: Seconds = Field(
-        default=(1.0, 5.0),
-        description="minimum and maximum seconds between the two pictures of an edit pair",
-    )
-    max_shift: float = Field(
-        default=0.03,
-        ge=0,
-        le=0.5,
-        description="maximum motion of the background in an edit pair, as a share of the width",
-    )
-    max_residual: Share = Field(
-        default=0.04,
-        description="maximum luma difference of the aligned background of an edit pair",
-    )
+    kinds: tuple[Literal["reference", "edit", "clip"], ...] = ()
+    """kinds of pairs to make (clip: references for clips); []: none"""
+    max_pairs: int = Field(default=100, ge=1, le=100_000)
+    """maximum pairs per character and kind"""
+    min_confidence: Share = 0.7
+    """minimum confidence of the label; a person's label has 1"""
+    max_references: int = Field(default=4, ge=1, le=4)
+    """maximum references per target"""
+    min_gap_seconds: float = Field(default=5.0, ge=0, le=100_000)
+    """minimum seconds between a target and its references"""
+    max_background_similarity: Cosine = 0.8
+    """maximum cosine similarity of the places of a target and its references"""
+    has_plain_background: bool = False
+    """references on white; requires dataset.mask: grabcut"""
+    edit_seconds: Seconds = (1.0, 5.0)
+    """minimum and maximum seconds between the two pictures of an edit pair"""
+    max_shift: float = Field(default=0.03, ge=0, le=0.5)
+    """maximum motion of the background in an edit pair, as a share of the width"""
+    max_residual: Share = 0.04
+    """maximum luma difference of the aligned background of an edit pair"""
 
     @field_validator("edit_seconds")
     @classmethod

@@ -11,4 +11,6 @@ Cosine = Annotated[float, Field(ge=-1, le=1)]
 class ConfigSection(BaseModel):
     """A part of the settings: no other keys, never changed."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, validate_default=True, use_attribute_docstrings=True
+    )

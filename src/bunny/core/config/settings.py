@@ -54,4 +54,5 @@ class Config(ConfigSection):
     search: SearchConfig = SearchConfig()
     timeline: TimelineConfig = TimelineConfig()
     publish: PublishConfig = PublishConfig()
-    seed: int = Field(default=0, ge=0, le=2**31 - 1, description="random seed of all stages")
+    seed: int = Field(default=0, ge=0, le=2**31 - 1)
+    """random seed of all stages"""

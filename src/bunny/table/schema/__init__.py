@@ -91,7 +91,7 @@ TABLE: dict[str, type[dy.Schema]] = {
 
 # Versions of the schemas; raised with a migration in `table.migration`, which says when.
 VERSION: dict[str, int] = dict.fromkeys(TABLE, 1) | {
-    "film": 2,  # is_mirrored, stream_index
+    "film": 2  # is_mirrored, stream_index
 }
 
 # Columns declared `dy.Any`: vectors whose length depends on the model.

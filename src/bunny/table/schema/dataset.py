@@ -66,9 +66,7 @@ class DatasetSchema(dy.Schema):
     width_px = dy.Int32(min=1)  # of the written picture: its size bucket
     height_px = dy.Int32(min=1)
     upscale = dy.Float32(min=0)  # written size over crop size; above 1 pixels were invented
-    is_recovered = dy.Bool(
-        nullable=True
-    )  # decoded again from the film, not from the stored picture
+    is_recovered = dy.Bool(nullable=True)  # decoded again from the film, not the stored picture
     shot_size = dy.Enum(SHOT_SIZE)
     pose = dy.Enum(POSE, nullable=True)
     place = dy.String(nullable=True)

@@ -1,8 +1,24 @@
 """Tables of corrections and of labels, clusters and assets after them."""
 
+from typing import Literal, get_args
+
 import dataframely as dy
 
 from bunny.table.schema.character import ClusterSchema, Label
+
+EventKind = Literal[
+    "assign",
+    "reject",
+    "merge",
+    "split",
+    "rename",
+    "approve",
+    "comment",
+    "caption_edit",
+    "frame_caption_edit",
+    "undo",
+]
+Level = Literal["scene", "character"]
 
 
 class LabelCorrected(Label):
@@ -55,7 +71,7 @@ class Asset(dy.Schema):
     """One item of the library as people see it: where a shot plays, or who a figure in it is."""
 
     asset_id = dy.String(primary_key=True)  # "<film_id>-s<shot>"; a figure: its track's id
-    level = dy.Enum(["scene", "character"])
+    level = dy.Enum(get_args(Level))
     shot_index = dy.Int32(min=0)
     first_frame_index = dy.Int64(min=0)  # of the shot, or where the figure was seen; half-open
     end_frame_index = dy.Int64(min=1)
@@ -116,21 +132,8 @@ class Feedback(dy.Schema):
     event_id = dy.String(primary_key=True)
     time = dy.String()  # ISO 8601, UTC, microseconds
     user = dy.String()
-    kind = dy.Enum(
-        [
-            "assign",
-            "reject",
-            "merge",
-            "split",
-            "rename",
-            "approve",
-            "comment",
-            "caption_edit",
-            "frame_caption_edit",
-            "undo",
-        ]
-    )
-    level = dy.Enum(["scene", "character"])
+    kind = dy.Enum(get_args(EventKind))
+    level = dy.Enum(get_args(Level))
     num_items = dy.Int32(min=0)
     asset_ids = dy.List(dy.String())  # what the anchors stand for in today's tables
     cluster_id = dy.String(nullable=True)  # likewise
@@ -147,5 +150,5 @@ class TrainingFeedback(dy.Schema):
     anchor_id = dy.String(primary_key=True)
     positive_id = dy.String(primary_key=True)  # the item that the anchor is compared with
     label = dy.Int8(min=0, max=1)
-    level = dy.Enum(["scene", "character"])
+    level = dy.Enum(get_args(Level))
     event_id = dy.String()

@@ -95,12 +95,7 @@ class FormatPreview:
             "frames": {str(k): v for k, v in sorted(self.frames.items())},
             "count": {effect: self.count(effect) for effect in load_rule.EFFECTS},
             "found": [
-                {
-                    "file": f.file,
-                    "effect": f.effect,
-                    "num_frames": f.num_frames,
-                    "reason": f.reason,
-                }
+                {"file": f.file, "effect": f.effect, "num_frames": f.num_frames, "reason": f.reason}
                 for f in self.found
             ],
         }

@@ -23,9 +23,6 @@ from bunny.trainer_format.export.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, 
 
 CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 
-
-MUSUBI_FPS = {"wan": 16.0, "hunyuan": 24.0}  # what musubi-tuner resamples to, by architecture
-
 Files = Mapping[str, str]  # text by path from the export's folder
 
 

@@ -72,10 +72,7 @@ class DissolveDecision:
         place = self._middle_of_run(mine)
         reach = mine[2] * self._step
         yield Boundary(
-            index=place,
-            kind="dissolve",
-            strength=mine[1],
-            span=(place - reach, place + reach),
+            index=place, kind="dissolve", strength=mine[1], span=(place - reach, place + reach)
         )
 
     def _outweighs(self, one: tuple[int, float, int], two: tuple[int, float, int]) -> bool:

@@ -50,12 +50,7 @@ class ChangeMeter:
     """
 
     def __init__(
-        self,
-        threshold: float,
-        step: int,
-        first_index: int = 0,
-        *,
-        num_kept: int = 0,
+        self, threshold: float, step: int, first_index: int = 0, *, num_kept: int = 0
     ) -> None:
         self._step = step
         least = 2 * MAX_REACH * step + MAX_FLAT + 8

@@ -12,7 +12,7 @@ import numpy as np
 
 WINDOW = 100  # frames of one look
 DILATIONS = (1, 2, 4, 8)  # frames
-STACKS, BLOCKS = 3, 2
+STACKS = 3
 LOOKUP = 101  # frames around each that it is compared with
 NORM_EPSILON = 1e-3
 BINS = 8  # of each colour in the histogram
