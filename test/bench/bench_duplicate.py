@@ -92,12 +92,7 @@ def measure(name, film, distance, part):
     plain_s, wanted = timed(plain, phash[:part], score[:part], distance, short, 0.9)
     same = find_duplicates(phash[:part], score[:part], distance, signature=short, min_structure=0.9)
     ours_part_s, _ = timed(
-        find_duplicates,
-        phash[:part],
-        score[:part],
-        distance,
-        signature=short,
-        min_structure=0.9,
+        find_duplicates, phash[:part], score[:part], distance, signature=short, min_structure=0.9
     )
     whole_s = plain_s * (phash.size / part) ** 2
     stays = np.unique(found).size

@@ -5,13 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from bunny.caption import (
-    accidental_word,
-    audit,
-    metadata_facts,
-    near_identical,
-    provider_report,
-)
+from bunny.caption import accidental_word, audit, metadata_facts, near_identical, provider_report
 from bunny.core.config import CaptioningConfig
 from bunny.table import store
 
@@ -74,11 +68,7 @@ def test_refusals_are_the_most_doubtful_and_what_a_person_wrote_the_least():
     assert table["reasons"].to_list()[0] == ["refused: the model refused: no"]
     assert table["rules"].to_list()[2] == ["missing_trigger", "leaked_name"]
     assert table["version"].to_list()[2] == 2
-    assert audit.count_broken(table) == {
-        "no_caption": 1,
-        "missing_trigger": 1,
-        "leaked_name": 2,
-    }
+    assert audit.count_broken(table) == {"no_caption": 1, "missing_trigger": 1, "leaked_name": 2}
 
 
 def test_captions_of_different_shots_that_read_alike_are_found():

@@ -35,10 +35,7 @@ def _write(name: str, draft: CaptionDraft = DRAFT) -> str:
         ("sentence", "sks character runs through a field."),
         ("tags", "sks character, field, red coat"),
         ("both", "sks character runs through a field, red coat"),
-        (
-            "structured",
-            "sks character running in a field, wearing a red coat, wide shot, day",
-        ),
+        ("structured", "sks character running in a field, wearing a red coat, wide shot, day"),
         ("short", "sks character running in a field"),
         ("long", "sks character runs through a field."),
     ],

@@ -37,9 +37,7 @@ def test_the_cut_is_the_threshold_squared():
 
 def test_a_lone_smear_is_noise_and_a_lone_clear_face_or_track_is_a_person():
     group, similarity = _group(
-        np.eye(3, dtype=np.float32),
-        np.array([1, 2, 1]),
-        clarity=np.array([0.49, 0.1, 0.5]),
+        np.eye(3, dtype=np.float32), np.array([1, 2, 1]), clarity=np.array([0.49, 0.1, 0.5])
     )
     assert group.tolist() == [cluster.NOISE, 0, 1] and similarity.tolist() == [0, 1, 1]
 

@@ -165,11 +165,7 @@ def _label_rows(*regions, faces=(), cast=CAST, **setting):
 def test_the_row_of_a_region():
     """1 / (1 + exp(-2.92)): slope 14 around 0.42 for the support, 4 around 0.10 for the margin."""
     row = _label_rows({**_region("f0", "toon", 0.6), "similarity": 0.7})["f0-toon"]
-    assert (row["subject_type"], row["character"], row["source"]) == (
-        "region",
-        "toon",
-        "reference",
-    )
+    assert (row["subject_type"], row["character"], row["source"]) == ("region", "toon", "reference")
     assert (row["frame_id"], row["shot_index"], row["x0_px"], row["y1_px"]) == ("f0", 0, 0, 100)
     assert row["distance"] == pytest.approx(0.3) and row["margin"] == pytest.approx(0.2)
     assert row["confidence"] == pytest.approx(0.948828, abs=1e-5)

@@ -30,11 +30,7 @@ def test_views_are_of_different_shots_and_sides():
     """The second best is of the same shot and side as the best: it is worth 0.8 * 0.3 * 0.6 and,
     after the third, once more 0.6 of that: less than the profile, 0.3 * 0.3."""
     views = pl.DataFrame(
-        {
-            "view": [0.9, 0.8, 0.6, 0.3],
-            "shot_index": [0, 0, 1, 1],
-            "yaw": [0.0, 0.1, 0.1, 0.9],
-        }
+        {"view": [0.9, 0.8, 0.6, 0.3], "shot_index": [0, 0, 1, 1], "yaw": [0.0, 0.1, 0.1, 0.9]}
     )
     assert seen.choose_views(views, 3) == [0, 2, 3]
     assert seen.choose_views(views.with_columns(yaw=pl.lit(None)), 2) == [0, 2]

@@ -95,10 +95,7 @@ def test_what_speaks_against_a_view(film_tables, subject, reason, detail):
 
 @pytest.mark.parametrize(
     ("score", "reason", "detail"),
-    [
-        (0.17, "", None),
-        (0.16, "filtered", "blurred, and so is the subject: 0.16 < 0.17"),
-    ],
+    [(0.17, "", None), (0.16, "filtered", "blurred, and so is the subject: 0.16 < 0.17")],
 )
 def test_sharp_subject_of_a_blurred_frame_stays(film_tables, score, reason, detail):
     tables = film_tables([{"shot": 0, "filter": "blurred"}])

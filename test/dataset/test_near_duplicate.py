@@ -96,7 +96,4 @@ def test_same_setup_by_hand():
     assert hashes.tolist() == [[0, 1]]
     assert near_duplicate.same_camera_setup(
         np.empty(0, np.uint64), np.empty((0, 4)), 4, 0.9
-    ).shape == (
-        0,
-        2,
-    )
+    ).shape == (0, 2)

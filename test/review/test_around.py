@@ -99,10 +99,7 @@ def test_pairs_of_an_assign_and_a_reject(shots):
         (r["anchor_id"], r["positive_id"], r["label"])
         for r in corrected_table.constraint_pairs(state).to_dicts()
     }
-    assert pairs == {
-        *((s(0), s(i), 1) for i in (3, 4, 5)),
-        *((s(0), s(i), 0) for i in (1, 2)),
-    }
+    assert pairs == {*((s(0), s(i), 1) for i in (3, 4, 5)), *((s(0), s(i), 0) for i in (1, 2))}
     state.apply(create_event.reject(state, ANA, [s(0)]))  # the later word counts
     labels = (
         corrected_table.constraint_pairs(state)

@@ -64,15 +64,7 @@ def test_rejecting_approving_splitting_merging_commenting(call):
         result = call("correct", *words)
         assert result.exit_code == 0, result.output
     kinds = [e.kind for e in event_log.read(call.root)]
-    assert kinds == [
-        "reject",
-        "approve",
-        "approve",
-        "split",
-        "merge",
-        "comment",
-        "caption_edit",
-    ]
+    assert kinds == ["reject", "approve", "approve", "split", "merge", "comment", "caption_edit"]
 
 
 def test_a_rejected_shot_falls_to_a_place_that_is_as_like_it_as_is_set(call, monkeypatch):

@@ -104,10 +104,7 @@ def test_pictures_outside_the_film_long_words_and_none_at_all_are_refused(shots)
     state = ReviewState.of(shots)
     for edit, says in (
         ([], "expected pictures, got none"),
-        (
-            [FrameCaption(time_s=99.0, text="a hat")],
-            r"no shot of this film has a picture at 99",
-        ),
+        ([FrameCaption(time_s=99.0, text="a hat")], r"no shot of this film has a picture at 99"),
         ([FrameCaption(time_s=1.0, text="x" * 4001)], "expected 1 to 4000 characters, got 4001"),
     ):
         with pytest.raises(UserError, match=says):

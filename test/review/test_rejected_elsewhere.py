@@ -79,8 +79,7 @@ NONE = store.from_rows("reference", [])
 
 
 @pytest.mark.parametrize(
-    ("angle", "found"),
-    [(80, {}), (30, {"f2": {"anna"}}), (11, {"f1": {"anna"}, "f2": {"anna"}})],
+    ("angle", "found"), [(80, {}), (30, {"f2": {"anna"}}), (11, {"f1": {"anna"}, "f2": {"anna"}})]
 )
 def test_a_face_is_held_against_the_reference_pictures(angle, found):
     """A reference at 0 degrees; faces at 4, 6 and 20; what is nearer to `angle` is not Anna."""

@@ -452,10 +452,7 @@ def test_items_of_two_kinds_are_not_spoken_of_at_once(lib):
         (lambda st: create_event.assign(st, ANA, [s(0)], "a/b"), "expected a plain name"),
         (lambda st: create_event.reject(st, ANA, [s(6)]), "in no cluster"),
         (lambda st: create_event.reject(st, ANA, [s(0), s(3)]), "got items of 2 clusters"),
-        (
-            lambda st: create_event.merge(st, ANA, "scene-001", "scene-001", level="scene"),
-            "twice",
-        ),
+        (lambda st: create_event.merge(st, ANA, "scene-001", "scene-001", level="scene"), "twice"),
         (lambda st: create_event.comment(st, ANA, [s(0)], " "), "got an empty text"),
         (lambda st: create_event.undo(st, ANA, "e"), "no correction has this id"),
         (

@@ -6,13 +6,7 @@ import pytest
 
 from bunny.core.config import ExtractionConfig
 from bunny.video.shot.fast_detector import FastDetector
-from bunny.video.shot.luma_range import (
-    CELLS,
-    NUM_CELLS,
-    luma_range,
-    measure_cells,
-    settled_frames,
-)
+from bunny.video.shot.luma_range import CELLS, NUM_CELLS, luma_range, measure_cells, settled_frames
 
 SETTING = 0.035  # `extraction.static_range`
 

@@ -58,10 +58,7 @@ def test_nobody_asked_for_nobody_found(guided_folders):
 def test_boxes_come_from_the_padded_square_to_shares_of_the_picture():
     # a 200x100 picture is padded to 200x200: its lower half is nothing
     box = np.array([[0.5, 0.25, 0.5, 0.25], [0.5, 0.5, 1, 1]], np.float32)
-    assert owlv2.to_shares(box, (100, 200, 3)).tolist() == [
-        [0.25, 0.25, 0.75, 0.75],
-        [0, 0, 1, 1],
-    ]
+    assert owlv2.to_shares(box, (100, 200, 3)).tolist() == [[0.25, 0.25, 0.75, 0.75], [0, 0, 1, 1]]
 
 
 def test_names_and_licences_are_known(guided_folders):
