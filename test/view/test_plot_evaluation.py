@@ -44,21 +44,12 @@ def evaluation() -> pl.DataFrame:
 def picture() -> pl.DataFrame:
     """Two prompts x two seeds with the base and step 200; one is a copy, one failed."""
     rows = [
-        {
-            "picture_id": f"{step}-{prompt}-{seed}",
-            "run_id": "r",
-            "character": "bunny",
-            "step": step,
-            "prompt_set": "report",
-            "prompt": prompt,
-            "seed": seed,
-            "file": f"evaluation/r/{step}-{prompt}-{seed}.png",
-            "identity": 0.5,
-            "is_somebody": True,
-            "recognised": "bunny" if step else "pip",
-            "nearest": 0.2 + seed / 10 + step / 1000,
-            "is_copy": bool(step) and seed == 2 and prompt == "a",
-        }
+        {"picture_id": f"{step}-{prompt}-{seed}", "run_id": "r", "character": "bunny"}
+        | {"step": step, "prompt_set": "report", "prompt": prompt, "seed": seed}
+        | {"file": f"evaluation/r/{step}-{prompt}-{seed}.png", "identity": 0.5}
+        | {"is_somebody": True, "recognised": "bunny" if step else "pip"}
+        | {"nearest": 0.2 + seed / 10 + step / 1000}
+        | {"is_copy": bool(step) and seed == 2 and prompt == "a"}
         for step in (0, 200)
         for prompt in ("a", "b")
         for seed in (1, 2)
