@@ -7,7 +7,6 @@ import json
 import cv2
 import numpy as np
 import pytest
-import table_row
 from PIL import Image
 
 from bunny.clip import write
@@ -21,21 +20,21 @@ CONFIG = Config.model_validate({"pair": {"kinds": ["reference", "edit", "clip"]}
 
 
 def row(number, kind, files, **more):
-    return table_row.fill(
-        "training_pair",
-        more,
-        pair_id=f"anna-{kind}-{number}",
-        kind=kind,
-        character="anna",
-        target_frame_id="f",
-        target_s=2.0 * number,
-        reference_frame_ids=["g"] * (len(files or []) - 1),
-        reference_s=[9.0],
-        reference_shot_indices=[1],
-        instruction="anna walks",
-        files=files,
-        sha256=[],
-    )
+    return {
+        "pair_id": f"anna-{kind}-{number}",
+        "kind": kind,
+        "character": "anna",
+        "split": "train",
+        "target_frame_id": "f",
+        "target_s": 2.0 * number,
+        "target_shot_index": 0,
+        "reference_frame_ids": ["g"] * (len(files or []) - 1),
+        "reference_s": [9.0],
+        "reference_shot_indices": [1],
+        "instruction": "anna walks",
+        "files": files,
+        "sha256": [],
+    } | more
 
 
 @pytest.fixture
