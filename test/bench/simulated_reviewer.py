@@ -215,9 +215,7 @@ def approve(items: Items, truth: np.ndarray, rows: np.ndarray) -> tuple[Items, i
     return _place(items, truth, looked, each), 1 + int((~is_right).sum())
 
 
-def drag(
-    items: Items, truth: np.ndarray, run: np.ndarray, looked: np.ndarray
-) -> tuple[Items, int]:
+def drag(items: Items, truth: np.ndarray, run: np.ndarray, looked: np.ndarray) -> tuple[Items, int]:
     """Drag a run where most of what the person looks at belongs; what does not is placed first."""
     most = int(np.bincount(truth[looked]).argmax())
     is_right = truth[looked] == most
