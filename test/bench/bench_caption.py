@@ -26,16 +26,7 @@ from types import SimpleNamespace
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 Reply = service.Reply
-FAULTS = (
-    Reply(status=429, body={}, headers={"Retry-After": "1"}),
-    Reply(status=429, body={}),
-    Reply(status=500, body={}),
-    Reply(status=529, body={}),
-    Reply(is_reset=True),
-    Reply(body='{"choices": [{"mess'),
-    Reply(text="no caption at all"),
-    Reply(delay_s=0.5),
-)
+FAULTS = service.faults(1, 0.5)
 IN_FLIGHT = 32
 LATENCY_S = 0.05  # of an answer
 

@@ -7,12 +7,16 @@ a part of the film in the same process and is extrapolated with the square of th
 """
 
 import argparse
+import runpy
 import time
+from pathlib import Path
 
 import numpy as np
 
-from bunny.quality import duplicate, perceptual_hash
+from bunny.quality import perceptual_hash
 
+SHARED = runpy.run_path(str(Path(__file__).parents[1] / "quality" / "film.py"))
+find_duplicates, take_signatures = SHARED["find_duplicates"], SHARED["take_signatures"]
 FILMS = {
     "all frames differ": [1] * 100_000,
     "film: shots, returning set-ups, stills": [5000] * 4
@@ -41,23 +45,6 @@ def make(sizes, seed=0, num_hashes=None):
         part = luma[low : low + 10_000]
         part += rng.integers(0, 5, part.shape, dtype=np.uint8)
     return phash, luma, rng.random(group.size)
-
-
-def take_signatures(signature, index):
-    """The pictures at `index`, in that order."""
-    parts = {name: part[index] for name, part in vars(signature).items()}
-    return perceptual_hash.LumaSignature(**parts)
-
-
-def find_duplicates(phash, score, max_distance, *, signature=None, min_structure=0.0):
-    """Index of the frame that stays for each; the higher score stays, of equals the earlier."""
-    phash, score = np.asarray(phash, np.uint64), np.asarray(score, np.float64)
-    order = np.argsort(-score, kind="stable")
-    kept_by = np.empty(phash.size, np.int64)
-    taken = signature and take_signatures(signature, order)
-    near = duplicate.NearDuplicateSearch(phash[order], taken, max_distance)
-    kept_by[order] = order[near.group(min_structure)]
-    return kept_by
 
 
 def plain(phash, score, max_distance, signature, min_structure):
@@ -92,12 +79,7 @@ def measure(name, film, distance, part):
     plain_s, wanted = timed(plain, phash[:part], score[:part], distance, short, 0.9)
     same = find_duplicates(phash[:part], score[:part], distance, signature=short, min_structure=0.9)
     ours_part_s, _ = timed(
-        find_duplicates,
-        phash[:part],
-        score[:part],
-        distance,
-        signature=short,
-        min_structure=0.9,
+        find_duplicates, phash[:part], score[:part], distance, signature=short, min_structure=0.9
     )
     whole_s = plain_s * (phash.size / part) ** 2
     stays = np.unique(found).size

@@ -251,7 +251,7 @@ def read_photos(material: Path) -> tuple[np.ndarray, np.ndarray]:
 def read_composed(material: Path) -> tuple[np.ndarray, np.ndarray]:
     """Scene vectors of frames of single shots at several looks, and which shot each is of."""
     net, rng, vector, which = efficientnet.EfficientNet(), np.random.default_rng(0), [], []
-    pieces = bench_shot._pieces(material, (*compose.DEVELOP, *compose.HELD_OUT))
+    pieces = bench_shot.read_pieces(material, (*compose.DEVELOP, *compose.HELD_OUT))
     for number, piece in enumerate(pieces):
         for at in rng.integers(0, len(piece), VIEWS):
             frame = piece[at]

@@ -24,27 +24,16 @@ from bunny.core.config import ClusteringConfig
 from bunny.scene import cluster, embed, stability
 
 PER_SHOT = 5
-TRAILER = (
-    (60, 115, "mountain"),
-    (146, 204, "mountain"),
-    (226, 275, "card"),
-    (306, 333, "hut"),
-    (335, 375, "hut"),
-    (396, 403, "mountain"),
-    (404, 408, "mountain"),
-    (409, 419, "mountain"),
-    (460, 505, "alley"),
-    (540, 570, "ruins"),
-    (571, 620, "ruins"),
-    (621, 657, "sky"),
-    (658, 671, "sky"),
-    (692, 750, "sky"),
-    (792, 838, "sky"),
-    (870, 960, "desert"),
-    (1014, 1095, "card"),
-    (1140, 1170, "card"),
-    (1180, 1215, "card"),
-)
+SEEN = {  # first and end frame of each shot of a place
+    "mountain": ((60, 115), (146, 204), (396, 403), (404, 408), (409, 419)),
+    "card": ((226, 275), (1014, 1095), (1140, 1170), (1180, 1215)),
+    "hut": ((306, 333), (335, 375)),
+    "alley": ((460, 505),),
+    "ruins": ((540, 570), (571, 620)),
+    "sky": ((621, 657), (658, 671), (692, 750), (792, 838)),
+    "desert": ((870, 960),),
+}
+TRAILER = sorted((*span, place) for place, spans in SEEN.items() for span in spans)
 LOOKS = ("none", "none", "dark", "grain")
 JOINS = (0.9, 0.85, 0.8, 0.75, 0.7)
 

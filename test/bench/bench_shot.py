@@ -166,7 +166,7 @@ def _label_truth(label: dict, ignore) -> list:
 def _composed_films(folder: Path, seed: int) -> list[Film]:
     films = []
     for group, pieces in (("develop", compose.DEVELOP), ("held-out", compose.HELD_OUT)):
-        shots = _pieces(folder, pieces)
+        shots = read_pieces(folder, pieces)
         if len(shots) < 3:
             print(f"{group}: too little material, its composed films are left out")
             continue
@@ -184,7 +184,7 @@ def _composed_films(folder: Path, seed: int) -> list[Film]:
     return films
 
 
-def _pieces(folder: Path, pieces) -> list[np.ndarray]:
+def read_pieces(folder: Path, pieces) -> list[np.ndarray]:
     """Small RGB pictures of shots; a film is decoded once."""
     shots: dict[int, np.ndarray] = {}
     for stem in sorted({piece[0] for piece in pieces}):

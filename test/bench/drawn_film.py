@@ -41,12 +41,7 @@ BOX_SCHEMA = {
     "shot_index": pl.Int32,
     "character": pl.String,
     "has_reference": pl.Boolean,
-    "x0_px": pl.Float32,
-    "y0_px": pl.Float32,
-    "x1_px": pl.Float32,
-    "y1_px": pl.Float32,
-    "visible_share": pl.Float32,
-    "yaw": pl.Float32,
+    **dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px", "visible_share", "yaw"), pl.Float32),
 }
 
 

@@ -99,7 +99,7 @@ def curve(
     for share in shares:
         queue = ask_first(items, shown, order, library.truth.max() + 1, rng)
         if share > 0 and not clicks and (order, way) == ("gain", AUTO):
-            items, clicks = _approve(items, library.truth, rng.permutation(np.flatnonzero(is_open)))
+            items, clicks = approve(items, library.truth, rng.permutation(np.flatnonzero(is_open)))
         while clicks < round(share * n):
             items, spent = _click(items, library.truth, queue, is_open, order)
             if not spent:
@@ -203,11 +203,11 @@ def _click(items, truth, queue, is_open, order) -> tuple[Items, int]:
         if len(looked) and cluster != NOBODY:
             return _name(items, truth, cluster, looked), 1
         if len(looked):
-            return _drag(items, truth, run, looked)
+            return drag(items, truth, run, looked)
     return items, 0
 
 
-def _approve(items: Items, truth: np.ndarray, rows: np.ndarray) -> tuple[Items, int]:
+def approve(items: Items, truth: np.ndarray, rows: np.ndarray) -> tuple[Items, int]:
     """Approve a page, an event for each cluster; what belongs elsewhere is placed first."""
     looked = rows[:PAGE]
     is_right = items.start[looked] == truth[looked]
@@ -215,9 +215,7 @@ def _approve(items: Items, truth: np.ndarray, rows: np.ndarray) -> tuple[Items, 
     return _place(items, truth, looked, each), 1 + int((~is_right).sum())
 
 
-def _drag(
-    items: Items, truth: np.ndarray, run: np.ndarray, looked: np.ndarray
-) -> tuple[Items, int]:
+def drag(items: Items, truth: np.ndarray, run: np.ndarray, looked: np.ndarray) -> tuple[Items, int]:
     """Drag a run where most of what the person looks at belongs; what does not is placed first."""
     most = int(np.bincount(truth[looked]).argmax())
     is_right = truth[looked] == most

@@ -51,6 +51,18 @@ class Reply:
     is_reset: bool = False  # the connection breaks instead of an answer
 
 
+def faults(wait_s: int, delay_s: float) -> tuple[Reply, ...]:
+    """Each way in which an answer goes wrong; the last is slow."""
+    return (
+        Reply(status=429, body={}, headers={"Retry-After": str(wait_s)}),
+        *(Reply(status=status, body={}) for status in (429, 500, 529)),
+        Reply(is_reset=True),
+        Reply(body='{"choices": [{"mess'),
+        Reply(text="no caption at all"),
+        Reply(delay_s=delay_s),
+    )
+
+
 @dataclass
 class Service:
     """Address of the running server and what it was asked."""

@@ -361,16 +361,7 @@ def test_what_a_tuning_request_may_cost_goes_by_the_longest_answer_that_is_set()
         captioner.set_aside(captioner.program, captioner.asked(QUESTION))
 
 
-FAULTS = (
-    Reply(status=429, body={}, headers={"Retry-After": "0"}),
-    Reply(status=429, body={}),
-    Reply(status=500, body={}),
-    Reply(status=529, body={}),
-    Reply(is_reset=True),
-    Reply(body='{"choices": [{"mess'),
-    Reply(text="no caption at all"),
-    Reply(delay_s=2.8),
-)
+FAULTS = service.faults(0, 2.8)
 
 
 @pytest.mark.parametrize("name", ["openai", "anthropic", "bedrock"])

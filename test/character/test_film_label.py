@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.character import film_label, label
 from bunny.core.config import DetectionConfig
@@ -41,18 +42,7 @@ def test_a_film_without_frames_has_empty_tables():
     assert all(isinstance(t, pl.DataFrame) and t.is_empty() for t in tables.values())
 
 
-FRAME = {
-    "frame_id": "frame",
-    "film_id": "film",
-    "shot_index": 0,
-    "frame_index": 0,
-    "pts": 0,
-    "time_base_num": 1,
-    "time_base_den": 24,
-    "timestamp_s": 0.0,
-    "file": "frame/0.png",
-    "reason": "keyframe",
-}
+FRAME = table_row.fill("frame", frame_id="frame", file="frame/0.png")
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 from face_row import face_row
 
 from bunny.character import label, track
@@ -30,20 +31,9 @@ def _face(face_id, vector, x=0.0):
 
 
 def _region(frame_id, candidate, support, margin=0.2):
-    return {
-        "region_id": f"{frame_id}-{candidate}",
-        "frame_id": frame_id,
-        "shot_index": 0,
-        "candidate": candidate,
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": 100.0,
-        "y1_px": 100.0,
-        "similarity": support,
-        "margin": margin,
-        "support": support,
-        "model": "m",
-    }
+    ids = {"region_id": f"{frame_id}-{candidate}", "frame_id": frame_id, "candidate": candidate}
+    own = {"similarity": support, "support": support, "margin": margin, "model": "m"}
+    return table_row.fill("region", **ids, **own, **table_row.box(0.0, 0.0, 100.0, 100.0))
 
 
 def _names(faces, regions=(), cast=CAST, setting=SETTING):

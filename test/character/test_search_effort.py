@@ -3,6 +3,8 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
+from face_row import face_row
 
 from bunny.character import search_effort
 from bunny.character.label import ReferenceSet
@@ -31,44 +33,17 @@ def _frames():
 
 
 def _face(index, vector, size_px=112.0):
-    return {
-        "face_id": f"f{index}-f00",
-        "frame_id": f"f{index}",
-        "shot_index": SHOT[index],
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": size_px,
-        "y1_px": size_px,
-        "score": 0.9,
-        "size_px": size_px,
-        "yaw": 0.0,
-        "pitch": 0.0,
-        "sharpness": 500.0,
-        "recogniser": "sface",
-        "embedding": list(vector),
-        "detector": "yunet",
-    }
+    more = {"pitch": 0.0, "sharpness": 500.0, "shot_index": SHOT[index]}
+    return face_row(f"f{index}-f00", list(vector), side_px=size_px, frame_id=f"f{index}", **more)
 
 
 def _change(levels_a_frame):
     """Table `change` of 300 frames that each differ by so many levels a pixel."""
     levels = round(levels_a_frame * search_effort.THUMBNAIL_PIXELS)
-    rows = [
-        {
-            "film_id": "a",
-            "frame_index": i,
-            "pts": i,
-            "timestamp_s": i / 24,
-            "frame_bytes": 1,
-            "luma_levels": levels,
-            "moved": 0.0,
-            "contrast": 0.5,
-            "brightness": 0.5,
-            "cut_veto": "unmeasured",
-        }
-        for i in range(300)
-    ]
-    return store.from_rows("change", rows)
+    number = range(300)
+    change = {"frame_index": number, "timestamp_s": [i / 24 for i in number]}
+    same = table_row.table("change", [{"luma_levels": levels, "contrast": 0.5, "brightness": 0.5}])
+    return store.check("change", pl.DataFrame(change).join(same.drop(change), how="cross"))
 
 
 def _skip(faces, *, change=1.0, between=BETWEEN, effort="balanced"):

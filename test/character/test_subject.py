@@ -1,28 +1,15 @@
 import numpy as np
 import polars as pl
+import table_row
 
 from bunny.character import subject as seen
 
 
 def test_the_best_view_has_a_picture():
     rows = [("big", None, 0.9), ("small", "a.jpg", 0.2), ("mid", "b.jpg", 0.5)]
-    subject = pl.DataFrame(
-        [
-            {
-                "subject_id": s,
-                "file": f,
-                "view": v,
-                "name": "anna",
-                "is_named": True,
-                "subject_type": "face",
-                "shot_index": 0,
-                "timestamp_s": 1.0,
-                "confidence": 0.7,
-                **dict.fromkeys(("x0_px", "y0_px", "x1_px", "y1_px"), 0.0),
-            }
-            for s, f, v in rows
-        ]
-    )
+    anna = {"name": "anna", "is_named": True, "subject_type": "face", "confidence": 0.7}
+    anna |= {"shot_index": 0, "timestamp_s": 1.0, **table_row.box(0.0, 0.0, 0.0, 0.0)}
+    subject = pl.DataFrame([{"subject_id": s, "file": f, "view": v, **anna} for s, f, v in rows])
     assert seen.summarise(subject)["subject_id"].to_list() == ["mid"]
 
 

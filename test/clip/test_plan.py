@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.clip import plan, shot_measures
 from bunny.clip.preset import ClipForm, choose_form, choose_size
@@ -115,38 +116,16 @@ def test_a_shot_that_is_too_short_says_how_long_it_is():
 
 def test_beside_a_transition_nothing_is_taken_for_half_a_second():
     rows = [
-        {
-            "shot_index": i,
-            "frame_index": f,
-            "timestamp_s": f / 24,
-            "width_px": 64,
-            "height_px": 48,
-            "change": 2.0,
-            "layout_change": 0.0,
-            "scene_score": 0.0,
-            "shift_x": 0.0,
-            "shift_y": 0.0,
-            "zoom": 0.0,
-            "sharpness": 99.0,
-            "error": None,
-            "luma": 90.0,
-            "text_share": {12: 0.01, 24: 0.03}.get(f),
-        }
+        {"shot_index": i, "frame_index": f, "timestamp_s": f / 24, "width_px": 64, "height_px": 48}
+        | dict.fromkeys(("layout_change", "scene_score", "shift_x", "shift_y", "zoom"), 0.0)
+        | {"change": 2.0, "sharpness": 99.0, "luma": 90.0}
+        | {"text_share": {12: 0.01, 24: 0.03}.get(f), "error": None}
         for i, first, end in ((0, 0, 96), (1, 96, 192))
         for f in range(first, end)
     ]
     boxes = [
-        {
-            "shot_index": r["shot_index"],
-            "frame_index": r["frame_index"],
-            "character": "anna",
-            "x0_px": 0.0,
-            "y0_px": 0.0,
-            "x1_px": 9.0,
-            "y1_px": 9.0,
-            "is_labelled": False,
-            "likeness": 0.5,
-        }
+        {"shot_index": r["shot_index"], "frame_index": r["frame_index"], "character": "anna"}
+        | {**table_row.box(0.0, 0.0, 9.0, 9.0), "is_labelled": False, "likeness": 0.5}
         for r in rows
     ]
     tables = {

@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from character_view import make_view
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -18,24 +19,20 @@ KEPT = CandidateVerdict()
 SOFT = CandidateVerdict(reason="soft", detail="3.0, dataset.min_subject_sharpness is 10")
 
 
-def make_view(number: int, **changes) -> CharacterView:
+def view_at(number: int, **changes) -> CharacterView:
     """View i in frame i of shot i // 10, its frame's hash unlike all others."""
-    base = CharacterView(
-        subject_id=f"f{number:03d}",
-        character="anna",
-        is_face=False,
-        frame_id=f"frame{number}",
-        shot_index=number // 10,
-        frame_index=number,
-        timestamp_s=float(number),
-        box=(20.0, 20.0, 180.0, 180.0),
-        frame_size=(200, 200),
-        area=(0, 0, 200, 200),
-        confidence=0.9,
-        light="bright",
-        phash=number * 0x0123456789ABCDEF % 2**64,
-    )
-    return replace(base, **changes)
+    usual = {
+        "subject_id": f"f{number:03d}",
+        "character": "anna",
+        "shot_index": number // 10,
+        "timestamp_s": float(number),
+        "box": (20.0, 20.0, 180.0, 180.0),
+        "frame_size": (200, 200),
+        "area": (0, 0, 200, 200),
+        "light": "bright",
+        "phash": number * 0x0123456789ABCDEF % 2**64,
+    }
+    return make_view(number, **usual | changes)
 
 
 def make_choice(views, verdicts) -> ViewSelection:
@@ -51,7 +48,7 @@ def add(views, verdicts, *, distance=4, **changes) -> ViewSelection:
 
 
 def test_only_views_in_the_span_come_in_and_the_rest_is_as_it_was():
-    views = [make_view(n) for n in (1, 2, 11, 12, 25)]
+    views = [view_at(n) for n in (1, 2, 11, 12, 25)]
     verdicts = [KEPT, SOFT, SOFT, KEPT, SOFT]
     before = make_choice(views, verdicts)
     made = add(views, verdicts)
@@ -78,21 +75,21 @@ def test_only_views_in_the_span_come_in_and_the_rest_is_as_it_was():
     ],
 )
 def test_what_an_addition_lifts(reason, flags, is_in):
-    made = add([make_view(11)], [CandidateVerdict(reason=reason)], **flags)
+    made = add([view_at(11)], [CandidateVerdict(reason=reason)], **flags)
     assert bool(made.picked) is is_in
 
 
 def test_only_the_value_that_was_asked_for():
-    views = [make_view(11), make_view(12, light="dark"), make_view(13, light=None)]
+    views = [view_at(11), view_at(12, light="dark"), view_at(13, light=None)]
     made = add(views, [SOFT] * 3, axis="light", value="dark")
     assert addition.added_rows(made) == {1}
-    views = [make_view(11, pose="left", shot_size="wide"), make_view(12, pose="left")]
+    views = [view_at(11, pose="left", shot_size="wide"), view_at(12, pose="left")]
     made = add(views, [SOFT] * 2, axis="pose and size", value="left, wide")
     assert addition.added_rows(made) == {0}
 
 
 def test_a_window_of_the_size_that_was_asked_for_is_cut():
-    small = make_view(11, box=(90.0, 80.0, 130.0, 120.0), shot_size="wide")
+    small = view_at(11, box=(90.0, 80.0, 130.0, 120.0), shot_size="wide")
     sizes = [window.shot_size for window in crop.windows(small, RULE)]
     assert len(set(sizes)) > 1
     for size in set(sizes):
@@ -103,7 +100,7 @@ def test_a_window_of_the_size_that_was_asked_for_is_cut():
 
 def test_look_alikes_of_what_is_there_add_nothing():
     twins = {"phash": 7, "frame_id": "x"}
-    views = [make_view(1, **twins), make_view(11, **twins), make_view(12, **twins)]
+    views = [view_at(1, **twins), view_at(11, **twins), view_at(12, **twins)]
     made = add(views, [KEPT, SOFT, SOFT])
     assert addition.added_rows(made) == set()
     assert [v.duplicate_of for v in made.verdicts] == [None, "f001", "f001"]
@@ -115,12 +112,12 @@ def test_look_alikes_of_what_is_there_add_nothing():
 
 
 def test_two_views_of_one_frame_never_both_come_in():
-    views = [make_view(11), replace(make_view(11), subject_id="other")]
+    views = [view_at(11), replace(view_at(11), subject_id="other")]
     assert len(addition.added_rows(add(views, [SOFT, SOFT], has_duplicates=True))) == 1
 
 
 def test_a_view_that_is_too_small_is_enlarged_when_it_was_asked_for():
-    tiny = make_view(11, area=(0, 0, 40, 40), frame_size=(40, 40), box=(5.0, 5.0, 35.0, 35.0))
+    tiny = view_at(11, area=(0, 0, 40, 40), frame_size=(40, 40), box=(5.0, 5.0, 35.0, 35.0))
     assert crop.windows(tiny, RULE) == []
     made = add([tiny], [CandidateVerdict(reason="small")])
     assert made.picked[0][1].upscale >= 64 / 40

@@ -4,42 +4,22 @@ import math
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.dataset import coverage
 from bunny.table import store
 
-BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
-
 
 def make_dataset(rows: list[tuple], **more) -> pl.DataFrame:
     """Rows of (pose, size, place, light); picture i is of frame i and shot i // 2."""
-    return store.from_rows(
-        "dataset",
-        [
-            BOX
-            | {
-                "image_id": f"i{n}",
-                "character": "anna",
-                "role": "subject",
-                "frame_id": f"f{n}",
-                "subject_id": f"f{n}-f0",
-                "shot_index": n // 2,
-                "file": f"dataset/anna/{n}.png",
-                "width_px": 64,
-                "height_px": 64,
-                "upscale": 1.0,
-                "pose": pose,
-                "shot_size": size,
-                "place": place,
-                "light": light,
-                "caption": "anna",
-                "repeats": 1,
-                "split": "train",
-            }
-            | more
-            for n, (pose, size, place, light) in enumerate(rows)
-        ],
-    )
+    made = [
+        {"image_id": f"i{n}", "character": "anna", "role": "subject", "frame_id": f"f{n}"}
+        | {"subject_id": f"f{n}-f0", "shot_index": n // 2, "file": f"dataset/anna/{n}.png"}
+        | {"pose": pose, "shot_size": size, "place": place, "light": light, "caption": "anna"}
+        | more
+        for n, (pose, size, place, light) in enumerate(rows)
+    ]
+    return table_row.table("dataset", made)
 
 
 FOUR = [

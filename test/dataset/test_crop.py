@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from character_view import make_view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,21 +22,8 @@ SINGLE = DatasetConfig(max_upscale=16.0, has_wider_crops=False)
 
 
 def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> CharacterView:
-    return CharacterView(
-        subject_id="s",
-        character="bunny",
-        is_face=is_face,
-        frame_id="f",
-        shot_index=0,
-        frame_index=0,
-        timestamp_s=0.0,
-        box=box,
-        frame_size=(640, 360),
-        area=area,
-        confidence=0.9,
-        others=tuple(OtherCharacter(character=who, box=b) for who, b in others),
-        text=text,
-    )
+    seen = tuple(OtherCharacter(character=who, box=b) for who, b in others)
+    return make_view(box=box, is_face=is_face, area=area, others=seen, text=text)
 
 
 def cut(box, *, rule=None, **values):

@@ -1,51 +1,30 @@
 import polars as pl
 import pytest
+import table_row
 
 from bunny.dataset import gap
-from bunny.dataset import gap as dataset_gap
 from bunny.table import store
 
-BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 64.0, "y1_px": 64.0}
 BASE = {"pose": "frontal", "shot_size": "medium", "place": "scene-000", "light": "medium"}
 GAP = {"character": "anna", "axis": "light", "value": "dark"}
 
 
 def make_candidate(*rows: dict) -> pl.DataFrame:
     """Views, chosen unless they have a reason; view i is of frame i and second i."""
-    return store.from_rows(
-        "candidate",
-        [
-            BOX
-            | {
-                "subject_id": f"f{n}-f0",
-                "character": "anna",
-                "subject_type": "face",
-                "frame_id": f"f{n}",
-                "shot_index": n,
-                "frame_index": 24 * n,
-                "timestamp_s": float(n),
-                "size_px": 64.0,
-                "sharpness": 50.0,
-                "confidence": 0.9,
-                "num_others": 0,
-                "is_chosen": "reason" not in row,
-                "reason": "chosen",
-            }
-            | BASE
-            | row
-            for n, row in enumerate(rows)
-        ],
-    )
+    made = [
+        {"subject_id": f"f{n}-f0", "character": "anna", "frame_id": f"f{n}", "shot_index": n}
+        | {"frame_index": 24 * n, "timestamp_s": float(n), "size_px": 64.0, "sharpness": 50.0}
+        | {"is_chosen": "reason" not in row, **BASE, **row}
+        for n, row in enumerate(rows)
+    ]
+    return table_row.table("candidate", made)
 
 
 def make_dataset(candidate: pl.DataFrame) -> pl.DataFrame:
     """A picture of each chosen view."""
-    columns = ("character", "frame_id", "subject_id", "shot_index", *BOX, *BASE)
-    chosen = candidate.filter("is_chosen").select(columns)
-    more = {"width_px": 64, "height_px": 64, "upscale": 1.0, "caption": "a", "repeats": 1}
-    more |= {"split": "train", "role": "subject", "file": "a.png"}
-    rows = [r | more | {"image_id": r["subject_id"]} for r in chosen.iter_rows(named=True)]
-    return store.from_rows("dataset", rows)
+    columns = ("character", "frame_id", "subject_id", "shot_index", *table_row.BOX, *BASE)
+    chosen = candidate.filter("is_chosen").select(*columns, image_id="subject_id")
+    return table_row.table("dataset", [{"role": "subject", **row} for row in chosen.to_dicts()])
 
 
 def find(*rows: dict, axis: str | None = None) -> pl.DataFrame:
@@ -185,43 +164,11 @@ def test_the_settings_named_are_real():
         assert name in getattr(Config(), section).model_dump()
 
 
-def left_out_candidate(*rows: dict) -> pl.DataFrame:
-    """Views of anna, chosen unless they have a reason; view i is of frame and shot i."""
-    base = {
-        "character": "anna",
-        "subject_type": "face",
-        "size_px": 64.0,
-        "pose": "frontal",
-        "shot_size": "medium",
-        "place": "scene-000",
-        "light": "medium",
-        "sharpness": 50.0,
-        "confidence": 0.9,
-        "num_others": 0,
-        **BOX,
-    }
-    made = [
-        {
-            **base,
-            "subject_id": f"f{n}-f0",
-            "frame_id": f"f{n}",
-            "shot_index": n,
-            "frame_index": 24 * n,
-            "timestamp_s": float(n),
-            "is_chosen": "reason" not in row,
-            "reason": "chosen",
-            **row,
-        }
-        for n, row in enumerate(rows)
-    ]
-    return store.from_rows("candidate", made)
-
-
-def ways(*rows: dict, gap: dict = GAP, sparse: pl.DataFrame | None = None) -> list[tuple]:
-    views = left_out_candidate(*[{k: v for k, v in r.items() if k != "word"} for r in rows])
+def ways(*rows: dict, wanted: dict = GAP, sparse: pl.DataFrame | None = None) -> list[tuple]:
+    views = make_candidate(*[{k: v for k, v in r.items() if k != "word"} for r in rows])
     words = [r.get("word") for r in rows]  # reasons that table candidate does not know
     reason = pl.Series("word", words, pl.String).fill_null(views["reason"].cast(pl.String))
-    found = dataset_gap.find_ways(pl.DataFrame([gap]), views.with_columns(reason=reason), sparse)
+    found = gap.find_ways(pl.DataFrame([wanted]), views.with_columns(reason=reason), sparse)
     return found.select("shot_index", "reason", "num_views", "needs").rows()
 
 
@@ -246,16 +193,16 @@ def test_ways_by_hand():
         (3, "duplicate", 1, "duplicates"),
         (2, "unreadable", 1, "never"),
     ]
-    everything = ways(*rows, gap={"character": "anna", "axis": "any", "value": ""})
+    everything = ways(*rows, wanted={"character": "anna", "axis": "any", "value": ""})
     assert sum(number for _, _, number, _ in everything) == 8
-    assert ways(*rows, gap={**GAP, "character": "bo"}) == []
+    assert ways(*rows, wanted={**GAP, "character": "bo"}) == []
 
 
 def test_what_an_addition_would_bring():
     table = pl.DataFrame({"needs": [None, "sure", "duplicates", "frames", "never"]})
 
     def kept(**flags):
-        return dataset_gap.select_ways(table, **flags)["needs"].to_list()
+        return gap.select_ways(table, **flags)["needs"].to_list()
 
     assert kept(is_sure=False, has_duplicates=False) == [None, "frames"]
     assert kept(is_sure=True, has_duplicates=True) == [None, "sure", "duplicates", "frames"]
@@ -264,35 +211,27 @@ def test_what_an_addition_would_bring():
 @pytest.mark.parametrize(("num_frames", "is_sparse"), [(2, True), (3, False), (8, False)])
 def test_a_shot_is_sparse_from_three_quarters_of_a_second(num_frames, is_sparse):
     """Shot 0 takes two seconds: with two frames one a second, with three one in 0.67."""
-    views = left_out_candidate({})
+    views = make_candidate({})
     frame = pl.DataFrame({"shot_index": [0] * num_frames, "timestamp_s": [0.0] * num_frames})
     shot = pl.DataFrame({"shot_index": [0, 1], "start_s": [0.0, 2.0], "end_s": [2.0, 9.0]}).cast(
         {"shot_index": pl.Int32}
     )
     frame = frame.cast({"shot_index": pl.Int32})
-    found = dataset_gap.find_sparse(views, frame, shot)
+    found = gap.find_sparse(views, frame, shot)
     assert found["shot_index"].to_list() == [0] * is_sparse  # shot 1 has no view of anybody
-    drawn = left_out_candidate({"subject_type": "region"})
-    assert dataset_gap.find_sparse(drawn, frame, shot).is_empty()
+    drawn = make_candidate({"subject_type": "region"})
+    assert gap.find_sparse(drawn, frame, shot).is_empty()
     if is_sparse:
         assert found["detail"].to_list() == ["a frame every 1.0 s"]
         pose = {"character": "anna", "axis": "pose", "value": "left"}
-        assert ways({}, gap=pose, sparse=found) == [(0, "not looked at", 0, "frames")]
-        assert ways({}, gap=GAP, sparse=found) == []
+        assert ways({}, wanted=pose, sparse=found) == [(0, "not looked at", 0, "frames")]
+        assert ways({}, wanted=GAP, sparse=found) == []
 
 
-def proof(prompt: str, *identity: float | None, **changes) -> list[dict]:
+def proof(prompt: str, *identity: float | None) -> list[dict]:
+    run = {"run_id": "r", "character": "anna", "step": 100, "prompt_set": "report"}
     return [
-        {
-            "picture_id": f"{prompt}-{number}-{len(changes)}",
-            "run_id": "r",
-            "character": "anna",
-            "step": 100,
-            "prompt_set": "report",
-            "prompt": prompt,
-            "identity": value,
-            **changes,
-        }
+        {**run, "picture_id": f"{prompt}-{number}", "prompt": prompt, "identity": value}
         for number, value in enumerate(identity)
     ]
 
@@ -301,25 +240,25 @@ def test_prompts_that_are_drawn_badly_point_at_a_gap():
     good = proof("anna in a wood, medium shot", 0.8, 0.9, 0.85, 0.9)
     weak = proof("anna on a hill, close-up", 0.2, None)
     table = store.from_rows("evaluation_picture", [*good, *weak])
-    found = dataset_gap.find_weak(table)
+    found = gap.find_weak(table)
     assert found.rows() == [
         ("anna", "shot_size", "close-up", "prompts with 'close-up': identity 0.10, others 0.86")
     ]
     base = table.with_columns(step=pl.lit(0, pl.Int32))
-    assert dataset_gap.find_weak(base).is_empty()
+    assert gap.find_weak(base).is_empty()
     same = proof("anna on a hill, close-up", 0.8, 0.9)
-    assert dataset_gap.find_weak(store.from_rows("evaluation_picture", [*good, *same])).is_empty()
-    assert dataset_gap.find_weak(store.from_rows("evaluation_picture", [])).is_empty()
+    assert gap.find_weak(store.from_rows("evaluation_picture", [*good, *same])).is_empty()
+    assert gap.find_weak(store.from_rows("evaluation_picture", [])).is_empty()
 
 
 def test_names_of_gaps():
-    assert dataset_gap.gap_name("light", "dark") == "light:dark"
-    assert dataset_gap.gap_name("shot_size", "wide") == "size:wide"
-    assert dataset_gap.gap_name("pose and size", "left, wide") == "pose+size:left,wide"
+    assert gap.gap_name("light", "dark") == "light:dark"
+    assert gap.gap_name("shot_size", "wide") == "size:wide"
+    assert gap.gap_name("pose and size", "left, wide") == "pose+size:left,wide"
 
 
 def test_notes_say_what_cannot_be_judged():
-    faces = dataset_gap.notes(left_out_candidate({}))
+    faces = gap.notes(make_candidate({}))
     assert len(faces) == 1 and "from behind" in faces[0]
-    drawn = dataset_gap.notes(left_out_candidate({"subject_type": "region", "pose": "unknown"}))
+    drawn = gap.notes(make_candidate({"subject_type": "region", "pose": "unknown"}))
     assert "to judge its poses" in drawn[1] and "kept frames only" in drawn[2]

@@ -7,12 +7,12 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from character_view import make_view
 
 from bunny.dataset import image_folder
 from bunny.dataset.crop import Crop, CropSource, CropWindow, read_crops
 from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.image_folder import TrainingExample
-from bunny.dataset.view import CharacterView
 from bunny.generation import similarity
 from bunny.table import store
 
@@ -25,21 +25,9 @@ def crop(
     size: tuple[int, int] = (32, 32),
     role: str = "subject",
 ) -> Crop:
-    view = CharacterView(
-        subject_id=f"s{index}",
-        character="bunny",
-        is_face=False,
-        frame_id="a",
-        shot_index=index,
-        frame_index=index,
-        timestamp_s=0.0,
-        box=(20, 16, 60, 56),
-        frame_size=(120, 80),
-        area=(0, 0, 120, 80),
-        confidence=0.9,
-        place="scene-001",
-        file=file,
-    )
+    size_px = {"frame_size": (120, 80), "area": (0, 0, 120, 80), "box": (20, 16, 60, 56)}
+    own = {"frame_id": "a", "shot_index": index, "place": "scene-001", "file": file}
+    view = make_view(index, **size_px, **own)
     window = CropWindow(
         index=0, x0_px=8, y0_px=4, x1_px=8 + side, y1_px=4 + side, size=size, shot_size="medium"
     )

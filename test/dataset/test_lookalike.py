@@ -1,6 +1,7 @@
 """Who resembles a character without having its name."""
 
 import polars as pl
+import table_row
 
 from bunny.dataset import lookalike
 from bunny.table import store
@@ -9,32 +10,15 @@ BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 10.0, "y1_px": 10.0}
 
 
 def label(frame: int, character: str | None, kind: str = "region", **changes) -> dict:
-    return {
-        "subject_id": f"f{frame}-{kind[0]}0",
-        "subject_type": kind,
-        "character": character,
-        "frame_id": f"f{frame}",
-        "shot_index": frame,
-        **BOX,
-        "distance": 0.2,
-        "confidence": 0.9,
-        "source": "reference",
-        **changes,
-    }
+    ids = {"subject_id": f"f{frame}-{kind[0]}0", "subject_type": kind, "character": character}
+    usual = BOX | {"distance": 0.2, "frame_id": f"f{frame}", "shot_index": frame}
+    return table_row.fill("label", changes, **ids, **usual)
 
 
 def region(frame: int, similarity: float, number: int = 0, **changes) -> dict:
-    return {
-        "region_id": f"f{frame}-x{number}",
-        "frame_id": f"f{frame}",
-        "shot_index": frame,
-        "candidate": "anna",
-        **BOX,
-        "similarity": similarity,
-        "margin": 0.1,
-        "model": "m",
-        **changes,
-    }
+    ids = {"region_id": f"f{frame}-x{number}", "frame_id": f"f{frame}", "shot_index": frame}
+    usual = BOX | {"candidate": "anna", "similarity": similarity, "margin": 0.1, "model": "m"}
+    return table_row.fill("region", changes, **ids, **usual)
 
 
 def find(labels, regions=(), best=None) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from character_view import make_view
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -11,21 +12,8 @@ from bunny.dataset.view import CharacterView
 
 
 def view(i: int = 0, **values) -> CharacterView:
-    base = {
-        "subject_id": f"s{i}",
-        "character": "bunny",
-        "is_face": True,
-        "frame_id": f"f{i}",
-        "shot_index": 0,
-        "frame_index": i,
-        "timestamp_s": 0.0,
-        "box": (100, 100, 200, 200),
-        "frame_size": (640, 360),
-        "area": (0, 0, 640, 360),
-        "confidence": 0.9,
-        "phash": 0,
-    }
-    return CharacterView(**{**base, **values})
+    usual = {"is_face": True, "box": (100, 100, 200, 200), "phash": 0}
+    return make_view(i, **usual | values)
 
 
 def alike(one: dict, two: dict, distance: int = 4) -> bool:

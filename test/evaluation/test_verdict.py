@@ -168,27 +168,13 @@ def test_half_learned_says_what_to_do():
 
 def test_few_drawings_prove_nothing_and_gaps_of_the_set_are_named():
     chosen = [seen("bunny"), seen("bunny"), seen("bunny"), seen("nobody", 0.0)]
-    rows = [
-        {
-            "character": "bunny",
-            "axis": "pose",
-            "value": "right-profile",
-            "num_pictures": 3,
-            "num_wanted": 10,
-            "num_dropped": 5,
-            "setting": "dataset.min_confidence",
-        },
-        {
-            "character": "bunny",
-            "axis": "light",
-            "value": "dark",
-            "num_pictures": 0,
-            "num_wanted": 9,
-            "num_dropped": 0,
-            "setting": None,
-        },
-        {"character": "pip", "axis": "pose", "value": "left", "num_pictures": 0, "num_wanted": 1},
+    keys = ("character", "axis", "value", "num_pictures", "num_wanted", "num_dropped", "setting")
+    values = [
+        ("bunny", "pose", "right-profile", 3, 10, 5, "dataset.min_confidence"),
+        ("bunny", "light", "dark", 0, 9, 0, None),
+        ("pip", "pose", "left", 0, 1, None, None),
     ]
+    rows = [dict(zip(keys, row, strict=True)) for row in values]
     gaps = pl.DataFrame(rows, schema=gap.SCHEMA)
     found = verdict.judge(evaluate(report(NOBODY, chosen)), ABOUT, gaps)
     assert found[0].kind == "unsure"

@@ -6,58 +6,47 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.review.state import ReviewState
 from bunny.table import store
 
-OPEN = {
-    "similarity": 0.9,
-    "margin": 0.3,
-    "doubt": 0.5,
-    "source": "machine",
-    "is_approved": False,
-    "rejected_from": [],
-    "who": [],
-    "comments": 0,
-}
+OPEN = {"similarity": 0.9, "margin": 0.3, "doubt": 0.5}
 BOXES = {"left": (0.1, 0.2, 0.3, 0.6), "right": (0.6, 0.2, 0.8, 0.6)}
 
 
 def shot_row(index: int, cluster: str | None, prefix: str = "film") -> dict:
     """Shot `index` plays from `index` to `index + 1` seconds."""
-    return {
+    return table_row.fill(
+        "asset",
+        asset_id=f"{prefix}-s{index:05d}",
+        shot_index=index,
+        start_s=float(index),
+        end_s=index + 1.0,
+        timestamp_s=index + 0.5,
+        cluster_id=cluster,
+        machine_cluster_id=cluster,
         **OPEN,
-        "asset_id": f"{prefix}-s{index:05d}",
-        "level": "scene",
-        "shot_index": index,
-        "first_frame_index": 24 * index,
-        "end_frame_index": 24 * index + 24,
-        "start_s": float(index),
-        "end_s": index + 1.0,
-        "timestamp_s": index + 0.5,
-        "cluster_id": cluster,
-        "machine_cluster_id": cluster,
-    }
+    )
 
 
 def figure_row(name: str, shot: int, side: str, cluster: str | None, jitter: float = 0.0) -> dict:
     """A figure on one side of a shot, seen at its tenths 0.1, 0.5 and 0.9."""
     boxes = [(shot + t, *(v + jitter for v in BOXES[side])) for t in (0.1, 0.5, 0.9)]
-    return {
+    return table_row.fill(
+        "asset",
+        asset_id=name,
+        level="character",
+        shot_index=shot,
+        start_s=shot + 0.1,
+        end_s=shot + 0.94,
+        timestamp_s=shot + 0.5,
+        subject_id=f"{name}-best",
+        boxes=list(itertools.chain.from_iterable(boxes)),
+        cluster_id=cluster,
+        machine_cluster_id=cluster,
         **OPEN,
-        "asset_id": name,
-        "level": "character",
-        "shot_index": shot,
-        "first_frame_index": 24 * shot,
-        "end_frame_index": 24 * shot + 24,
-        "start_s": shot + 0.1,
-        "end_s": shot + 0.94,
-        "timestamp_s": shot + 0.5,
-        "subject_id": f"{name}-best",
-        "boxes": list(itertools.chain.from_iterable(boxes)),
-        "cluster_id": cluster,
-        "machine_cluster_id": cluster,
-    }
+    )
 
 
 def table(rows: list[dict]) -> pl.DataFrame:

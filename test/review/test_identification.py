@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.caption import identity
 from bunny.core.error import UserError
@@ -22,18 +23,8 @@ ANNA, BEN = (30, 30, 30), (220, 220, 220)  # BGR
 
 
 def label_row(subject: str, frame: str, who: str | None, confidence: float, **own) -> dict:
-    row = {
-        "subject_id": subject,
-        "subject_type": "face",
-        "character": who,
-        "frame_id": frame,
-        "shot_index": 0,
-        **BOX,
-        "margin": 0.05,
-        "confidence": confidence,
-        "source": "reference",
-    }
-    return row | own
+    ids = {"subject_id": subject, "character": who, "frame_id": frame}
+    return table_row.fill("label", own, **ids, **BOX, margin=0.05, confidence=confidence)
 
 
 def labels(*rows: dict) -> pl.DataFrame:
@@ -45,21 +36,11 @@ def subjects(pairs: dict[str, str]) -> pl.DataFrame:
 
 
 def evidence(asset: str, chance: float, answer: str | None, candidate: str = "anna"):
-    row = {
-        "asset_id": asset,
-        "subject_id": f"{asset}-best",
-        "frame_id": "f1",
-        "candidate": candidate,
-        "chance": chance,
-        "margin": 0.05,
-        "choices": ["anna", "ben"],
-        "first_answer": answer,
-        "second_answer": answer,
-        "answer": answer,
-        "provider": "local",
-        "model": "seer",
-    }
-    return store.from_rows("identification", [row])
+    answers = dict.fromkeys(("first_answer", "second_answer", "answer"), answer)
+    ids = {"asset_id": asset, "subject_id": f"{asset}-best", "frame_id": "f1"}
+    asked = {"candidate": candidate, "chance": chance, "margin": 0.05, "choices": ["anna", "ben"]}
+    model = {"provider": "local", "model": "seer"}
+    return table_row.table("identification", [ids | asked | answers | model])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.review import rejected_elsewhere
 from bunny.review.learn import item, triplet
@@ -15,26 +16,14 @@ def unit(degrees):
 
 def assets(clusters):
     """Figures f0, f1, …, each in a shot of its own."""
-    rows = [
-        {
-            "asset_id": f"f{k}",
-            "level": "character",
-            "shot_index": k,
-            "first_frame_index": 10 * k,
-            "end_frame_index": 10 * k + 10,
-            "timestamp_s": float(k),
-            "cluster_id": cluster,
-            "machine_cluster_id": cluster,
-            "doubt": 0.4,
-            "source": "machine",
-            "is_approved": False,
-            "rejected_from": [],
-            "who": [],
-            "comments": 0,
-        }
-        for k, cluster in enumerate(clusters)
-    ]
-    return store.from_rows("asset", rows)
+    return table_row.table(
+        "asset",
+        [
+            {"asset_id": f"f{k}", "level": "character", "shot_index": k, "doubt": 0.4}
+            | {"cluster_id": cluster, "machine_cluster_id": cluster}
+            for k, cluster in enumerate(clusters)
+        ],
+    )
 
 
 def vectors(angles, model="net"):

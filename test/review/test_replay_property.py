@@ -23,25 +23,12 @@ SETTINGS = settings(
 )
 NAMES = ["kitchen", "hall", "anna", "bob"]
 
+OFTEN = ["assign", "reject"]
+MOVES = ["new", "noise", "merge", "split", "propagated"]
+SELDOM = [*MOVES, "rename", "approve", "comment", "undo"]
 # What somebody does: kind, items, a cluster by its place among those there are, a name, a user.
 ACT = st.tuples(
-    st.sampled_from(
-        [
-            "assign",
-            "assign",
-            "new",
-            "noise",
-            "reject",
-            "reject",
-            "merge",
-            "split",
-            "rename",
-            "approve",
-            "propagated",
-            "comment",
-            "undo",
-        ]
-    ),
+    st.sampled_from(OFTEN * 2 + SELDOM),
     st.lists(st.integers(0, NUM_SHOTS - 1), min_size=1, max_size=4, unique=True),
     st.integers(0, 20),
     st.integers(0, 20),

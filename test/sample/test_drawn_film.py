@@ -178,19 +178,9 @@ def test_presence_at_its_thresholds():
 
     def rows(shot_index, heights, share):
         return [
-            {
-                "film": "f",
-                "frame_index": 4 * shot_index + i,
-                "shot_index": shot_index,
-                "character": "cat",
-                "has_reference": True,
-                "x0_px": 0,
-                "y0_px": 0,
-                "x1_px": 9,
-                "y1_px": height,
-                "visible_share": share,
-                "yaw": 0.0,
-            }
+            {"film": "f", "frame_index": 4 * shot_index + i, "shot_index": shot_index}
+            | {"character": "cat", "has_reference": True, "visible_share": share, "yaw": 0.0}
+            | {"x0_px": 0, "y0_px": 0, "x1_px": 9, "y1_px": height}
             for i, height in enumerate(heights)
         ]
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import polars as pl
 import pytest
+import table_row
 
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -12,41 +13,23 @@ from bunny.dataset.addition import Addition
 from bunny.dataset.crop import CropSetting
 from bunny.series import picture_set
 from bunny.series.picture_set import FilmTables
-from bunny.table import store
-
-BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0}
 
 
 def film(film_id, name, names, num_shots=2, vector=(1.0, 0.0)):
     """A film with a labelled face in each frame, two frames a shot."""
     frames = [f"{film_id}-{k}" for k in range(2 * num_shots)]
     label = [
-        {
-            "subject_id": f"{one}-f00",
-            "subject_type": "face",
-            "character": names[k % len(names)],
-            "frame_id": one,
-            "shot_index": k // 2,
-            **BOX,
-            "confidence": 1.0,
-            "source": "reference",
-        }
+        {"subject_id": f"{one}-f00", "frame_id": one, "character": names[k % len(names)]}
+        | {"shot_index": k // 2, "confidence": 1.0}
         for k, one in enumerate(frames)
     ]
     cluster = [
-        {
-            "item_id": one,
-            "level": "scene",
-            "shot_index": k // 2,
-            "cluster_id": "scene-001",
-            "scene_id": "scene-001",
-            "is_noise": False,
-        }
+        {"item_id": one, "shot_index": k // 2, "cluster_id": "scene-001", "scene_id": "scene-001"}
         for k, one in enumerate(frames)
     ]
     embedding = [{"frame_id": one, "model": "m", "vector": list(vector)} for one in frames]
     rows = {"label": label, "cluster": cluster, "embedding": embedding}
-    tables = {one: store.from_rows(one, rows.get(one, [])) for one in picture_set.TABLES}
+    tables = {one: table_row.table(one, rows.get(one, [])) for one in picture_set.TABLES}
     return FilmTables(film_id=film_id, tables=tables, name=name)
 
 
@@ -131,26 +114,13 @@ def test_which_films_are_held_out_follows_the_seed(film_tables):
 
 def test_coverage_counts_each_film_and_all():
     rows = [
-        {
-            "file": f"{k}.png",
-            "sha256": "0",
-            "film_id": film_id,
-            "film": "a",
-            "film_hash": "0",
-            "image_id": str(k),
-            "frame_id": "f",
-            "shot_index": shot,
-            "frame_index": 0,
-            "timestamp_s": 0.0,
-            "split": side,
-            "pose": "left",
-            "shot_size": "wide",
-        }
+        {"file": f"{k}.png", "film_id": film_id, "image_id": str(k), "shot_index": shot}
+        | {"split": side, "pose": "left", "shot_size": "wide"}
         for k, (film_id, shot, side) in enumerate(
             [("one", 0, "train"), ("one", 0, "train"), ("two", 0, "held-out")]
         )
     ]
-    found = picture_set.coverage(store.from_rows("library_picture", rows))
+    found = picture_set.coverage(table_row.table("library_picture", rows))
     columns = ("film_id", "pictures", "held_out", "shots", "pose left", "shot size wide")
     assert found.select(columns).rows() == [
         ("one", 2, 0, 1, 2, 2),

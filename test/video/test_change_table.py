@@ -6,6 +6,7 @@ from fractions import Fraction
 import mixed_film
 import polars as pl
 import pytest
+import table_row
 
 from bunny.core.config import ExtractionConfig
 from bunny.table import store
@@ -86,18 +87,7 @@ def test_no_frames_no_shots():
 
 
 def test_a_film_of_one_frame():
-    row = {
-        "film_id": "film",
-        "frame_index": 0,
-        "pts": 0,
-        "timestamp_s": 0.0,
-        "frame_bytes": 1,
-        "luma_levels": 0,
-        "moved": 0.0,
-        "contrast": 0.1,
-        "brightness": 0.5,
-        "cut_veto": "unmeasured",
-    }
+    row = table_row.fill("change", frame_bytes=1, contrast=0.1, brightness=0.5)
     (shot,) = change_table.decide_shots(
         store.from_rows("change", [row]), ExtractionConfig(), Fraction(0)
     )

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 from PIL import Image
 
 from bunny.character.drawn import efficientnet as picture_model
@@ -16,6 +17,8 @@ from bunny.view.report import picture_vector
 FILM_ID = "tiny-0123abcd"
 NUM_SHOTS = 8
 PLACES = ("meadow", "kitchen", "sea")
+SIDE = {"width_px": 96, "height_px": 54}
+BOX = {"x0_px": 20.0, "y0_px": 8.0, "x1_px": 60.0, "y1_px": 48.0}
 COLOURS = ((90, 160, 70), (190, 140, 90), (60, 110, 190))
 
 
@@ -92,32 +95,28 @@ def make_people(space: workspace.Workspace) -> None:
     """Tables face, region, label, reference, embedding, cluster, caption."""
     rng = np.random.default_rng(2)
     anna, ben = rng.normal(size=(2, 16))
-    faces, labels, regions, clusters, captions, vectors = [], [], [], [], [], []
-    tracks = []
+    names = ("face", "track", "region", "label", "cluster", "caption", "embedding")
+    tables = {name: [] for name in names}
     for n, index in enumerate(frame_indices()):
         shot = index // 72
         who, base = (("anna", anna), ("ben", ben), (None, rng.normal(size=16)))[n % 3]
         vector = unit(base + rng.normal(size=16) * 0.45)
-        faces.append(face_row(index, vector))
-        tracks.append(track_row(index, vector))
+        tables["face"].append(face_row(index, vector))
+        tables["track"].append(track_row(index, vector))
         similarity = float(max(vector @ unit(anna), vector @ unit(ben)))
-        labels.append(label_row(index, who, 1 - similarity, "face"))
+        tables["label"].append(label_row(index, who, 1 - similarity, "face"))
         bunny = 0.3 + 0.4 * (n % 2) + 0.05 * rng.random()
-        regions.append(region_row(index, bunny))
+        tables["region"].append(region_row(index, bunny))
         if bunny > 0.45:
-            labels.append(label_row(index, "bunny", 1 - bunny, "region"))
+            tables["label"].append(label_row(index, "bunny", 1 - bunny, "region"))
         scene = None if n == 10 else f"scene-{shot % 3:03d}"
-        clusters.append(cluster_row(index, scene))
-        captions.append(caption_row(index, who or "somebody", PLACES[shot % 3]))
+        tables["cluster"].append(cluster_row(index, scene))
+        tables["caption"].append(caption_row(index, who or "somebody", PLACES[shot % 3]))
         place = np.eye(8)[shot % 3] + rng.normal(size=8) * 0.05
-        vectors.append({"frame_id": frame_id(index), "model": "lite0", "vector": unit(place)})
-    put(space, "face", faces)
-    put(space, "track", tracks)
-    put(space, "region", regions)
-    put(space, "label", labels)
-    put(space, "cluster", clusters)
-    put(space, "caption", captions)
-    put(space, "embedding", vectors)
+        row = {"frame_id": frame_id(index), "model": "lite0", "vector": unit(place)}
+        tables["embedding"].append(row)
+    for name, rows in tables.items():
+        put(space, name, rows)
     drawn = reference_row("bunny", unit(anna + ben)) | {"route": "region", "face_embedding": None}
     cast = [reference_row("anna", unit(anna)), reference_row("ben", unit(ben)), drawn]
     put(space, "reference", cast)
@@ -145,16 +144,9 @@ def make_looks(space: workspace.Workspace) -> None:
     """Vectors of all pictures, as if they had been described before: no network is needed."""
     rng = np.random.default_rng(3)
     paths = [*space.root.glob("frame/*.jpg"), *space.root.glob("dataset/*/*.png")]
-    rows = [
-        {
-            "key": picture_vector.cache_key(path, picture_model.NAME),
-            "vector": rng.random(8).tolist(),
-        }
-        for path in sorted(paths)
-    ]
-    store.write_parquet(
-        space.root / picture_vector.FILE, pl.DataFrame(rows, schema=picture_vector.SCHEMA)
-    )
+    keys = [picture_vector.cache_key(path, picture_model.NAME) for path in sorted(paths)]
+    looks = pl.DataFrame([keys, rng.random((len(keys), 8))], schema=picture_vector.SCHEMA)
+    store.write_parquet(space.root / picture_vector.FILE, looks)
 
 
 def put(space: workspace.Workspace, name: str, rows: list[dict]) -> None:
@@ -189,65 +181,41 @@ def record(space: workspace.Workspace, name: str, seconds: float) -> None:
 
 
 def film_row() -> dict:
-    return {
-        "film_id": FILM_ID,
-        "path": "/films/tiny.mp4",
-        "content_hash": "01" * 32,
-        "container": "mp4",
-        "codec": "h264",
-        "pixel_format": "yuv420p",
-        "width_px": 96,
-        "height_px": 54,
-        "frame_rate_num": 24,
-        "frame_rate_den": 1,
-        "time_base_num": 1,
-        "time_base_den": 24,
-        "start_s": 0.0,
-        "duration_s": 24.0,
-        "rotation_deg": 0,
-        "is_interlaced": False,
-        "num_frames": 576,
-        "num_frames_failed": 0,
-        "has_audio": False,
-        "stream_index": 0,
-        "is_mirrored": False,
-        "decoder": "pyav",
-        "note": None,
-    }
+    return table_row.fill(
+        "film",
+        film_id=FILM_ID,
+        path="/films/tiny.mp4",
+        content_hash="01" * 32,
+        pixel_format="yuv420p",
+        duration_s=24.0,
+        num_frames=576,
+        **SIDE,
+    )
 
 
 def shot_row(index: int) -> dict:
-    return {
-        "film_id": FILM_ID,
-        "shot_index": index,
-        "first_frame_index": index * 72,
-        "end_frame_index": (index + 1) * 72,
-        "start_s": index * 3.0,
-        "end_s": index * 3.0 + 3,
-        "start_pts": index * 72,
-        "end_pts": index * 72 + 72,
-        "transition_in": ("start", "cut", "dissolve", "cut", "fade", "cut", "cut", "cut")[index],
-        "motion": 0.01 * index,
-        "kind": "static" if index < 3 else "dynamic",
-    }
+    return table_row.fill(
+        "shot",
+        film_id=FILM_ID,
+        shot_index=index,
+        first_frame_index=index * 72,
+        end_frame_index=(index + 1) * 72,
+        start_s=index * 3.0,
+        end_s=index * 3.0 + 3,
+        transition_in=("start", "cut", "dissolve", "cut", "fade", "cut", "cut", "cut")[index],
+        motion=0.01 * index,
+        kind="static" if index < 3 else "dynamic",
+    )
+
+
+def at(index: int) -> dict:
+    return {"frame_id": frame_id(index), "shot_index": index // 72}
 
 
 def frame_row(index: int) -> dict:
-    return {
-        "frame_id": frame_id(index),
-        "film_id": FILM_ID,
-        "shot_index": index // 72,
-        "frame_index": index,
-        "pts": index,
-        "time_base_num": 1,
-        "time_base_den": 24,
-        "timestamp_s": index / 24,
-        "file": f"frame/{index:08d}.jpg",
-        "width_px": 96,
-        "height_px": 54,
-        "reason": ("shot-start", "shot-middle", "shot-end")[index % 72 // 30],
-        "error": None,
-    }
+    reason = ("shot-start", "shot-middle", "shot-end")[index % 72 // 30]
+    own = {"film_id": FILM_ID, "file": f"frame/{index:08d}.jpg", "reason": reason}
+    return table_row.fill("frame", frame_index=index, **at(index), **own, **SIDE)
 
 
 def quality_row(index: int, number: int, rng: np.random.Generator) -> dict:
@@ -274,24 +242,19 @@ def quality_row(index: int, number: int, rng: np.random.Generator) -> dict:
     }
 
 
-BOX = {"x0_px": 20.0, "y0_px": 8.0, "x1_px": 60.0, "y1_px": 48.0}
-
-
 def face_row(index: int, vector) -> dict:
-    return BOX | {
-        "face_id": f"{frame_id(index)}-f0",
-        "frame_id": frame_id(index),
-        "shot_index": index // 72,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": [0.0] * 10,
-        "yaw": 0.0,
-        "size_px": 40.0,
-        "recogniser": "sface",
-        "sharpness": 100.0,
-        "embedding": vector,
-        "track_id": f"{FILM_ID}-t{index:05d}",
-    }
+    return table_row.fill(
+        "face",
+        **BOX,
+        **at(index),
+        face_id=f"{frame_id(index)}-f0",
+        landmark=[0.0] * 10,
+        yaw=0.0,
+        recogniser="sface",
+        sharpness=100.0,
+        embedding=vector,
+        track_id=f"{FILM_ID}-t{index:05d}",
+    )
 
 
 def track_row(index: int, vector) -> dict:
@@ -307,134 +270,105 @@ def track_row(index: int, vector) -> dict:
 
 
 def label_row(index: int, who: str | None, distance: float, kind: str) -> dict:
-    return BOX | {
-        "subject_id": f"{frame_id(index)}-{kind[0]}0",
-        "subject_type": kind,
-        "character": who,
-        "frame_id": frame_id(index),
-        "shot_index": index // 72,
-        "distance": distance,
-        "margin": 0.2,
-        "confidence": 0.9 if who else 0.1,
-        "source": "reference",
-    }
+    ids = {"subject_id": f"{frame_id(index)}-{kind[0]}0", "subject_type": kind, "character": who}
+    sure = {"distance": distance, "margin": 0.2, "confidence": 0.9 if who else 0.1}
+    return table_row.fill("label", **BOX, **at(index), **ids, **sure)
 
 
 def region_row(index: int, similarity: float) -> dict:
-    return BOX | {
-        "region_id": f"{frame_id(index)}-r0",
-        "frame_id": frame_id(index),
-        "shot_index": index // 72,
-        "candidate": "bunny",
-        "similarity": similarity,
-        "margin": 0.2,
-        "model": "lite0",
-    }
+    ids = {"region_id": f"{frame_id(index)}-r0", "candidate": "bunny", "model": "lite0"}
+    return table_row.fill("region", similarity=similarity, margin=0.2, **BOX, **at(index), **ids)
 
 
 def reference_row(who: str, vector) -> dict:
-    return {
-        "reference_id": f"{who}/1.jpg",
-        "character": who,
-        "content_hash": "ab",
-        "route": "face",
-        "num_faces": 1,
-        "recogniser": "sface",
-        "face_embedding": vector,
-        "picture_embedding": vector,
-    }
+    return table_row.fill(
+        "reference",
+        reference_id=f"{who}/1.jpg",
+        character=who,
+        content_hash="ab",
+        num_faces=1,
+        recogniser="sface",
+        face_embedding=vector,
+        picture_embedding=vector,
+    )
 
 
 def cluster_row(index: int, scene: str | None) -> dict:
-    return {
-        "item_id": frame_id(index),
-        "level": "scene",
-        "shot_index": index // 72,
-        "cluster_id": scene,
-        "scene_id": scene,
-        "similarity": 0.9,
-        "is_noise": scene is None,
-    }
+    ids = {"item_id": frame_id(index), "cluster_id": scene, "scene_id": scene}
+    is_noise = scene is None
+    return table_row.fill(
+        "cluster", shot_index=index // 72, similarity=0.9, is_noise=is_noise, **ids
+    )
 
 
 def caption_row(index: int, who: str, place: str) -> dict:
-    return {
-        "frame_id": frame_id(index),
-        "version": 1,
-        "text": f"{who} in a {place}, medium shot, day",
-        "tags": [who, place, "medium shot", "day"],
-        "characters": [who],
-        "provider": "tags",
-        "status": "done",
-    }
+    return table_row.fill(
+        "caption",
+        frame_id=frame_id(index),
+        text=f"{who} in a {place}, medium shot, day",
+        tags=[who, place, "medium shot", "day"],
+        characters=[who],
+    )
+
+
+def view_at(number: int, index: int) -> dict:
+    size = ("close-up", "medium", "wide")[number % 3]
+    place = {"place": f"scene-{index // 72 % 3:03d}", "light": "medium", "shot_size": size}
+    ids = {"subject_id": f"{frame_id(index)}-r0", "character": "bunny"}
+    return BOX | at(index) | place | ids
 
 
 def candidate_row(number: int, index: int) -> dict:
-    return BOX | {
-        "subject_id": f"{frame_id(index)}-r0",
-        "character": "bunny",
-        "subject_type": "region",
-        "frame_id": frame_id(index),
-        "shot_index": index // 72,
-        "frame_index": index,
-        "timestamp_s": index / 24,
-        "size_px": 40.0,
-        "pose": "frontal" if number % 2 else "left-profile",
-        "shot_size": ("close-up", "medium", "wide")[number % 3],
-        "place": f"scene-{index // 72 % 3:03d}",
-        "light": "medium",
-        "sharpness": 50.0,
-        "confidence": 0.9,
-        "num_others": 0,
-        "is_chosen": number % 2 == 1,
-        "reason": "chosen" if number % 2 else "filtered",
-        "detail": None if number % 2 else "blurred",
-    }
+    return table_row.fill(
+        "candidate",
+        **view_at(number, index),
+        subject_type="region",
+        frame_index=index,
+        timestamp_s=index / 24,
+        pose="frontal" if number % 2 else "left-profile",
+        sharpness=50.0,
+        is_chosen=number % 2 == 1,
+        reason="chosen" if number % 2 else "filtered",
+        detail=None if number % 2 else "blurred",
+    )
 
 
 def dataset_row(number: int, index: int) -> dict:
-    return BOX | {
-        "image_id": f"bunny-{number:04d}",
-        "character": "bunny",
-        "frame_id": frame_id(index),
-        "subject_id": f"{frame_id(index)}-r0",
-        "shot_index": index // 72,
-        "file": f"dataset/bunny/{number:04d}.png",
-        "width_px": 64,
-        "height_px": 64,
-        "upscale": 1.6,
-        "shot_size": ("close-up", "medium", "wide")[number % 3],
-        "pose": "frontal",
-        "place": f"scene-{index // 72 % 3:03d}",
-        "light": "medium",
-        "caption": "bunny in a meadow, medium shot, day",
-        "repeats": 1,
-        "split": "held-out" if index // 72 == 7 else "train",
-    }
+    return table_row.fill(
+        "dataset",
+        **view_at(number, index),
+        image_id=f"bunny-{number:04d}",
+        file=f"dataset/bunny/{number:04d}.png",
+        height_px=64,
+        upscale=1.6,
+        pose="frontal",
+        caption="bunny in a meadow, medium shot, day",
+        split="held-out" if index // 72 == 7 else "train",
+    )
+
+
+RUN = {"run_id": "run-1", "character": "bunny", "base_model": "toy"}
 
 
 def run_row() -> dict:
-    return {
-        "run_id": "run-1",
-        "character": "bunny",
-        "trigger": "bunny",
-        "base_model": "toy",
-        "base_hash": "ff",
-        "base_licence": "MIT",
-        "config_json": "{}",
-        "seed": 0,
-        "num_images": 12,
-        "num_held_out": 2,
-        "num_steps": 40,
-        "seconds": 30.0,
-        "loss_first": 0.9,
-        "loss_last": 0.5,
-        "held_out_loss_first": 0.95,
-        "held_out_loss_last": 0.7,
-        "adapter_file": "bunny.safetensors",
-        "adapter_hash": "aa",
-        "status": "done",
-    }
+    return table_row.fill(
+        "training_run",
+        **RUN,
+        trigger="bunny",
+        base_hash="ff",
+        base_licence="MIT",
+        config_json="{}",
+        num_images=12,
+        num_held_out=2,
+        num_steps=40,
+        seconds=30.0,
+        loss_first=0.9,
+        loss_last=0.5,
+        held_out_loss_first=0.95,
+        held_out_loss_last=0.7,
+        adapter_file="bunny.safetensors",
+        adapter_hash="aa",
+    )
 
 
 def step_row(step: int) -> dict:
@@ -448,24 +382,20 @@ def step_row(step: int) -> dict:
 
 
 def picture_row(number: int, prompt: str, has_adapter: bool, seed: int) -> dict:
-    return {
-        "picture_id": f"p{number}",
-        "run_id": "run-1",
-        "character": "bunny",
-        "file": f"picture/p{number}.png",
-        "prompt": prompt,
-        "negative_prompt": "",
-        "seed": seed,
-        "num_steps": 10,
-        "guidance_scale": 5.0,
-        "width_px": 64,
-        "height_px": 64,
-        "base_model": "toy",
-        "adapter_file": "bunny.safetensors" if has_adapter else None,
-        "adapter_hash": "aa" if has_adapter else None,
-        "similarity": 0.6 + 0.02 * number if has_adapter else 0.3 + 0.01 * number,
-    }
-
-
-def kept_ids(quality: pl.DataFrame) -> list[str]:
-    return quality.filter("is_kept")["frame_id"].to_list()
+    adapter = {"adapter_file": "bunny.safetensors", "adapter_hash": "aa"} if has_adapter else {}
+    return (
+        RUN
+        | adapter
+        | {
+            "picture_id": f"p{number}",
+            "file": f"picture/p{number}.png",
+            "prompt": prompt,
+            "negative_prompt": "",
+            "seed": seed,
+            "num_steps": 10,
+            "guidance_scale": 5.0,
+            "width_px": 64,
+            "height_px": 64,
+            "similarity": 0.6 + 0.02 * number if has_adapter else 0.3 + 0.01 * number,
+        }
+    )

@@ -2,13 +2,13 @@
 
 import polars as pl
 import pytest
+import table_row
 from ipywidgets import Button, Textarea
 
 from bunny.core import config, workspace
 from bunny.core.error import UserError
 from bunny.review import create_event, event_log
 from bunny.review.create_event import EventContext
-from bunny.table import store
 from bunny.view.widget import caption_gallery as gallery_widget
 
 TEXTS = ("a hare <b>runs</b>", "bunny in a red hat", "bunny near a red house", "nobody is here")
@@ -18,36 +18,23 @@ TEXTS = ("a hare <b>runs</b>", "bunny in a red hat", "bunny near a red house", "
 def space(tmp_path) -> workspace.Workspace:
     """Four pictures, one a second and a shot; bunny is labelled in the first three."""
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
-    frames, shots, labels, captions, assets = [], [], [], [], []
-    box = {"x0_px": 0, "y0_px": 0, "x1_px": 4, "y1_px": 4}
+    box = table_row.box(0, 0, 4, 4)
+    rows = {name: [] for name in ("frame", "shot", "label", "caption", "asset")}
     for i, text in enumerate(TEXTS):
-        frames.append(
-            {"frame_id": f"f{i}", "film_id": "film", "shot_index": i, "frame_index": i}
-            | {"pts": i, "time_base_num": 1, "time_base_den": 1, "timestamp_s": float(i)}
-            | {"width_px": 8, "height_px": 8, "reason": "keyframe"}
-        )
-        shots.append(
-            {"film_id": "film", "shot_index": i, "first_frame_index": i, "end_frame_index": i + 1}
-            | {"start_s": float(i), "end_s": i + 1.0, "start_pts": i, "end_pts": i + 1}
-            | {"motion": 0.0, "transition_in": "cut", "kind": "static"}
-        )
-        labels += [
-            {"subject_id": f"f{i}-r", "subject_type": "region", "character": "bunny", **box}
-            | {"frame_id": f"f{i}", "shot_index": i, "confidence": 0.9, "source": "reference"}
-        ][: i < 3]
-        captions.append(
-            {"frame_id": f"f{i}", "version": 1, "text": text, "provider": "local"}
-            | {"status": "done", "characters": ["bunny"][: i < 3]}
-        )
-        assets.append(
-            {"asset_id": f"film-s{i}", "level": "scene", "shot_index": i, "first_frame_index": i}
-            | {"end_frame_index": i + 1, "start_s": float(i), "end_s": i + 1.0, "doubt": 0.5}
-            | {"timestamp_s": float(i), "source": "machine", "is_approved": False}
-            | {"rejected_from": [], "who": [], "comments": 0}
-        )
-    rows = {"frame": frames, "shot": shots, "label": labels, "caption": captions, "asset": assets}
+        at = {"shot_index": i, "first_frame_index": i, "end_frame_index": i + 1}
+        times = {"start_s": float(i), "end_s": i + 1.0}
+        frame = {"frame_id": f"f{i}", "shot_index": i, "frame_index": i, "time_base_den": 1}
+        size = {"width_px": 8, "height_px": 8}
+        rows["frame"].append(frame | size | {"timestamp_s": float(i)})
+        rows["shot"].append(at | times)
+        label = {"subject_id": f"f{i}-r", "subject_type": "region", "character": "bunny", **box}
+        rows["label"] += [label | {"frame_id": f"f{i}", "shot_index": i}][: i < 3]
+        who = ["bunny"][: i < 3]
+        caption = {"frame_id": f"f{i}", "text": text, "provider": "local", "characters": who}
+        rows["caption"].append(caption)
+        rows["asset"].append({"asset_id": f"film-s{i}", "doubt": 0.5, **at, **times})
     for name, own in rows.items():
-        store.write(space.table, name, store.from_rows(name, own))
+        table_row.write(space.table, name, own)
     return space
 
 

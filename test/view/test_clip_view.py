@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 import yaml
 from PIL import Image
 
@@ -22,50 +23,38 @@ WAN = Config.model_validate({"clip": {"preset": "wan"}})
 
 
 def clip_row(number, name="anna", **more):
-    return {
-        "clip_id": f"{name}-{number}",
-        "character": name,
-        "shot_index": number,
-        "split": "train",
-        "start_s": 3.0 * number,
-        "end_s": 3.0 * number + 33 / 16,
-        "fps": 16.0,
-        "num_frames": 33,
-        "width_px": 64,
-        "height_px": 32,
-        "crop_x0_px": 0,
-        "crop_y0_px": 0,
-        "crop_x1_px": 64,
-        "crop_y1_px": 32,
-        "camera": "static",
-        "motion": 2.0,
-        "coverage": 1.0,
-        "also_shown": [],
-        "frame_indices": list(range(33)),
-        "file": f"clip/{name}/{number}.mp4",
-        "caption": "anna",
-        "has_audio": False,
-        "sha256": "0" * 64,
-    } | more
+    return table_row.fill(
+        "clip",
+        more,
+        clip_id=f"{name}-{number}",
+        character=name,
+        shot_index=number,
+        start_s=3.0 * number,
+        end_s=3.0 * number + 33 / 16,
+        height_px=32,
+        crop_y1_px=32,
+        motion=2.0,
+        coverage=1.0,
+        frame_indices=list(range(33)),
+        file=f"clip/{name}/{number}.mp4",
+        caption="anna",
+        sha256="0" * 64,
+    )
 
 
 def candidate(number, reason="chosen", name="anna"):
-    return {
-        "clip_id": f"{name}-{number}",
-        "character": name,
-        "shot_index": number,
-        "start_s": 0.0,
-        "end_s": 2.0,
-        "num_frames": 33,
-        "coverage": 1.0,
-        "motion": 2.0,
-        "sharpness": 50.0,
-        "camera": "static",
-        "also_shown": [],
-        "is_chosen": reason == "chosen",
-        "reason": reason,
-        "detail": None,
-    }
+    return table_row.fill(
+        "clip_candidate",
+        clip_id=f"{name}-{number}",
+        character=name,
+        shot_index=number,
+        end_s=2.0,
+        coverage=1.0,
+        motion=2.0,
+        sharpness=50.0,
+        is_chosen=reason == "chosen",
+        reason=reason,
+    )
 
 
 @pytest.fixture
@@ -136,59 +125,20 @@ def measured(empty_space):
     frames, boxes = [], []
     for index in range(192):
         at = {"shot_index": index // 96, "frame_index": index}
-        frames.append(
-            {
-                **at,
-                "timestamp_s": index / 24,
-                "width_px": 64,
-                "height_px": 32,
-                "change": 2.0 + index // 96,
-                "layout_change": 0.0,
-                "scene_score": 0.0,
-                "shift_x": 0.0,
-                "shift_y": 0.0,
-                "zoom": 0.0,
-                "sharpness": 90.0,
-            }
-        )
+        sizes = {"width_px": 64, "height_px": 32, "sharpness": 90.0, "scene_score": 0.0}
+        frames.append(at | sizes | {"timestamp_s": index / 24, "change": 2.0 + index // 96})
         if index < 120:
-            boxes.append(
-                {
-                    **at,
-                    "character": "anna",
-                    "x0_px": 0.0,
-                    "y0_px": 0.0,
-                    "x1_px": 9.0,
-                    "y1_px": 9.0,
-                    "is_labelled": True,
-                    "likeness": 1.0,
-                }
-            )
+            box = table_row.box(0.0, 0.0, 9.0, 9.0)
+            boxes.append(at | box | {"character": "anna", "is_labelled": True, "likeness": 1.0})
     shots = [
-        {
-            "film_id": "f",
-            "shot_index": i,
-            "first_frame_index": 96 * i,
-            "end_frame_index": 96 * i + 96,
-            "start_s": 4.0 * i,
-            "end_s": 4.0 * i + 4,
-            "start_pts": 96 * i,
-            "end_pts": 96 * i + 96,
-            "transition_in": "cut",
-            "motion": 0.0,
-            "kind": "static",
-        }
+        {"shot_index": i, "first_frame_index": 96 * i, "end_frame_index": 96 * i + 96}
+        | {"start_s": 4.0 * i, "end_s": 4.0 * i + 4}
         for i in (0, 1)
     ]
-    for name, rows in {
-        "clip_frame": frames,
-        "clip_box": boxes,
-        "shot": shots,
-        "frame": [],
-        "quality": [],
-        "cluster": [],
-    }.items():
-        store.write(empty_space.table, name, store.from_rows(name, rows))
+    for name, rows in {"clip_frame": frames, "clip_box": boxes, "shot": shots}.items():
+        table_row.write(empty_space.table, name, rows)
+    for name in ("frame", "quality", "cluster"):
+        table_row.write(empty_space.table, name, [])
     return empty_space
 
 

@@ -9,24 +9,16 @@ from bunny.dataset.coverage import AlikePair
 from bunny.view import tile
 from bunny.view.report import coverage_text
 
-ROW = {
-    "character": "anna",
-    "axis": "pose",
-    "value": "left-profile",
-    "num_pictures": 0,
-    "num_wanted": 7,
-    "num_seen": 3,
-    "shot_index": 12,
-    "timestamp_s": 41.2,
-    "reason": "filtered",
-    "detail": "blurred",
-    "setting": "filtering.blur_threshold",
-    "num_dropped": 3,
-    "subject_id": "s",
-}
-NOBODY = dict.fromkeys(
-    ("shot_index", "timestamp_s", "reason", "detail", "setting", "subject_id")
-) | {"num_dropped": 0}
+ROW = {"character": "anna", "axis": "pose", "value": "left-profile", "subject_id": "s"}
+ROW |= {"num_pictures": 0, "num_wanted": 7, "num_seen": 3, "num_dropped": 3}
+ROW |= {"shot_index": 12, "timestamp_s": 41.2, "reason": "filtered", "detail": "blurred"}
+ROW |= {"setting": "filtering.blur_threshold"}
+FILLED = ("shot_index", "timestamp_s", "reason", "detail", "setting", "subject_id")
+NOBODY = dict.fromkeys(FILLED) | {"num_dropped": 0}
+DOUBTFUL = {"reason": "doubtful", "detail": "confidence 0.52, dataset.min_confidence is 0.6"}
+SMALL = {"reason": "small", "detail": "enlarged 3.1 times, dataset.max_upscale is 2"}
+LATER = {"shot_index": 15, "timestamp_s": 70.0, "num_dropped": 4}
+CREDIT = {"detail": "credit", "setting": "filtering.drop_kinds"}
 
 
 def gaps(*rows: dict) -> pl.DataFrame:
@@ -43,21 +35,8 @@ def gaps(*rows: dict) -> pl.DataFrame:
         ),
         (
             [
-                {
-                    "num_pictures": 2,
-                    "reason": "doubtful",
-                    "detail": "confidence 0.52, dataset.min_confidence is 0.6",
-                    "setting": "dataset.min_confidence",
-                },
-                {
-                    "num_pictures": 2,
-                    "shot_index": 15,
-                    "timestamp_s": 70.0,
-                    "reason": "small",
-                    "detail": "enlarged 3.1 times, dataset.max_upscale is 2",
-                    "setting": "dataset.max_upscale",
-                    "num_dropped": 4,
-                },
+                DOUBTFUL | {"num_pictures": 2, "setting": "dataset.min_confidence"},
+                SMALL | LATER | {"num_pictures": 2, "setting": "dataset.max_upscale"},
             ],
             "Only 2 left profiles (7 wanted): shot 12 (0:41) has 3, dropped as doubtful "
             "(confidence 0.52 < 0.6); shot 15 (1:10) has 4, dropped as small (enlarged 3.1 times "
@@ -73,14 +52,7 @@ def gaps(*rows: dict) -> pl.DataFrame:
             "No setting would add more of anna: pictures in scene-001 (0 of 7 wanted).",
         ),
         (
-            [
-                {
-                    "axis": "pose and size",
-                    "value": "left, wide",
-                    "detail": "credit",
-                    "setting": "filtering.drop_kinds",
-                }
-            ],
+            [{"axis": "pose and size", "value": "left, wide"} | CREDIT],
             "No left three-quarter view as a wide shot (7 wanted): shot 12 (0:41) has 3, dropped "
             "as credit. To add them, shorten filtering.drop_kinds (3).",
         ),

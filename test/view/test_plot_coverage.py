@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.dataset import coverage
 from bunny.table import store
@@ -13,27 +14,15 @@ POSES = ("left-profile", "left", "frontal", "right", "right-profile", "unknown")
 
 def make_dataset(number: int, places: int, poses=POSES) -> pl.DataFrame:
     """Pictures that go round poses, sizes, light and places; every seventh is in no place."""
-    row = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "width_px": 9, "height_px": 9}
-    row |= {"upscale": 1.0, "caption": "a", "repeats": 1, "split": "train", "role": "subject"}
-    return store.from_rows(
-        "dataset",
-        [
-            row
-            | {
-                "image_id": f"i{n:04d}",
-                "character": "anna",
-                "frame_id": f"f{n}",
-                "subject_id": f"f{n}-f0",
-                "shot_index": n // 3,
-                "file": f"{n}.png",
-                "pose": poses[n % len(poses)],
-                "shot_size": ("close-up", "medium", "wide")[n // 5 % 3],
-                "place": None if n % 7 == 6 else f"scene-{n % places:03d}",
-                "light": ("dark", "medium", None)[n // 2 % 3],
-            }
-            for n in range(number)
-        ],
-    )
+    rows = [
+        {"image_id": f"i{n:04d}", "character": "anna", "frame_id": f"f{n}", "role": "subject"}
+        | {"subject_id": f"f{n}-f0", "shot_index": n // 3, "pose": poses[n % len(poses)]}
+        | {"shot_size": ("close-up", "medium", "wide")[n // 5 % 3]}
+        | {"place": None if n % 7 == 6 else f"scene-{n % places:03d}"}
+        | {"light": ("dark", "medium", None)[n // 2 % 3]}
+        for n in range(number)
+    ]
+    return table_row.table("dataset", rows)
 
 
 def make_near(number: int) -> pl.DataFrame:

@@ -44,21 +44,12 @@ def evaluation() -> pl.DataFrame:
 def picture() -> pl.DataFrame:
     """Two prompts x two seeds with the base and step 200; one is a copy, one failed."""
     rows = [
-        {
-            "picture_id": f"{step}-{prompt}-{seed}",
-            "run_id": "r",
-            "character": "bunny",
-            "step": step,
-            "prompt_set": "report",
-            "prompt": prompt,
-            "seed": seed,
-            "file": f"evaluation/r/{step}-{prompt}-{seed}.png",
-            "identity": 0.5,
-            "is_somebody": True,
-            "recognised": "bunny" if step else "pip",
-            "nearest": 0.2 + seed / 10 + step / 1000,
-            "is_copy": bool(step) and seed == 2 and prompt == "a",
-        }
+        {"picture_id": f"{step}-{prompt}-{seed}", "run_id": "r", "character": "bunny"}
+        | {"step": step, "prompt_set": "report", "prompt": prompt, "seed": seed}
+        | {"file": f"evaluation/r/{step}-{prompt}-{seed}.png", "identity": 0.5}
+        | {"is_somebody": True, "recognised": "bunny" if step else "pip"}
+        | {"nearest": 0.2 + seed / 10 + step / 1000}
+        | {"is_copy": bool(step) and seed == 2 and prompt == "a"}
         for step in (0, 200)
         for prompt in ("a", "b")
         for seed in (1, 2)
@@ -91,11 +82,7 @@ def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
     figure = plot_evaluation.plot_confusion(evaluation)
     cells = figure.data.with_columns(pl.col("panel").cast(pl.String))
     counts = dict(cells.group_by("panel").len().iter_rows())
-    assert counts == {
-        "frames of the film": 3,
-        "base model alone": 2,
-        "with the adapter": 2,
-    }
+    assert counts == {"frames of the film": 3, "base model alone": 2, "with the adapter": 2}
     assert cells.filter(pl.col("panel") == "with the adapter", pl.col("about") == "bunny")[
         "label"
     ].to_list() == ["80"]

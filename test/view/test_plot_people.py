@@ -1,6 +1,7 @@
 """The figure of a film's own pairs and its threshold."""
 
 import polars as pl
+import table_row
 
 from bunny.table import store
 from bunny.view import style
@@ -18,16 +19,7 @@ PAIR = [
     for kind, values in (("same-track", [0.8, 0.82, 1.0]), ("same-frame", [0.1, -1.0]))
     for i, value in enumerate(values)
 ]
-ROW = {
-    "route": "face",
-    "threshold": 0.37,
-    "source": "film",
-    "num_same": 3,
-    "num_different": 2,
-    "separation": None,
-    "adapted_separation": None,
-    "is_adapted": False,
-}
+ROW = table_row.fill("calibration", threshold=0.37, num_same=3, num_different=2)
 
 
 def _plot(pairs, rows, configured=0.4):

@@ -1,5 +1,7 @@
 import polars as pl
 import pytest
+import table_row
+from face_row import face_row
 
 from bunny.table import store
 from bunny.view.widget import track_table
@@ -8,59 +10,22 @@ BOX = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 30.0, "y1_px": 40.0}
 
 
 def face(face_id, track_id, frame, *, size=40.0, score=0.9):
-    return BOX | {
-        "face_id": face_id,
-        "frame_id": frame,
-        "shot_index": 0,
-        "detector": "yunet",
-        "score": score,
-        "landmark": [0.0] * 10,
-        "yaw": 0.0,
-        "size_px": size,
-        "sharpness": 100.0,
-        "recogniser": "sface",
-        "embedding": [1.0, 0.0],
-        "track_id": track_id,
-        "y1_px": size,
-    }
+    own = {"track_id": track_id, "score": score, "sharpness": 100.0, "x1_px": 30.0}
+    return face_row(face_id, [1.0, 0.0], side_px=size, frame_id=frame, **own)
 
 
 def region(region_id, candidate, frame, shot=0, track_id=None):
-    return BOX | {
-        "region_id": region_id,
-        "frame_id": frame,
-        "shot_index": shot,
-        "candidate": candidate,
-        "similarity": 0.5,
-        "margin": 0.2,
-        "model": "net",
-        "track_id": track_id,
-    }
+    ids = {"region_id": region_id, "frame_id": frame, "candidate": candidate}
+    own = {"shot_index": shot, "track_id": track_id, "similarity": 0.5, "margin": 0.2}
+    return table_row.fill("region", BOX, model="net", **ids, **own)
 
 
 def decided(*rows):
     """Rows of (subject, character, similarity, slack)."""
-    return pl.DataFrame(
-        [
-            {
-                "subject_id": s,
-                "character": c,
-                "similarity": v,
-                "margin": 0.1,
-                "confidence": 0.8,
-                "slack": k,
-            }
-            for s, c, v, k in rows
-        ],
-        schema={
-            "subject_id": pl.String,
-            "character": pl.String,
-            "similarity": pl.Float32,
-            "margin": pl.Float32,
-            "confidence": pl.Float32,
-            "slack": pl.Float32,
-        },
-    )
+    number = dict.fromkeys(("similarity", "margin", "confidence", "slack"), pl.Float32)
+    rows = [(*row[:3], 0.1, 0.8, row[3]) for row in rows]
+    schema = {"subject_id": pl.String, "character": pl.String} | number
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import table_row
 
 from bunny.character.drawn import figure_label
 from bunny.core.config import Config
@@ -22,22 +23,13 @@ def test_a_threshold_that_is_set_is_not_a_measured_one(tmp_path, threshold):
 @pytest.fixture
 def labelled(tmp_path):
     """A face and a drawn figure of Anna."""
-    box = dict.fromkeys(("x0_px", "y0_px"), 0.0) | dict.fromkeys(("x1_px", "y1_px"), 9.0)
+    box = table_row.box(0.0, 0.0, 9.0, 9.0)
     rows = [
-        {
-            "subject_id": f"f-{kind}",
-            "subject_type": kind,
-            "character": "anna",
-            "frame_id": "f",
-            "shot_index": 0,
-            **box,
-            "distance": 0.4,
-            "confidence": 0.9,
-            "source": "reference",
-        }
+        {"subject_id": f"f-{kind}", "subject_type": kind, "character": "anna", "distance": 0.4}
+        | box
         for kind in ("face", "region")
     ]
-    store.write(tmp_path / "table", "label", store.from_rows("label", rows))
+    table_row.write(tmp_path / "table", "label", rows)
     return tmp_path
 
 

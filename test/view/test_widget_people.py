@@ -5,7 +5,9 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 import yaml
+from face_row import face_row
 
 from bunny.character import calibrate, whitening
 from bunny.character import label as naming
@@ -17,14 +19,7 @@ from bunny.view.widget import character, preview, track_table
 
 SETTINGS = Config().detection
 ALL = character.TrackPage()
-LEARNED = {  # row of table calibration
-    "route": "face",
-    "threshold": 0.4,
-    "source": "film",
-    "num_same": 0,
-    "num_different": 0,
-    "is_adapted": False,
-}
+LEARNED = table_row.fill("calibration", threshold=0.4)
 
 
 @pytest.fixture
@@ -163,24 +158,14 @@ def write_couples(table: Path) -> None:
         for view in range(2):
             moved = who + 0.6 * rng.normal(size=8)
             faces.append(
-                {
-                    "face_id": f"f{shot:02d}{view}-{side}",
-                    "frame_id": f"f{shot:02d}{view}",
-                    "shot_index": shot,
-                    "track_id": f"t{shot:02d}{side}",
-                    "x0_px": x0,
-                    "y0_px": 0.0,
-                    "x1_px": x0 + 112,
-                    "y1_px": 112.0,
-                    "detector": "yunet",
-                    "score": 0.9,
-                    "landmark": np.zeros(10),
-                    "yaw": 0.0,
-                    "size_px": 112.0,
-                    "sharpness": 200.0,
-                    "recogniser": "sface",
-                    "embedding": moved / np.linalg.norm(moved),
-                }
+                face_row(
+                    f"f{shot:02d}{view}-{side}",
+                    moved / np.linalg.norm(moved),
+                    x_px=x0,
+                    frame_id=f"f{shot:02d}{view}",
+                    shot_index=shot,
+                    track_id=f"t{shot:02d}{side}",
+                )
             )
         own = {key: faces[-1][key] for key in ("shot_index", "track_id", "embedding")}
         own |= {"first_frame_index": 0, "last_frame_index": 1, "num_faces": 2}

@@ -5,11 +5,11 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 from PIL import Image
 
 from bunny.core.error import UserError
 from bunny.library.search import ranking
-from bunny.table import store
 from bunny.view import search_result
 from bunny.view.widget import search
 
@@ -22,41 +22,17 @@ def root(tmp_path):
         name = f"frame/{i}.png"
         (tmp_path / "frame").mkdir(exist_ok=True)
         Image.fromarray(np.full((36, 64, 3), 40 * i, np.uint8)).save(tmp_path / name)
-        rows.append(
-            {
-                "frame_id": f"f{i}",
-                "film_id": "film",
-                "shot_index": 7,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 1,
-                "timestamp_s": float(i),
-                "file": name,
-                "reason": "interval",
-            }
-        )
-    store.write(tmp_path / "table", "frame", store.from_rows("frame", rows))
+        at = {"shot_index": 7, "frame_index": i, "timestamp_s": float(i), "time_base_den": 1}
+        rows.append({"frame_id": f"f{i}", "file": name, "reason": "interval", **at})
+    table_row.write(tmp_path / "table", "frame", rows)
     return {"film": tmp_path}
 
 
 @pytest.fixture
 def shots():
-    row = {
-        "film_id": "film",
-        "shot_index": 7,
-        "start_s": 0.0,
-        "end_s": 6.0,
-        "matched_s": 1.0,
-        "score": 0.5,
-        "why": "words <b>",
-        "frame_id": "f1",
-        "file": "frame/1.png",
-        "who": ["bunny"],
-        "place": "beach",
-        "sentence": "",
-        "asset_id": "film-s7",
-    }
+    row = {"film_id": "film", "shot_index": 7, "start_s": 0.0, "end_s": 6.0, "matched_s": 1.0}
+    row |= {"score": 0.5, "why": "words <b>", "frame_id": "f1", "file": "frame/1.png"}
+    row |= {"who": ["bunny"], "place": "beach", "sentence": "", "asset_id": "film-s7"}
     return pl.DataFrame([row], schema=ranking.SHOTS)
 
 

@@ -18,22 +18,12 @@ PNG = b"\x89PNG"
 
 def members(*rows):
     """Members by hand: film, what it calls them, identity, name, views."""
-    return pl.DataFrame(
-        [
-            {
-                "member_id": f"{film}/{called}",
-                "film_id": film,
-                "called": called,
-                "identity_id": identity,
-                "name": name,
-                "kind": "face",
-                "num_views": views,
-                "num_shots": 1,
-            }
-            for film, called, identity, name, views in rows
-        ],
-        schema=library_view.COLUMNS,
-    )
+    made = [
+        {"member_id": f"{film}/{called}", "film_id": film, "called": called, "name": name}
+        | {"identity_id": identity, "kind": "face", "num_views": views, "num_shots": 1}
+        for film, called, identity, name, views in rows
+    ]
+    return pl.DataFrame(made, schema=library_view.COLUMNS)
 
 
 @pytest.fixture
@@ -129,16 +119,8 @@ def test_a_click_names_who_is_shown_and_goes_on_to_the_next(member, pictures, tm
 
 def test_pictures_of_a_planned_set_are_counted_by_film_and_side():
     rows = [
-        {
-            "film_id": film,
-            "shot_index": shot,
-            "timestamp_s": 0.0,
-            "place": None,
-            "split": side,
-            "pose": "left",
-            "shot_size": "wide",
-            "light": "bright",
-        }
+        {"film_id": film, "shot_index": shot, "timestamp_s": 0.0, "split": side}
+        | {"pose": "left", "shot_size": "wide", "light": "bright"}
         for film, shot, side in (("one", 0, "train"), ("one", 1, "held-out"), ("two", 0, "train"))
     ]
     planned = pl.DataFrame(rows, schema=picture_set.PLANNED)

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.character.drawn import figure_cluster
 from bunny.table import store
@@ -17,37 +18,15 @@ def at(degrees):
 
 def figure(name, frame, track, x0=0.0, angle=0.0, **more):
     """A figure of 10 x 10 pixels."""
-    return {
-        "figure_id": name,
-        "frame_id": frame,
-        "shot_index": 0,
-        "x0_px": x0,
-        "y0_px": 0.0,
-        "x1_px": x0 + SIDE,
-        "y1_px": SIDE,
-        "objectness": 0.9,
-        "embedding": at(angle),
-        "track_id": track,
-        "source": "window",
-        "model": "made",
-        **more,
-    }
+    box = table_row.box(x0, 0.0, x0 + SIDE, SIDE)
+    ids = {"figure_id": name, "frame_id": frame, "track_id": track}
+    return table_row.fill("figure", box | more, embedding=at(angle), objectness=0.9, **ids)
 
 
 def label(frame, x0, character="bunny", side=SIDE):
-    return {
-        "subject_id": f"{frame}-r{x0}",
-        "subject_type": "region",
-        "character": character,
-        "frame_id": frame,
-        "shot_index": 0,
-        "x0_px": x0,
-        "y0_px": 0.0,
-        "x1_px": x0 + side,
-        "y1_px": side,
-        "confidence": 0.9,
-        "source": "reference",
-    }
+    ids = {"subject_id": f"{frame}-r{x0}", "subject_type": "region", "frame_id": frame}
+    box = table_row.box(x0, 0.0, x0 + side, side)
+    return table_row.fill("label", box, character=character, **ids)
 
 
 def table(*rows):

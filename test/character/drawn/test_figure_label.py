@@ -1,6 +1,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.character.drawn import figure_label
 from bunny.character.drawn.figure_label import REVIEW_FROM
@@ -9,34 +10,16 @@ from bunny.core.config import DetectionConfig
 
 def figures(*rows):
     """Rows (frame, candidate, similarity, margin) of one shot, all in one place."""
-    return pl.DataFrame(
-        [
-            {
-                "figure_id": f"film-{frame:08d}-g{i:02d}",
-                "frame_id": f"film-{frame:08d}",
-                "shot_index": 0,
-                "x0_px": 0.0,
-                "y0_px": 0.0,
-                "x1_px": 50.0,
-                "y1_px": 50.0,
-                "candidate": name,
-                "objectness": 1.0,
-                "similarity": similarity,
-                "margin": margin,
-                "score": None,
-                "track_id": None,
-                "model": figure_label.MODEL,
-            }
-            for i, (frame, name, similarity, margin) in enumerate(rows)
-        ],
-        schema_overrides={
-            "score": pl.Float32,
-            "similarity": pl.Float32,
-            "margin": pl.Float32,
-            "track_id": pl.String,
-            "candidate": pl.String,
-        },
-    )
+    made = [
+        {"figure_id": f"film-{frame:08d}-g{i:02d}", "frame_id": f"film-{frame:08d}"}
+        | table_row.box(0.0, 0.0, 50.0, 50.0)
+        | {"shot_index": 0, "candidate": name, "objectness": 1.0, "model": figure_label.MODEL}
+        | {"similarity": similarity, "margin": margin, "score": None, "track_id": None}
+        for i, (frame, name, similarity, margin) in enumerate(rows)
+    ]
+    types = dict.fromkeys(("score", "similarity", "margin"), pl.Float32)
+    types |= dict.fromkeys(("track_id", "candidate"), pl.String)
+    return pl.DataFrame(made, schema_overrides=types)
 
 
 FRAME = pl.DataFrame(

@@ -14,8 +14,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-
-from bunny.table import store
+import table_row
 
 PASSWORD = "geheim:@/ 42"  # letters that an address must write otherwise
 FILM = "film-0a1b2c3d"
@@ -133,27 +132,17 @@ def make_film(home, film_id):
     root.mkdir(parents=True)
     (root / "source.json").write_text("{}", encoding="utf-8")
     for name, rows in film_rows(film_id).items():
-        store.write(root / "table", name, store.from_rows(name, rows))
+        table_row.write(root / "table", name, rows)
     return root
 
 
 def film_rows(film_id):
     """Rows of a few tables: of plain columns, of vectors, of lists, of large numbers."""
     frames = [
-        {
-            "frame_id": f"{film_id}-{index:08d}",
-            "film_id": film_id,
-            "shot_index": shot,
-            "frame_index": index,
-            "pts": index * 512,
-            "time_base_num": 1,
-            "time_base_den": 12800,
-            "timestamp_s": index / 25,
-            "file": f"frame/{index:08d}.jpg",
-            "width_px": 320,
-            "height_px": 180,
-            "reason": "shot-median",
-        }
+        {"frame_id": f"{film_id}-{index:08d}", "film_id": film_id, "shot_index": shot}
+        | {"frame_index": index, "pts": index * 512, "time_base_den": 12800}
+        | {"timestamp_s": index / 25, "file": f"frame/{index:08d}.jpg"}
+        | {"width_px": 320, "height_px": 180, "reason": "shot-median"}
         for shot, index in ((0, 10), (1, 60))
     ]
     numbers = [
@@ -164,40 +153,25 @@ def film_rows(film_id):
         {"frame_id": f["frame_id"], "model": "tiny", "vector": vector}
         for f, vector in zip(frames, ([0.25, -0.5, 1.0], [1.0, 0.0, 0.125]), strict=True)
     ]
-    captions = [
-        {
-            "frame_id": frames[0]["frame_id"],
-            "version": 1,
-            "text": 'Robert\'); DROP TABLE shots;-- "x" \0 ü',
-            "tags": ["snow", "day, 'quoted'", "{}"],
-            "provider": "tags",
-            "status": "done",
-        }
-    ]
+    text = 'Robert\'); DROP TABLE shots;-- "x" \0 ü'
+    caption = {"text": text, "tags": ["snow", "day, 'quoted'", "{}"]}
+    pair = {"anchor_id": f"{film_id}-t0", "positive_id": f"{film_id}-t1", "label": 1}
     return {
         "frame": frames,
         "quality": numbers,
         "embedding": embeddings,
-        "caption": captions,
+        "caption": [{"frame_id": frames[0]["frame_id"], **caption}],
         "asset": asset_rows(film_id),
-        "training_feedback": [
-            {
-                "anchor_id": f"{film_id}-t0",
-                "positive_id": f"{film_id}-t1",
-                "label": 1,
-                "level": "character",
-                "event_id": "e1",
-            }
-        ],
+        "training_feedback": [pair | {"level": "character", "event_id": "e1"}],
     }
 
 
 def asset_rows(film_id):
     """Two shots, of which one is in no cluster, and two figures of anna's."""
+    frames = [{"frame_id": f"{film_id}-{i:08d}", "timestamp_s": i / 25} for i in (10, 60)]
     shots = [
         {
             "asset_id": f"{film_id}-s{shot}",
-            "level": "scene",
             "first_frame_index": first,
             "end_frame_index": first + 50,
             "start_s": first / 25,
@@ -216,31 +190,18 @@ def asset_rows(film_id):
             "end_frame_index": first + 20,
             "start_s": first / 25,
             "end_s": first / 25 + 0.8,
-            "x0_px": 32.0,
-            "y0_px": 18.0,
-            "x1_px": 96.0,
-            "y1_px": 90.0,
             "boxes": [first / 25 + 0.1, 0.1, 0.1, 0.3, 0.5],
             "cluster_id": "anna",
             "name": "anna",
+            **table_row.box(32.0, 18.0, 96.0, 90.0),
         }
         for shot, first in ((0, 5), (1, 55))
     ]
+    same = {"similarity": 0.75, "doubt": 0.5, "who": ["anna"]}
     return [
-        {
-            "shot_index": int(row["asset_id"][-1]),
-            "timestamp_s": (10, 60)[int(row["asset_id"][-1])] / 25,
-            "frame_id": f"{film_id}-{(10, 60)[int(row['asset_id'][-1])]:08d}",
-            "similarity": 0.75,
-            "doubt": 0.5,
-            "source": "machine",
-            "is_approved": False,
-            "rejected_from": [],
-            "who": ["anna"],
-            "comments": 0,
-            **row,
-        }
-        for row in (*shots, *figures)
+        {"shot_index": k, **frames[k], **same, **row}
+        for rows in (shots, figures)
+        for k, row in enumerate(rows)
     ]
 
 

@@ -4,6 +4,7 @@ import uuid
 
 import polars as pl
 import pytest
+import table_row
 
 from bunny.library.publish import rows
 from bunny.library.publish import schema as publish_schema
@@ -13,22 +14,9 @@ FILM = "film-0a1b2c3d"
 
 
 def shot(index, **values):
-    row = {
-        "asset_id": f"{FILM}-s{index}",
-        "level": "scene",
-        "shot_index": index,
-        "first_frame_index": 10 * index,
-        "end_frame_index": 10 * index + 10,
-        "timestamp_s": 0.4 * index,
-        "frame_id": f"f{index}",
-        "doubt": 0.0,
-        "source": "machine",
-        "is_approved": False,
-        "rejected_from": [],
-        "who": [],
-        "comments": 0,
-    }
-    return {**row, **values}
+    times = {"first_frame_index": 10 * index, "end_frame_index": 10 * index + 10}
+    ids = {"asset_id": f"{FILM}-s{index}", "shot_index": index, "frame_id": f"f{index}"}
+    return table_row.fill("asset", values, timestamp_s=0.4 * index, **ids, **times)
 
 
 def made(*assets):

@@ -3,72 +3,34 @@
 import cv2
 import numpy as np
 import pytest
+import table_row
 
 from bunny.core import atomic, workspace
 from bunny.scene import embed
-from bunny.table import store
 
 FRAMES_A_SHOT, SHOT_S = 2, 4.0
 SIDE = {"width_px": 64, "height_px": 36}
 BOX = {"x0_px": 10.0, "y0_px": 0.0, "x1_px": 40.0, "y1_px": 36.0}
 
 
-def _quality(frame_id, shot):
-    return {
-        "frame_id": frame_id,
-        "brightness": shot.get("luma", 0.5),
-        "is_kept": True,
-        "blur_score": shot.get("sharp", 0.8),
-        "reason": "kept",
-    }
-
-
 def _label(frame_id, number, shot):
     return [
-        {
-            "subject_id": f"{frame_id}-r{k:02d}",
-            "subject_type": "region",
-            "character": name,
-            "frame_id": frame_id,
-            "shot_index": number,
-            "confidence": 0.9,
-            "source": "reference",
-            **BOX,
-        }
+        {"subject_id": f"{frame_id}-r{k:02d}", "subject_type": "region", "character": name}
+        | {"frame_id": frame_id, "shot_index": number, **BOX}
         for k, name in enumerate(shot.get("who", ()))
     ]
 
 
-def _frame(frame_id, film_id, number, index, file):
-    return {
-        "frame_id": frame_id,
-        "film_id": film_id,
-        "shot_index": number,
-        "frame_index": index,
-        "pts": index,
-        "time_base_num": 2,
-        "time_base_den": 1,
-        "timestamp_s": index * 2.0,
-        "file": file,
-        "reason": "interval",
-        **SIDE,
-    }
-
-
 def _shot(film_id, number):
     first = number * FRAMES_A_SHOT
+    start_s = number * SHOT_S
     return {
         "film_id": film_id,
         "shot_index": number,
         "first_frame_index": first,
         "end_frame_index": first + FRAMES_A_SHOT,
-        "start_s": number * SHOT_S,
-        "end_s": (number + 1) * SHOT_S,
-        "start_pts": first,
-        "end_pts": first + FRAMES_A_SHOT,
-        "transition_in": "cut",
-        "motion": 0.0,
-        "kind": "static",
+        "start_s": start_s,
+        "end_s": start_s + SHOT_S,
     }
 
 
@@ -89,35 +51,24 @@ def write_film(folder, name, shots):
             frame_id, file = f"{space.film_id}-{index:08d}", f"frame/{index:08d}.png"
             image = np.full((36, 64, 3), shot.get("colour", (90, 90, 90)), np.uint8)
             atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
-            rows["frame"].append(_frame(frame_id, space.film_id, number, index, file))
-            rows["quality"].append(_quality(frame_id, shot))
+            ids = {"film_id": space.film_id, "frame_id": frame_id, "file": file}
+            at = {"frame_index": index, "shot_index": number, "timestamp_s": index * 2.0}
+            rows["frame"].append(ids | at | {"time_base_num": 2, "time_base_den": 1} | SIDE)
+            quality = {"brightness": shot.get("luma", 0.5), "blur_score": shot.get("sharp", 0.8)}
+            rows["quality"].append({"frame_id": frame_id, **quality})
             rows["label"] += _label(frame_id, number, shot)
             scene = {"cluster_id": shot.get("scene"), "is_noise": shot.get("scene") is None}
-            item = {"item_id": frame_id, "level": "scene", "shot_index": number}
-            rows["cluster"].append(item | scene)
+            rows["cluster"].append({"item_id": frame_id, "shot_index": number, **scene})
             text = shot.get("texts", [shot.get("text")] * 2)[k]
             if text is not None:
-                rows["caption"].append(
-                    {
-                        "frame_id": frame_id,
-                        "version": 1,
-                        "text": text,
-                        "provider": "tags",
-                        "tags": shot.get("tags", []),
-                        "status": "done",
-                    }
-                )
+                words = {"text": text, "tags": shot.get("tags", [])}
+                rows["caption"].append({"frame_id": frame_id, **words})
             if "vector" in shot:
                 vector = np.asarray(shot["vector"], np.float32)
-                rows["embedding"].append(
-                    {
-                        "frame_id": frame_id,
-                        "model": shot.get("model", embed.MODEL),
-                        "vector": vector / np.linalg.norm(vector),
-                    }
-                )
+                own = {"model": shot.get("model", embed.MODEL), "frame_id": frame_id}
+                rows["embedding"].append({"vector": vector / np.linalg.norm(vector), **own})
     for table, own in rows.items():
-        store.write(space.table, table, store.from_rows(table, own))
+        table_row.write(space.table, table, own)
     return space
 
 
@@ -131,30 +82,15 @@ def make_film(tmp_path, monkeypatch):
 @pytest.fixture
 def meadow(make_film):
     """Four shots: a bunny on grass, a bear by night, both, nobody."""
+    green = {"text": "bunny on the grass, day", "tags": ["green background"]}
+    dark = {"text": "bruno by a fire, night", "luma": 0.1, "sharp": 0.2}
+    both = {"who": ["bunny", "bruno"], "text": "bunny and bruno on the grass, day"}
     return make_film(
         "meadow",
         [
-            {
-                "who": ["bunny"],
-                "text": "bunny on the grass, day",
-                "tags": ["green background"],
-                "scene": "scene-001",
-                "vector": [1, 0, 0],
-            },
-            {
-                "who": ["bruno"],
-                "text": "bruno by a fire, night",
-                "luma": 0.1,
-                "scene": "scene-002",
-                "vector": [0, 1, 0],
-                "sharp": 0.2,
-            },
-            {
-                "who": ["bunny", "bruno"],
-                "text": "bunny and bruno on the grass, day",
-                "scene": "scene-001",
-                "vector": [0.9, 0.1, 0],
-            },
+            green | {"who": ["bunny"], "scene": "scene-001", "vector": [1, 0, 0]},
+            dark | {"who": ["bruno"], "scene": "scene-002", "vector": [0, 1, 0]},
+            both | {"scene": "scene-001", "vector": [0.9, 0.1, 0]},
             {"text": "an empty kitchen, day", "vector": [0, 0, 1]},
         ],
     )

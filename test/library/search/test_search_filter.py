@@ -2,6 +2,7 @@
 
 import polars as pl
 import pytest
+import table_row
 
 from bunny.command import search
 from bunny.core.error import UserError
@@ -45,25 +46,9 @@ def test_filter(known, wanted, found):
 
 
 def test_approved_and_named_places_come_from_assets(meadow):
-    from bunny.table import store
-
     rows = [
-        {
-            "asset_id": f"s{n}",
-            "level": "scene",
-            "shot_index": n,
-            "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2,
-            "timestamp_s": 4.0 * n,
-            "cluster_id": cluster,
-            "name": name,
-            "doubt": 0.0,
-            "source": source,
-            "is_approved": n == 2,
-            "rejected_from": [],
-            "who": [],
-            "comments": 0,
-        }
+        {"asset_id": f"s{n}", "shot_index": n, "timestamp_s": 4.0 * n, "cluster_id": cluster}
+        | {"name": name, "source": source, "is_approved": n == 2}
         for n, cluster, name, source in (
             (0, "scene-001", "Meadow", "machine"),
             (1, "scene-001", "Meadow", "person"),  # somebody moved it there
@@ -71,7 +56,7 @@ def test_approved_and_named_places_come_from_assets(meadow):
             (3, None, None, "machine"),
         )
     ]
-    store.write(meadow.table, "asset", store.from_rows("asset", rows))
+    table_row.write(meadow.table, "asset", rows)
     known = search.open_library().known
     assert shots(known, is_approved=True) == [2]
     assert shots(known, place=("meadow",)) == [0, 1, 2]

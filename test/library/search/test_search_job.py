@@ -5,6 +5,7 @@ import json
 import cv2
 import numpy as np
 import pytest
+import table_row
 
 from bunny.command import search
 from bunny.core.error import UserError
@@ -71,29 +72,15 @@ def test_a_number_among_several_films_is_refused(meadow, make_film):
 
 
 def test_more_like_a_figure(meadow):
-    frames = [f"{meadow.film_id}-{i:08d}" for i in (0, 2, 4)]
     asset = [
-        {
-            "asset_id": f"t{n}",
-            "level": "character",
-            "shot_index": n,
-            "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2,
-            "timestamp_s": 4.0 * n,
-            "frame_id": frame,
-            "doubt": 0.0,
-            "source": "machine",
-            "is_approved": False,
-            "rejected_from": [],
-            "who": [],
-            "comments": 0,
-        }
-        for n, frame in enumerate(frames)
+        {"asset_id": f"t{n}", "level": "character", "shot_index": n}
+        | {"timestamp_s": 4.0 * n, "frame_id": f"{meadow.film_id}-{2 * n:08d}"}
+        for n in range(3)
     ]
     vector = [("t0", [1.0, 0.0]), ("t1", [0.0, 1.0]), ("t2", [0.8, 0.6])]
     rows = [{"asset_id": a, "model": "m", "vector": v} for a, v in vector]
-    store.write(meadow.table, "asset", store.from_rows("asset", asset))
-    store.write(meadow.table, "figure_vector", store.from_rows("figure_vector", rows))
+    table_row.write(meadow.table, "asset", asset)
+    table_row.write(meadow.table, "figure_vector", rows)
     found = search.search(like="t0").shots
     assert found["shot_index"].to_list() == [2, 1]
     assert found["score"].to_list() == pytest.approx([0.8, 0])
@@ -101,47 +88,22 @@ def test_more_like_a_figure(meadow):
 
 
 def test_words_of_people_count(meadow):
-    asset = {
-        "asset_id": "s3",
-        "level": "scene",
-        "shot_index": 3,
-        "first_frame_index": 6,
-        "end_frame_index": 8,
-        "timestamp_s": 12.0,
-        "doubt": 0.0,
-        "source": "machine",
-        "is_approved": False,
-        "rejected_from": [],
-        "who": [],
-        "comments": 1,
-    }
+    asset = {"asset_id": "s3", "shot_index": 3, "timestamp_s": 12.0, "comments": 1}
     said = [
         ("caption_edit", "a zeppelin over the harbour"),
         ("comment", "retake needed"),
         ("comment", "never mind"),
     ]
     rows = [
-        {
-            "event_id": str(i),
-            "time": f"2026-01-0{i + 1}",
-            "user": "u",
-            "kind": kind,
-            "level": "scene",
-            "num_items": 1,
-            "asset_ids": ["s3"],
-            "text": words,
-            "origin": "board",
-            "is_undone": words == "never mind",
-            "is_lost": False,
-        }
+        {"event_id": str(i), "time": f"2026-01-0{i + 1}", "kind": kind, "num_items": 1}
+        | {"asset_ids": ["s3"], "text": words, "is_undone": words == "never mind"}
         for i, (kind, words) in enumerate(said)
     ]
-    store.write(meadow.table, "asset", store.from_rows("asset", [asset]))
-    store.write(meadow.table, "feedback", store.from_rows("feedback", rows))
+    table_row.write(meadow.table, "asset", [asset])
+    table_row.write(meadow.table, "feedback", rows)
     first = store.read(meadow.table, "frame").filter(shot_index=3)["frame_id"][0]
     single = {"frame_id": first, "text": "a submarine in the harbour", "user": "u"}
-    table = store.from_rows("frame_caption_edit", [single])
-    store.write(meadow.table, "frame_caption_edit", table)
+    table_row.write(meadow.table, "frame_caption_edit", [single])
     library = search.open_library()
     for words in ("zeppelin", "retake", "submarine"):
         found = search.search(words, library=library)
@@ -215,28 +177,15 @@ def test_a_face_finds_the_person(meadow, bunny, tmp_path):
     (face,) = detect.load_detector("yunet")(image)[:1]
     own = recogniser.load_recogniser("sface")(cv2.flip(image, 1), face)
     other = core_vector.l2_normalize(np.random.default_rng(0).standard_normal(128))
-    base = {
-        "x0_px": 0,
-        "y0_px": 0,
-        "x1_px": 9,
-        "y1_px": 9,
-        "detector": "yunet",
-        "score": 0.9,
-        "size_px": 9,
-        "recogniser": "sface",
-    }
+    base = {**table_row.box(0, 0, 9, 9), "size_px": 9, "recogniser": "sface"}
     true = recogniser.load_recogniser("sface")(image, face)
     rows = [
         base
-        | {
-            "face_id": f"f{n}",
-            "frame_id": f"{meadow.film_id}-{i:08d}",
-            "shot_index": n,
-            "embedding": v,
-        }
+        | {"face_id": f"f{n}", "frame_id": f"{meadow.film_id}-{i:08d}"}
+        | {"shot_index": n, "embedding": v}
         for n, i, v in ((0, 0, other), (1, 3, true), (2, 5, own))
     ]
-    store.write(meadow.table, "face", store.from_rows("face", rows))
+    table_row.write(meadow.table, "face", rows)
     first, *others = json.loads(bunny("search", "--face", path, "--json")[1])["shots"]
     assert (first["shot_index"], first["matched_s"]) == (1, 6.0)
     assert first["score"] == pytest.approx(1, abs=1e-3) and "(one person)" in first["why"]
@@ -278,24 +227,11 @@ def test_command_line(meadow, bunny, tmp_path):
 )
 def test_each_option_leaves_the_shots_that_it_asks_for(meadow, bunny, options, shots):
     rows = [
-        {
-            "asset_id": f"s{n:05d}",
-            "level": "scene",
-            "shot_index": n,
-            "first_frame_index": 2 * n,
-            "end_frame_index": 2 * n + 2,
-            "timestamp_s": 4.0 * n,
-            "doubt": 0.0,
-            "cluster_id": (None, "scene-001", "scene-002")[(1, 2, 1, 0)[n]],
-            "source": "machine",
-            "is_approved": n == 2,
-            "rejected_from": [],
-            "who": [],
-            "comments": 0,
-        }
+        {"asset_id": f"s{n:05d}", "shot_index": n, "timestamp_s": 4.0 * n, "is_approved": n == 2}
+        | {"cluster_id": (None, "scene-001", "scene-002")[(1, 2, 1, 0)[n]]}
         for n in range(4)
     ]
-    store.write(meadow.table, "asset", store.from_rows("asset", rows))
+    table_row.write(meadow.table, "asset", rows)
     code, out, _ = bunny("search", *options, "--json")
     assert (code, [row["shot_index"] for row in json.loads(out)["shots"]]) == (0, shots)
 

@@ -1,5 +1,6 @@
 """A small film as tables and pictures, made here: three shots, two people, a training set."""
 
+import itertools
 import json
 import shutil
 import tempfile
@@ -10,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import table_row
 
 from bunny.library.timeline import clip, timecode
 from bunny.table import store
 
 FILM = "owl-0a0a0a0a"
 FRAMES = (0, 12, 30, 40, 55)  # kept ones of shots 0, 0, 1, 1, 2
+CROP = ("crop_x0_px", "crop_y0_px", "crop_x1_px", "crop_y1_px")
 CUTS = (0, 25, 50, 75)
 BUILT: dict[tuple, tempfile.TemporaryDirectory] = {}  # films, by what they were made with
 SET = (("i0", 12, "train"), ("i1", 12, "train"), ("i2", 40, "held-out"))
@@ -31,51 +34,42 @@ class Made:
 
 def film_row(rate=Fraction(25), base=Fraction(1, 12800), **more) -> dict:
     """The row of a film of 1280x720."""
-    return {
-        "film_id": FILM,
-        "path": "/films/My Owl & co.mp4",
-        "content_hash": "0a" * 32,
-        "container": "mp4",
-        "codec": "h264",
-        "width_px": 1280,
-        "height_px": 720,
-        "frame_rate_num": rate.numerator,
-        "frame_rate_den": rate.denominator,
-        "time_base_num": base.numerator,
-        "time_base_den": base.denominator,
-        "start_s": 0.0,
-        "duration_s": 3.0,
-        "rotation_deg": 0,
-        "is_mirrored": False,
-        "is_interlaced": False,
-        "num_frames": 75,
-        "num_frames_failed": 0,
-        "stream_index": 0,
-        "start_timecode": None,
-        "has_audio": True,
-        "decoder": "pyav",
-        **more,
-    }
+    return table_row.fill(
+        "film",
+        more,
+        film_id=FILM,
+        path="/films/My Owl & co.mp4",
+        content_hash="0a" * 32,
+        width_px=1280,
+        height_px=720,
+        frame_rate_num=rate.numerator,
+        frame_rate_den=rate.denominator,
+        time_base_num=base.numerator,
+        time_base_den=base.denominator,
+        duration_s=3.0,
+        num_frames=75,
+        start_timecode=None,
+        has_audio=True,
+    )
 
 
 def shot_table(rate=Fraction(25), base=Fraction(1, 12800), first_pts=0, cuts=CUTS):
     """Shots between frames `cuts` of a film of constant rate, times rounded to its base."""
     at = [first_pts + round(i / rate / base) for i in cuts]
     rows = [
-        {
-            "film_id": FILM,
-            "shot_index": index,
-            "first_frame_index": cuts[index],
-            "end_frame_index": cuts[index + 1],
-            "start_s": float(at[index] * base),
-            "end_s": float(at[index + 1] * base),
-            "start_pts": at[index],
-            "end_pts": at[index + 1],
-            "transition_in": "cut",
-            "motion": 0.1,
-            "kind": "static",
-        }
-        for index in range(len(cuts) - 1)
+        table_row.fill(
+            "shot",
+            film_id=FILM,
+            shot_index=index,
+            first_frame_index=first,
+            end_frame_index=end,
+            start_s=float(at[index] * base),
+            end_s=float(at[index + 1] * base),
+            start_pts=at[index],
+            end_pts=at[index + 1],
+            motion=0.1,
+        )
+        for index, (first, end) in enumerate(itertools.pairwise(cuts))
     ]
     return store.from_rows("shot", rows)
 
@@ -102,71 +96,54 @@ def frame_rows(rate, base, first_pts):
     """Kept frames, each stored at half size without 45 lines of bars above and below."""
     for index in FRAMES:
         pts = first_pts + round(index / rate / base)
-        yield {
-            "frame_id": f"{FILM}-{index:08d}",
-            "film_id": FILM,
-            "shot_index": index // 25,
-            "frame_index": index,
-            "pts": pts,
-            "time_base_num": base.numerator,
-            "time_base_den": base.denominator,
-            "timestamp_s": float(pts * base),
-            "file": f"frame/{index:08d}.png",
-            "width_px": 640,
-            "height_px": 315,
-            "crop_x0_px": 0,
-            "crop_y0_px": 45,
-            "crop_x1_px": 1280,
-            "crop_y1_px": 675,
-            "reason": "interval",
-        }
+        yield table_row.fill(
+            "frame",
+            frame_id=f"{FILM}-{index:08d}",
+            film_id=FILM,
+            shot_index=index // 25,
+            frame_index=index,
+            pts=pts,
+            time_base_num=base.numerator,
+            time_base_den=base.denominator,
+            timestamp_s=float(pts * base),
+            file=f"frame/{index:08d}.png",
+            width_px=640,
+            height_px=315,
+            **dict(zip(CROP, (0, 45, 1280, 675), strict=True)),
+        )
 
 
 def label_row(index: int, who: str | None) -> dict:
     """A region of a frame and who it is."""
     frame_id = f"{FILM}-{index:08d}"
-    return {
-        "subject_id": f"{frame_id}-r00{who or ''}",
-        "subject_type": "region",
-        "character": who,
-        "frame_id": frame_id,
-        "shot_index": index // 25,
-        **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), (10, 20, 30, 40), strict=True)),
-        "confidence": 0.9,
-        "source": "reference",
-    }
+    ids = {"subject_id": f"{frame_id}-r00{who or ''}", "subject_type": "region", "character": who}
+    where = {"frame_id": frame_id, "shot_index": index // 25, **table_row.box(10, 20, 30, 40)}
+    return table_row.fill("label", **ids, **where)
 
 
 def set_row(image_id: str, index: int, split: str) -> dict:
     """A training picture."""
-    return {
-        "image_id": image_id,
-        "character": "Owl",
-        "role": "subject",
-        "frame_id": f"{FILM}-{index:08d}",
-        "subject_id": f"{FILM}-{index:08d}-r00Owl",
-        "shot_index": index // 25,
-        "file": f"dataset/Owl/{image_id}.png",
-        **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), (10, 20, 30, 40), strict=True)),
-        "width_px": 64,
-        "height_px": 64,
-        "upscale": 0.5,
-        "shot_size": "medium",
-        "caption": "an owl & a tree",
-        "repeats": 1,
-        "split": split,
-    }
+    return table_row.fill(
+        "dataset",
+        image_id=image_id,
+        character="Owl",
+        role="subject",
+        frame_id=f"{FILM}-{index:08d}",
+        subject_id=f"{FILM}-{index:08d}-r00Owl",
+        shot_index=index // 25,
+        file=f"dataset/Owl/{image_id}.png",
+        **table_row.box(10, 20, 30, 40),
+        height_px=64,
+        upscale=0.5,
+        caption="an owl & a tree",
+        split=split,
+    )
 
 
 def cluster_row(index: int, cluster_id: str | None) -> dict:
     """The place of a frame."""
-    return {
-        "item_id": f"{FILM}-{index:08d}",
-        "level": "scene",
-        "shot_index": index // 25,
-        "cluster_id": cluster_id,
-        "is_noise": cluster_id is None,
-    }
+    ids = {"item_id": f"{FILM}-{index:08d}", "shot_index": index // 25, "cluster_id": cluster_id}
+    return table_row.fill("cluster", is_noise=cluster_id is None, **ids)
 
 
 def write_film(data: Path, rate=Fraction(25), base=Fraction(1, 12800), first_pts=0, **film) -> Made:
@@ -204,19 +181,9 @@ def _build(root: Path, rate: Fraction, base: Fraction, first_pts: int, **film) -
         measures.append({"frame_id": frame["frame_id"], **seen})
         sharp = {"frame_id": frame["frame_id"], "blur_score": at / 10}
         quality.append({**sharp, "is_kept": True, "reason": "kept"})
-    captions = {
-        "version": 1,
-        "text": "an owl & a tree",
-        "tags": ["owl"],
-        "characters": ["Owl"],
-        "provider": "tags",
-        "status": "done",
-    }
-    rows |= {
-        "measure": measures,
-        "quality": quality,
-        "caption": [{"frame_id": f"{FILM}-00000012", **captions}],
-    }
+    words = {"text": "an owl & a tree", "tags": ["owl"], "characters": ["Owl"]}
+    caption = table_row.fill("caption", frame_id=f"{FILM}-00000012", **words)
+    rows |= {"measure": measures, "quality": quality, "caption": [caption]}
     for name, part in rows.items():
         store.write(table, name, store.from_rows(name, part))
     (root / "dataset" / "Owl").mkdir(parents=True)

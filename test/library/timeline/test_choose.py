@@ -1,6 +1,7 @@
 """Which shots are meant, from tables made by hand."""
 
 import pytest
+import table_row
 
 from bunny.core.error import UserError
 from bunny.library.timeline import select_shots
@@ -10,22 +11,8 @@ from .conftest import cluster_row, label_row, set_row, shot_table
 
 
 def asset_row(asset_id, shot, cluster, name=None, level="scene"):
-    return {
-        "asset_id": asset_id,
-        "level": level,
-        "shot_index": shot,
-        "first_frame_index": shot * 25,
-        "end_frame_index": shot * 25 + 25,
-        "timestamp_s": float(shot),
-        "cluster_id": cluster,
-        "name": name,
-        "doubt": 0.5,
-        "source": "machine",
-        "is_approved": False,
-        "rejected_from": [],
-        "who": [],
-        "comments": 0,
-    }
+    ids = {"asset_id": asset_id, "level": level, "cluster_id": cluster, "name": name}
+    return table_row.fill("asset", shot_index=shot, **ids)
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import pytest
+import table_row
 
 from bunny.command import export_timeline, where
 from bunny.core.error import UserError
@@ -63,10 +64,7 @@ def test_a_renamed_copy_is_found_by_its_bytes_and_a_changed_one_by_its_look(owl,
     copy = tmp_path / "holiday.png"
     shutil.copyfile(owl.root / "dataset/Owl/i1.png", copy)
     answer = ask(owl, copy)
-    assert (answer.how, answer.places[0]["image_id"]) == (
-        "identical to a stored picture",
-        "i1",
-    )
+    assert (answer.how, answer.places[0]["image_id"]) == ("identical to a stored picture", "i1")
     small = cv2.resize(cv2.imread(str(owl.root / "frame/00000040.png")), (320, 158))
     cv2.imwrite(str(tmp_path / "x.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 60])
     answer = ask(owl, tmp_path / "x.jpg")
@@ -239,22 +237,11 @@ def test_the_command_looks_in_the_film_that_is_named(bunny, owl):
 
 def test_a_pair_by_its_id_and_by_its_files(owl):
     files = ["pair/reference/Owl/p-target.png", "pair/reference/Owl/p-reference-1.png"]
-    row = {
-        "pair_id": "Owl-reference-0000",
-        "kind": "reference",
-        "character": "Owl",
-        "split": "train",
-        "target_frame_id": f"{FILM}-00000012",
-        "target_s": 0.48,
-        "target_shot_index": 0,
-        "reference_frame_ids": [f"{FILM}-00000040"],
-        "reference_s": [1.6],
-        "reference_shot_indices": [1],
-        "instruction": "an owl",
-        "files": files,
-        "sha256": ["a", "b"],
-    }
-    store.write(owl.root / "table", "training_pair", store.from_rows("training_pair", [row]))
+    reference = {"frame_ids": [f"{FILM}-00000040"], "s": [1.6], "shot_indices": [1]}
+    row = {f"reference_{key}": value for key, value in reference.items()}
+    row |= {"pair_id": "Owl-reference-0000", "character": "Owl", "instruction": "an owl"}
+    row |= {"target_frame_id": f"{FILM}-00000012", "target_s": 0.48, "files": files}
+    table_row.write(owl.root / "table", "training_pair", [row | {"sha256": ["a", "b"]}])
     (owl.root / "pair/reference/Owl").mkdir(parents=True)
     for file in files:
         shutil.copyfile(owl.root / "frame/00000030.png", owl.root / file)

@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+import table_row
 
 from bunny.command import where
 from bunny.core import atomic, file_hash
@@ -17,31 +18,26 @@ def clip(owl):
     """A clip of the second shot, from 1.6 s on."""
     path = owl.root / "clip" / "Owl" / "Owl-1.mp4"
     atomic.write_bytes(path, b"clip")
-    row = {
-        "clip_id": "Owl-1",
-        "character": "Owl",
-        "shot_index": 1,
-        "split": "train",
-        "start_s": 1.6,
-        "end_s": 3.6,
-        "fps": 16.0,
-        "num_frames": 33,
-        "width_px": 64,
-        "height_px": 32,
-        "crop_x0_px": 4,
-        "crop_y0_px": 2,
-        "crop_x1_px": 60,
-        "crop_y1_px": 30,
-        "camera": "static",
-        "motion": 1.0,
-        "coverage": 1.0,
-        "also_shown": ["Fox"],
-        "frame_indices": [40, 42],
-        "file": "clip/Owl/Owl-1.mp4",
-        "caption": "Owl flies",
-        "has_audio": False,
-        "sha256": file_hash.hash_file(path),
-    }
+    row = table_row.fill(
+        "clip",
+        clip_id="Owl-1",
+        character="Owl",
+        shot_index=1,
+        start_s=1.6,
+        end_s=3.6,
+        height_px=32,
+        crop_x0_px=4,
+        crop_y0_px=2,
+        crop_x1_px=60,
+        crop_y1_px=30,
+        motion=1.0,
+        coverage=1.0,
+        also_shown=["Fox"],
+        frame_indices=[40, 42],
+        file="clip/Owl/Owl-1.mp4",
+        caption="Owl flies",
+        sha256=file_hash.hash_file(path),
+    )
     store.write(owl.root / "table", "clip", store.from_rows("clip", [row]))
     return path
 

@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.review.learn.item import NOBODY, Items
 from bunny.table import store
@@ -45,24 +46,19 @@ def make_asset():
     """
 
     def make(rows, rejected=None):
-        return store.from_rows(
+        return table_row.table(
             "asset",
             [
                 {
                     "asset_id": asset_id,
                     "level": "character",
                     "shot_index": k,
-                    "first_frame_index": 10 * k,
-                    "end_frame_index": 10 * k + 10,
-                    "timestamp_s": float(k),
                     "cluster_id": cluster,
                     "machine_cluster_id": machine,
                     "doubt": 0.0 if said in ("moved", "approved") else 0.4,
                     "source": "machine" if said == "" else "person",
                     "is_approved": said == "approved",
                     "rejected_from": (rejected or {}).get(asset_id, []),
-                    "who": [],
-                    "comments": 0,
                 }
                 for k, (asset_id, machine, cluster, said) in enumerate(rows)
             ],

@@ -5,6 +5,7 @@ import shutil
 
 import numpy as np
 import pytest
+import table_row
 from typer.testing import CliRunner
 
 from bunny.cli import app
@@ -43,83 +44,32 @@ def built(tmp_path_factory, lit):
     wrong = np.arange(NUM) % 6 == 0
     place = np.where(wrong, (who + 1) % 4, who)
     ids = [f"{space.film_id}-{k:08d}" for k in range(NUM)]
+    film = {"film_id": space.film_id, "path": "film.mp4", "pixel_format": "yuv420p"}
+    film |= {"frame_rate_num": 25, "time_base_den": 25, "duration_s": 120.0, "num_frames": 25 * NUM}
     tables = {
-        "film": [
-            {
-                "film_id": space.film_id,
-                "path": "film.mp4",
-                "content_hash": "0" * 64,
-                "container": "mp4",
-                "codec": "h264",
-                "pixel_format": "yuv420p",
-                "width_px": 64,
-                "height_px": 36,
-                "frame_rate_num": 25,
-                "frame_rate_den": 1,
-                "time_base_num": 1,
-                "time_base_den": 25,
-                "start_s": 0.0,
-                "duration_s": 120.0,
-                "num_frames": 25 * NUM,
-                "rotation_deg": 0,
-                "is_mirrored": False,
-                "is_interlaced": False,
-                "num_frames_failed": 0,
-                "stream_index": 0,
-                "has_audio": False,
-                "decoder": "av",
-            }
-        ],
+        "film": [film],
         "shot": [
-            {
-                "film_id": space.film_id,
-                "shot_index": k,
-                "first_frame_index": 25 * k,
-                "end_frame_index": 25 * k + 25,
-                "start_s": float(k),
-                "end_s": k + 1.0,
-                "start_pts": k,
-                "end_pts": k + 1,
-                "transition_in": "cut",
-                "motion": 0.0,
-                "kind": "static",
-            }
+            {"film_id": space.film_id, "shot_index": k, "start_pts": k, "end_pts": k + 1}
+            | {"first_frame_index": 25 * k, "end_frame_index": 25 * k + 25}
             for k in range(NUM)
         ],
         "frame": [
-            {
-                "frame_id": ids[k],
-                "film_id": space.film_id,
-                "shot_index": k,
-                "frame_index": 25 * k + 5,
-                "pts": k,
-                "time_base_num": 1,
-                "time_base_den": 1,
-                "timestamp_s": k + 0.2,
-                "width_px": 64,
-                "height_px": 36,
-                "reason": "shot-median",
-            }
+            {"frame_id": ids[k], "film_id": space.film_id, "shot_index": k, "pts": k}
+            | {"frame_index": 25 * k + 5, "time_base_den": 1, "timestamp_s": k + 0.2}
+            | {"width_px": 64, "height_px": 36, "reason": "shot-median"}
             for k in range(NUM)
         ],
         "embedding": [
             {"frame_id": ids[k], "model": "layout", "vector": vector[k]} for k in range(NUM)
         ],
         "cluster": [
-            {
-                "item_id": ids[k],
-                "level": "scene",
-                "shot_index": k,
-                "cluster_id": f"scene-{place[k]:03d}",
-                "scene_id": f"scene-{place[k]:03d}",
-                "similarity": 0.9,
-                "is_noise": False,
-            }
+            {"item_id": ids[k], "shot_index": k, "similarity": 0.9}
+            | dict.fromkeys(("cluster_id", "scene_id"), f"scene-{place[k]:03d}")
             for k in range(NUM)
         ],
     }
     for name in (*Review.reads, "extra_frame"):
-        store.write(space.table, name, store.from_rows(name, tables.get(name, [])))
+        table_row.write(space.table, name, tables.get(name, []))
     review(space)
     return root, [f"scene-{k:03d}" for k in who], wrong
 

@@ -92,7 +92,7 @@ def row():
 
 def test_a_run_costs_a_click_and_one_for_each_that_belongs_elsewhere(row):
     items, truth = row
-    after, spent = simulated_reviewer._drag(items, truth, np.arange(6), np.arange(5))
+    after, spent = simulated_reviewer.drag(items, truth, np.arange(6), np.arange(5))
     assert spent == 2
     assert after.said.tolist() == [0, 0, 0, 0, 1, -1, -1]
     assert after.start.tolist() == [2, 2, 2, 2, 2, 0, 1]  # the held-out one follows
@@ -102,7 +102,7 @@ def test_a_run_costs_a_click_and_one_for_each_that_belongs_elsewhere(row):
 
 def test_a_page_is_approved_by_one_click_and_one_for_each_wrong_item(row):
     items, truth = row
-    after, spent = simulated_reviewer._approve(items, truth, np.array([6, 4, 0]))
+    after, spent = simulated_reviewer.approve(items, truth, np.array([6, 4, 0]))
     assert spent == 3  # bob's 6 is where he belongs, the others lie in nobody's cluster
     assert after.said[[6, 4, 0]].tolist() == [1, 1, 0]
     assert len(set(after.group[[6, 4, 0]].tolist())) == 3

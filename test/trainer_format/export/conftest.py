@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.core.config import RightsConfig
 from bunny.dataset import rights
@@ -23,27 +24,19 @@ def paint(path: Path, size: tuple[int, int], seed: int) -> None:
 
 def row(index: int, **changes) -> dict:
     """One row of the table `dataset`."""
-    return {
-        "image_id": f"f-{index:03d}",
-        "character": "Zoë",
-        "role": "subject",
-        "frame_id": f"frame-{index}",
-        "subject_id": f"face-{index}",
-        "shot_index": index,
-        "file": f"dataset/Zoë/{index:04d}.png",
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": 64.0,
-        "y1_px": 64.0,
-        "width_px": 64,
-        "height_px": 64,
-        "upscale": 1.0,
-        "shot_size": "medium",
-        "caption": f'zoë woman, "{index}" in the snow',
-        "repeats": 1,
-        "split": "train",
-        **changes,
-    }
+    return table_row.fill(
+        "dataset",
+        changes,
+        image_id=f"f-{index:03d}",
+        character="Zoë",
+        role="subject",
+        frame_id=f"frame-{index}",
+        subject_id=f"face-{index}",
+        shot_index=index,
+        file=f"dataset/Zoë/{index:04d}.png",
+        height_px=64,
+        caption=f'zoë woman, "{index}" in the snow',
+    )
 
 
 @pytest.fixture

@@ -20,23 +20,11 @@ from bunny.trainer_format.export import kohya
 
 LOWER = (".png", ".jpg", ".jpeg", ".webp", ".bmp")
 EXTENSIONS = {*LOWER, *(extension.upper() for extension in LOWER)}
-KNOWN_KEYS = {  # of sd-scripts' configuration; it refuses others
-    "caption_extension",
-    "enable_bucket",
-    "resolution",
-    "min_bucket_reso",
-    "max_bucket_reso",
-    "bucket_reso_steps",
-    "batch_size",
-    "validation_split",
-    "subsets",
-    "image_dir",
-    "enable_wildcard",
-    "num_repeats",
-    "class_tokens",
-    "is_reg",
-    "conditioning_data_dir",
-}
+# Of sd-scripts' configuration; it refuses others.
+BUCKET_KEYS = {"enable_bucket", "resolution", "min_bucket_reso", "max_bucket_reso"}
+DATASET_KEYS = {"bucket_reso_steps", "batch_size", "validation_split", "subsets"}
+SUBSET_KEYS = {"caption_extension", "image_dir", "enable_wildcard", "num_repeats", "class_tokens"}
+KNOWN_KEYS = BUCKET_KEYS | DATASET_KEYS | SUBSET_KEYS | {"is_reg", "conditioning_data_dir"}
 
 
 def _read_folder(folder, tokens):

@@ -8,46 +8,13 @@ import pytest
 from bunny.core.error import UserError
 from bunny.training.adapter_file import kohya, layer, read, safetensors_file, write
 
-UNET = [
-    "to_q",
-    "to_k",
-    "to_v",
-    "to_out.0",
-    "conv1",
-    "conv2",
-    "conv_shortcut",
-    "proj_in",
-    "proj_out",
-    "ff.net.0.proj",
-    "ff.net.2",
-    "time_emb_proj",
-    "downsamplers.0.conv",
-    "upsamplers.0.conv",
-    "conv_in",
-    "conv_out",
-]
-TRANSFORMER = [
-    "attn.to_q",
-    "attn.to_k",
-    "attn.to_v",
-    "to_out.0",
-    "add_q_proj",
-    "add_k_proj",
-    "add_v_proj",
-    "to_add_out",
-    "ff.net.0.proj",
-    "ff.net.2",
-    "ff_context.net.0.proj",
-    "proj_mlp",
-]
-TEXT = [
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "out_proj",
-    "fc1",
-    "fc2",
-]
+ATTENTION = ["to_q", "to_k", "to_v", "to_out.0", "proj_in", "proj_out", "ff.net.0.proj", "ff.net.2"]
+CONVOLUTION = ["conv1", "conv2", "conv_shortcut", "conv_in", "conv_out", "time_emb_proj"]
+UNET = [*ATTENTION, *CONVOLUTION, "downsamplers.0.conv", "upsamplers.0.conv"]
+IMAGE = ["attn.to_q", "attn.to_k", "attn.to_v", "to_out.0", "ff.net.0.proj", "ff.net.2", "proj_mlp"]
+PROMPT = ["add_q_proj", "add_k_proj", "add_v_proj", "to_add_out", "ff_context.net.0.proj"]
+TRANSFORMER = IMAGE + PROMPT
+TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 
 COMPONENTS = {
     "sd": ("unet", "text_encoder"),

@@ -286,79 +286,38 @@ SAME = {
 }
 
 
+XL_BASE = "stable-diffusion-xl-v1-base"
+STABILITY = "https://github.com/Stability-AI/generative-models"
+FLUX = "https://github.com/black-forest-labs/flux"
+
+
 @pytest.mark.parametrize(
-    ("family", "width", "prediction", "said"),
+    ("family", "width", "prediction", "module", "version", "is_v2", "architecture", "made_for"),
     [
-        (
-            "sd",
-            768,
-            "epsilon",
-            ("networks.lora", "sd_v1", "False", "stable-diffusion-v1/lora", "diffusers"),
-        ),
-        (
-            "sd",
-            768,
-            "v_prediction",
-            ("networks.lora", "sd_v1_v", "False", "stable-diffusion-v1/lora", "diffusers"),
-        ),
-        (
-            "sd",
-            1024,
-            "epsilon",
-            ("networks.lora", "sd_v2", "True", "stable-diffusion-v2-512/lora", "diffusers"),
-        ),
-        (
-            "sd",
-            1024,
-            "v_prediction",
-            ("networks.lora", "sd_v2_v", "True", "stable-diffusion-v2-768-v/lora", "diffusers"),
-        ),
-        (
-            "sdxl",
-            2048,
-            "v_prediction",
-            (
-                "networks.lora",
-                "sdxl_base_v1-0",
-                "False",
-                "stable-diffusion-xl-v1-base/lora",
-                "https://github.com/Stability-AI/generative-models",
-            ),
-        ),
-        (
-            "sd3",
-            9,
-            "",
-            ("networks.lora_sd3", "sd3", "False", "stable-diffusion-3/lora", "diffusers"),
-        ),
-        (
-            "flux",
-            9,
-            "",
-            (
-                "networks.lora_flux",
-                "flux1",
-                "False",
-                "flux-1/lora",
-                "https://github.com/black-forest-labs/flux",
-            ),
-        ),
+        ("sd", 768, "epsilon", "", "sd_v1", False, "stable-diffusion-v1", "diffusers"),
+        ("sd", 768, "v_prediction", "", "sd_v1_v", False, "stable-diffusion-v1", "diffusers"),
+        ("sd", 1024, "epsilon", "", "sd_v2", True, "stable-diffusion-v2-512", "diffusers"),
+        ("sd", 1024, "v_prediction", "", "sd_v2_v", True, "stable-diffusion-v2-768-v", "diffusers"),
+        ("sdxl", 2048, "v_prediction", "", "sdxl_base_v1-0", False, XL_BASE, STABILITY),
+        ("sd3", 9, "", "_sd3", "sd3", False, "stable-diffusion-3", "diffusers"),
+        ("flux", 9, "", "_flux", "flux1", False, "flux-1", FLUX),
     ],
 )
-def test_what_each_family_is_called(family, width, prediction, said):
+def test_what_each_family_is_called(
+    family, width, prediction, module, version, is_v2, architecture, made_for
+):
     layers = {f"down_blocks.0.attn2.{word}": _layer(width=width) for word in ("to_k", "to_v")}
     layers["down_blocks.0.attn2.to_q"] = _layer(width=320)
     parts = {"unet": layers, "text_encoder": {"q_proj": _layer(width=7)}}
     texts = safetensors_file.kohya_texts(parts, family, {**OWN, "prediction_type": prediction})
     kind = {"epsilon": "epsilon", "v_prediction": "v"}.get(prediction)
-    module, version, is_v2, architecture, implementation = said
     assert texts == {
         **SAME,
-        "ss_network_module": module,
+        "ss_network_module": f"networks.lora{module}",
         "ss_base_model_version": version,
-        "ss_v2": is_v2,
-        "modelspec.architecture": architecture,
-        "modelspec.implementation": implementation,
+        "ss_v2": str(is_v2),
+        "modelspec.architecture": f"{architecture}/lora",
+        "modelspec.implementation": made_for,
         **({"modelspec.prediction_type": kind} if kind else {}),
     }
 
@@ -376,29 +335,14 @@ def test_an_unknown_family_is_called_by_its_name():
 
 
 def test_what_is_known_of_the_training_is_told():
-    own = {
-        "base_hash": "abc",
-        "step": "40",
-        "resolution_px": "512",
-        "rights_film": "a film",
-        "author": "ana",
-        "date": "2026-01-02",
-        "prediction_type": "v",
-        "subject": "bun",
-    }
+    same = {"author": "ana", "date": "2026-01-02", "prediction_type": "v"}
+    own = {"base_hash": "abc", "step": "40", "resolution_px": "512", "subject": "bun"}
+    own |= {"rights_film": "a film", **same}
     captions = ["bun, snow", " bun ,", "fog, bun"]
     texts = safetensors_file.kohya_texts({"unet": {"x": _layer()}}, "sd", own, captions)
-    told = {
-        "ss_sd_model_hash": "abc",
-        "ss_steps": "40",
-        "ss_num_train_images": "3",
-        "modelspec.resolution": "512x512",
-        "modelspec.description": "a film",
-        "modelspec.author": "ana",
-        "modelspec.date": "2026-01-02",
-        "modelspec.prediction_type": "v",
-        "modelspec.license": "film: a film",
-    }
+    told = {"ss_sd_model_hash": "abc", "ss_steps": "40", "ss_num_train_images": "3"}
+    same |= {"resolution": "512x512", "description": "a film", "license": "film: a film"}
+    told |= {f"modelspec.{key}": value for key, value in same.items()}
     assert {key: texts[key] for key in told} == told
     assert json.loads(texts["ss_tag_frequency"]) == {"bun": {"bun": 3, "fog": 1, "snow": 1}}
     assert list(json.loads(texts["ss_tag_frequency"])["bun"]) == ["bun", "fog", "snow"]
@@ -426,6 +370,9 @@ def test_of_many_words_the_most_frequent_stand_in_the_header():
     assert counted["w599"] == 2 and counted["w498"] == 1 and "w499" not in counted
 
 
+DORA = {"algo": "lora", "dora_wd": "True", "wd_on_output": "True"}
+
+
 def test_convolutions_and_dora_stand_in_the_arguments():
     spatial = _layer(rank=4, alpha=2.0, kernel=(3, 3))
     plain = safetensors_file.kohya_texts(
@@ -442,24 +389,14 @@ def test_convolutions_and_dora_stand_in_the_arguments():
         parts, "flux", safetensors_file.own_texts(parts, "flux", {})
     )
     assert texts["ss_network_module"] == "lycoris.kohya"
-    assert json.loads(texts["ss_network_args"]) == {
-        "algo": "lora",
-        "dora_wd": "True",
-        "wd_on_output": "True",
-    }
+    assert json.loads(texts["ss_network_args"]) == DORA
 
 
 def test_the_arguments_of_a_dora_name_its_convolutions_too():
     """A kernel of 2 is as spatial as one of 3."""
     parts = {"unet": {"a": _layer(rank=4, alpha=2.0, is_dora=True, kernel=(2, 2))}}
     texts = safetensors_file.kohya_texts(parts, "sd", safetensors_file.own_texts(parts, "sd", {}))
-    assert json.loads(texts["ss_network_args"]) == {
-        "conv_dim": "4",
-        "conv_alpha": "2.0",
-        "algo": "lora",
-        "dora_wd": "True",
-        "wd_on_output": "True",
-    }
+    assert json.loads(texts["ss_network_args"]) == DORA | {"conv_dim": "4", "conv_alpha": "2.0"}
 
 
 def test_our_own_texts():

@@ -5,23 +5,15 @@ import json
 import cv2
 import numpy as np
 import polars as pl
+import table_row
 
-from bunny.table import schema, store
+from bunny.table import store
 
 SHOT_S = 2.0
 FPS = 24
 WIDTH, HEIGHT = 320, 180
 FIGURE = (100.0, 30.0, 180.0, 150.0)
-ASSET = {
-    "similarity": 0.8,
-    "margin": 0.2,
-    "doubt": 0.5,
-    "source": "machine",
-    "is_approved": False,
-    "rejected_from": [],
-    "who": [],
-    "comments": 0,
-}
+ASSET = {"similarity": 0.8, "margin": 0.2, "doubt": 0.5}
 
 
 def asset_row(number, level="scene", cluster=None, **values):
@@ -29,26 +21,25 @@ def asset_row(number, level="scene", cluster=None, **values):
     first = round(number * SHOT_S * FPS)
     box = FIGURE if level == "character" else (None,) * 4
     name = cluster if level == "character" and not str(cluster).startswith("person-") else None
-    row = {
-        "asset_id": f"made-{level[0]}{number:05d}",
-        "level": level,
-        "shot_index": number,
-        "first_frame_index": first,
-        "end_frame_index": first + round(SHOT_S * FPS),
-        "timestamp_s": number * SHOT_S + 1,
-        "frame_id": f"made-{number:08d}",
-        "subject_id": f"made-{number:08d}-f00" if level == "character" else None,
-        **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), box, strict=True)),
-        "cluster_id": cluster,
-        "name": name,
-        "machine_cluster_id": cluster,
-        "start_s": number * SHOT_S,
-        "end_s": (number + 1) * SHOT_S,
-        "boxes": [] if None in box else [number * SHOT_S + 1, 0.31, 0.17, 0.56, 0.83],
-        **ASSET,
-        **values,
-    }
-    return {key: row[key] for key in schema.TABLE["asset"].columns() if key in row}
+    return table_row.fill(
+        "asset",
+        ASSET | values,
+        asset_id=f"made-{level[0]}{number:05d}",
+        level=level,
+        shot_index=number,
+        first_frame_index=first,
+        end_frame_index=first + round(SHOT_S * FPS),
+        timestamp_s=number * SHOT_S + 1,
+        frame_id=f"made-{number:08d}",
+        subject_id=f"made-{number:08d}-f00" if level == "character" else None,
+        cluster_id=cluster,
+        name=name,
+        machine_cluster_id=cluster,
+        start_s=number * SHOT_S,
+        end_s=(number + 1) * SHOT_S,
+        boxes=[] if None in box else [number * SHOT_S + 1, 0.31, 0.17, 0.56, 0.83],
+        **table_row.box(*box),
+    )
 
 
 def asset(rows):
@@ -108,25 +99,23 @@ def write_film(root, rows, num_vectors=8):
 
 def frame_row(row, file, width=WIDTH, height=HEIGHT):
     """The picture that stands for a shot."""
-    return {
-        "frame_id": row["frame_id"],
-        "film_id": "made",
-        "shot_index": row["shot_index"],
-        "frame_index": row["first_frame_index"] + FPS,
-        "pts": row["first_frame_index"] + FPS,
-        "time_base_num": 1,
-        "time_base_den": FPS,
-        "timestamp_s": row["timestamp_s"],
-        "file": file,
-        "width_px": width,
-        "height_px": height,
-        "crop_x0_px": 0,
-        "crop_y0_px": 0,
-        "crop_x1_px": width,
-        "crop_y1_px": height,
-        "reason": "shot-middle",
-        "error": None,
-    }
+    return table_row.fill(
+        "frame",
+        frame_id=row["frame_id"],
+        film_id="made",
+        shot_index=row["shot_index"],
+        frame_index=row["first_frame_index"] + FPS,
+        time_base_den=FPS,
+        timestamp_s=row["timestamp_s"],
+        file=file,
+        width_px=width,
+        height_px=height,
+        crop_x0_px=0,
+        crop_y0_px=0,
+        crop_x1_px=width,
+        crop_y1_px=height,
+        reason="shot-middle",
+    )
 
 
 def _vectors(shots, scenes, size):
@@ -148,34 +137,24 @@ def many(num_shots=50_000, num_clusters=300, noise_share=0.05, seed=0):
     cluster = rng.zipf(1.3, num_shots) % num_clusters + 1
     is_noise = rng.random(num_shots) < noise_share
     names = ["anna", "bruno", "carla", "dora", "emil"]
-    rows = asset([asset_row(0, cluster="scene-001")]).head(0)
     ids = [None if n else f"scene-{c:03d}" for c, n in zip(cluster, is_noise, strict=True)]
     who = [[names[w]] if w < len(names) else [] for w in rng.integers(0, 8, num_shots)]
+    start_s = number * SHOT_S
     values = {
         "asset_id": [f"made-s{i:05d}" for i in number],
-        "level": ["scene"] * num_shots,
         "shot_index": number,
         "first_frame_index": number * 48,
         "end_frame_index": number * 48 + 48,
-        "timestamp_s": number * SHOT_S + 1,
+        "timestamp_s": start_s + 1,
         "frame_id": [f"made-{i:08d}" for i in number],
         "cluster_id": ids,
         "machine_cluster_id": ids,
         "similarity": rng.uniform(0.5, 1, num_shots),
         "margin": rng.uniform(0, 0.5, num_shots),
         "doubt": rng.uniform(0, 1, num_shots),
-        "source": ["machine"] * num_shots,
-        "is_approved": [False] * num_shots,
-        "rejected_from": [[]] * num_shots,
         "who": who,
-        "comments": [0] * num_shots,
-        "start_s": number * SHOT_S,
-        "end_s": number * SHOT_S + SHOT_S,
-        "boxes": [[]] * num_shots,
+        "start_s": start_s,
+        "end_s": start_s + SHOT_S,
     }
-    return pl.DataFrame(
-        [
-            pl.Series(name, values.get(name, [None] * num_shots)).cast(dtype)
-            for name, dtype in rows.schema.items()
-        ]
-    )
+    rest = asset([asset_row(0)]).drop(values)
+    return store.check("asset", pl.DataFrame(values).join(rest, how="cross"))
