@@ -96,7 +96,7 @@ def main(arguments: list[str] | None = None, root: Path = ROOT) -> str | None:
     for name, text in texts().items():
         path = root / name
         if not is_check:
-            path.write_text(text, encoding="utf-8")
+            path.write_text(text, encoding="utf-8", newline="\n")
         elif path.read_text(encoding="utf-8") != text:
             return f"{name} is out of date: run python python_script/write_settings.py"
     return None
