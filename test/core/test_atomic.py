@@ -437,10 +437,10 @@ ALLOWED = {
         ("_drop_cut_line", "path.open"),
     ],
     "parts of a film put to the end of those before, whose number of bytes says where to go on": [
-        ("receive", "?.open"),
+        ("receive", "?.open")
     ],
     "an empty file that keeps a name free for a film that takes its place": [
-        ("_free_place", "place.touch"),
+        ("_free_place", "place.touch")
     ],
     "vectors that no table names yet, or names no more": [
         ("append_vectors", "path.open"),

@@ -304,11 +304,7 @@ EFFECT = {
         film="doubtful",
     ),
     "identification.max_margin": Effect(
-        values=(0.15, 0.35),
-        given=OPINION,
-        look=_doubtful,
-        gives=([2], [1, 2]),
-        film="doubtful",
+        values=(0.15, 0.35), given=OPINION, look=_doubtful, gives=([2], [1, 2]), film="doubtful"
     ),
     "identification.num_candidates": Effect(
         values=(1, 2),
@@ -318,17 +314,10 @@ EFFECT = {
         film="doubtful",
     ),
     "identification.weight": Effect(
-        values=(0, 1),
-        given=OPINION,
-        look=_who_is_in_doubt,
-        gives=("anna", None),
-        film="doubtful",
+        values=(0, 1), given=OPINION, look=_who_is_in_doubt, gives=("anna", None), film="doubtful"
     ),
     "review.user": Effect(
-        values=("mia", "jo"),
-        look=_users,
-        gives=(["mia"] * 3, ["jo"] * 3),
-        film="plane",
+        values=("mia", "jo"), look=_users, gives=(["mia"] * 3, ["jo"] * 3), film="plane"
     ),
     "review.exemplars": Effect(
         values=(1, 3), look=_num_exemplars, gives=([1, 1], [3, 3]), film="plane"
@@ -343,10 +332,7 @@ EFFECT = {
         values=(1, 2), look=_num_alike, gives=((1, 1), (2, 2)), film="plane"
     ),
     "review.is_learned_used": Effect(
-        values=(False, True),
-        look=_use_of_learned,
-        gives=((True, False), (False, True)),
-        film="lit",
+        values=(False, True), look=_use_of_learned, gives=((True, False), (False, True)), film="lit"
     ),
     "review.learn_method": Effect(
         values=("threshold", "correlation"),

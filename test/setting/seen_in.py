@@ -6,9 +6,7 @@ SEEN = {  # test file: test: keys
         "test_a_killed_run_goes_on_elsewhere": "project.lease_seconds",
         "test_a_server_that_hangs_is_asked_again": "project.timeout_seconds",
     },
-    "test/test_pipeline.py": {
-        "test_without_names_the_stages_that_are_set_run": "pipeline.stages",
-    },
+    "test/test_pipeline.py": {"test_without_names_the_stages_that_are_set_run": "pipeline.stages"},
     "test/stage/test_contract.py": {
         "test_force_runs_what_is_up_to_date": "pipeline.force_rerun",
         "test_just_as_many_failures_as_allowed_are_no_failure": "pipeline.max_failed_share",
@@ -36,7 +34,7 @@ SEEN = {  # test file: test: keys
         "test_the_film_is_tried_out_in_parts_that_the_seed_draws": "seed",
     },
     "test/command/test_assist.py": {
-        "test_a_helper_changes_nothing_but_the_time": "pipeline.num_parts",
+        "test_a_helper_changes_nothing_but_the_time": "pipeline.num_parts"
     },
     "test/command/test_command_setting.py": {
         "test_a_command_waits_for_another_writer_as_long_as_is_set": "pipeline.lock_wait_seconds",
@@ -50,12 +48,12 @@ SEEN = {  # test file: test: keys
         "test_the_same_pictures_as_a_sequence_are_a_film": "extraction.folder",
     },
     "test/stage/test_extract_again.py": {
-        "test_only_pictures_of_new_shots_are_read": "extraction.cut_threshold",
+        "test_only_pictures_of_new_shots_are_read": "extraction.cut_threshold"
     },
     "test/video/test_shot.py": {
         "test_a_shot_of_exactly_the_shortest_length_is_one_and_one_frame_less_is_none": (
             "extraction.min_shot_frames"
-        ),
+        )
     },
     "test/video/test_keyframe.py": {
         "test_a_shot_exactly_at_the_threshold_is_dynamic": "extraction.static_range",
@@ -70,7 +68,7 @@ SEEN = {  # test file: test: keys
         "test_frames_between_are_deinterlaced_as_the_kept_ones": "extraction.deinterlace",
     },
     "test/video/test_colour.py": {
-        "test_a_pq_film_of_known_light_gives_known_codes": "extraction.tone_curve",
+        "test_a_pq_film_of_known_light_gives_known_codes": "extraction.tone_curve"
     },
     "test/stage/test_filter.py": {
         "test_a_preset_decides_and_its_thresholds_are_recorded": "filtering.preset",
@@ -94,7 +92,7 @@ SEEN = {  # test file: test: keys
     "test/command/test_characters.py": {
         "test_a_view_with_a_small_face_alone_serves_where_small_faces_are_looked_for": (
             "detection.has_small_faces"
-        ),
+        )
     },
     "test/stage/test_detect.py": {
         "test_a_moved_threshold_reads_no_picture": "detection.min_face_px",
@@ -115,12 +113,12 @@ SEEN = {  # test file: test: keys
         ),
     },
     "test/character/test_film_calibration.py": {
-        "test_labels_follow_the_films_threshold_unless_it_is_fixed": "detection.calibration",
+        "test_labels_follow_the_films_threshold_unless_it_is_fixed": "detection.calibration"
     },
     "test/character/test_label.py": {
         "test_drawn_figures_go_by_their_own_threshold": (
             "detection.figure_score detection.figure_presence"
-        ),
+        )
     },
     "test/stage/test_cluster.py": {
         "test_a_moved_threshold_reads_no_picture": "clustering.scene_threshold",
@@ -140,12 +138,12 @@ SEEN = {  # test file: test: keys
         "test_a_film_runs_until_the_stage_that_is_set": "review.run_until",
     },
     "test/command/test_approve.py": {
-        "test_a_set_is_exported_once_somebody_approved_it": "review.needs_approval",
+        "test_a_set_is_exported_once_somebody_approved_it": "review.needs_approval"
     },
     "test/command/test_clean.py": {
         "test_what_is_older_than_the_settings_allow_goes": (
             "retention.log_days retention.answer_days retention.measure_days retention.film_days"
-        ),
+        )
     },
     "test/stage/test_caption.py": {
         "test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why": (
@@ -212,15 +210,15 @@ SEEN = {  # test file: test: keys
         "test_replacements_are_part_of_the_fingerprint_by_what_they_say": "captioning.replacements",
     },
     "test/caption/test_tag.py": {
-        "test_a_caption_says_who_is_left_and_who_is_right": "captioning.has_sides",
+        "test_a_caption_says_who_is_left_and_who_is_right": "captioning.has_sides"
     },
     "test/caption/test_image_to_text.py": {
-        "test_a_chat_model_is_told_the_facts_and_the_words": "captioning.transformers.prompt",
+        "test_a_chat_model_is_told_the_facts_and_the_words": "captioning.transformers.prompt"
     },
     "test/caption/test_tagger.py": {
         "test_tags_from_the_thresholds_on_the_surest_first": (
             "captioning.tagger.character_threshold"
-        ),
+        )
     },
     "test/stage/test_dataset_setting.py": {
         "test_views_are_left_out_by_the_thresholds_that_are_set": (
@@ -237,7 +235,7 @@ SEEN = {  # test file: test: keys
         "test_shots_are_held_out_by_the_share_that_is_set": "models.held_out_share",
     },
     "test/view/test_view_setting.py": {
-        "test_views_of_the_explorer_are_as_sharp_as_is_set": "dataset.min_subject_sharpness",
+        "test_views_of_the_explorer_are_as_sharp_as_is_set": "dataset.min_subject_sharpness"
     },
     "test/stage/test_dataset.py": {
         "test_class_pictures_and_masks": "dataset.mask dataset.num_class_images",
@@ -259,11 +257,9 @@ SEEN = {  # test file: test: keys
         "test_a_picture_is_enlarged_as_far_as_is_set": "clip.max_upscale",
     },
     "test/stage/test_clip_caption.py": {
-        "test_a_model_sees_three_moments_of_a_clip": "clip.caption_provider",
+        "test_a_model_sees_three_moments_of_a_clip": "clip.caption_provider"
     },
-    "test/stage/test_pair.py": {
-        "test_off_it_writes_an_empty_table_and_no_file": "pair.kinds",
-    },
+    "test/stage/test_pair.py": {"test_off_it_writes_an_empty_table_and_no_file": "pair.kinds"},
     "test/pair/test_reference_pair.py": {
         "test_past_the_most_pairs_shots_take_turns": "pair.max_pairs",
         "test_doubtful_pictures_are_neither_target_nor_reference": "pair.min_confidence",
@@ -304,27 +300,27 @@ SEEN = {  # test file: test: keys
         ),
     },
     "test/training/test_training_data.py": {
-        "test_learning_rate_of_each_step": "models.schedule models.warmup_steps",
+        "test_learning_rate_of_each_step": "models.schedule models.warmup_steps"
     },
     "test/stage/test_finetune.py": {
-        "test_class_pictures_drawn_by_the_base": "models.class_pictures models.num_class_pictures",
+        "test_class_pictures_drawn_by_the_base": "models.class_pictures models.num_class_pictures"
     },
     "test/generation/test_plan.py": {
         "test_a_drawing_for_each_prompt_start_and_seed": (
             "generation.num_steps generation.guidance_scale"
-        ),
+        )
     },
     "test/command/test_generate.py": {
-        "test_without_a_strength_no_adapter_is_needed": "generation.lora_strength",
+        "test_without_a_strength_no_adapter_is_needed": "generation.lora_strength"
     },
     "test/stage/test_evaluate.py": {
         "test_every_checkpoint_is_judged_and_one_is_reported": (
             "evaluation.choose_prompts evaluation.report_prompts evaluation.seeds "
             "evaluation.num_steps evaluation.guidance_scale evaluation.num_bootstrap"
-        ),
+        )
     },
     "test/library/search/test_search_clip.py": {
-        "test_words_find_pictures_that_no_caption_describes": "search.text_model",
+        "test_words_find_pictures_that_no_caption_describes": "search.text_model"
     },
     "test/library/timeline/test_export.py": {
         "test_the_reel_and_the_films_place_are_those_that_are_set": (
