@@ -13,7 +13,7 @@ import operator
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Seen:
         return Said(code=code, out=said.getvalue(), err=wrong.getvalue())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Effect:
     """Two or more values of one setting, what is looked at, and what has to come out.
 
@@ -124,11 +124,12 @@ class Effect:
 
     values: tuple[Any, ...]
     look: Callable[[Seen], Any]
+    _: KW_ONLY
     gives: tuple[Any, ...] | None = None
     holds: Callable[..., bool] | None = None
     stages: tuple[str, ...] = ()
     given: dict[str, Any] = field(default_factory=dict)
-    film: str
+    film: str = "plane"
     says: str = ""
     is_slow: bool = False
 
