@@ -1,7 +1,7 @@
 """What a setting changes in the tables or files of a small film, and how that is tested.
 
 The modules `test/setting/effect_*.py` hold tables of `Effect` by key, for settings whose effect
-only commands or several stages show. For all other keys `seen_in.py` names a test of the domain.
+only commands or several stages show. For all other keys `seen_in.yaml` names a test of the domain.
 """
 
 from __future__ import annotations
