@@ -5,8 +5,8 @@ import shutil
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
-import table_row
 from PIL import Image
 
 from bunny.character import reference
@@ -41,7 +41,7 @@ def make_film(folder, astronaut, references=None):
     for i, image in enumerate(images):
         name = f"frame/{i:08d}.png"
         atomic.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
-        rows.append(table_row.frame(i, i // 2, (512, 512), per_s=1, film_id=space.film_id))
+        rows.append(plain_row.frame(i, i // 2, (512, 512), per_s=1, film_id=space.film_id))
     store.write(space.table, "frame", store.from_rows("frame", rows))
     for name in ("shot", "film"):
         store.write(space.table, name, store.from_rows(name, []))

@@ -6,9 +6,9 @@ import shutil
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny.command import characters
 from bunny.command.correct import open_state
@@ -90,14 +90,14 @@ def make_film(folder):
         file, frame_id = f"frame/{i:08d}.png", f"{space.film_id}-{i:08d}"
         atomic.write_bytes(space.root / file, cv2.imencode(".png", draw(i))[1].tobytes())
         rows["frame"].append(
-            table_row.frame(i, i // A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
+            plain_row.frame(i, i // A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
         )
-        rows["quality"].append(table_row.quality(frame_id, i, brightness=0.5))
+        rows["quality"].append(plain_row.quality(frame_id, i, brightness=0.5))
     rows["shot"] = [
-        table_row.shot(s, length=A_SHOT, per_s=1, film_id=space.film_id) for s in range(SHOTS)
+        plain_row.shot(s, length=A_SHOT, per_s=1, film_id=space.film_id) for s in range(SHOTS)
     ]
     rows["film"].append(
-        table_row.film(SHOTS * A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
+        plain_row.film(SHOTS * A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
     )
     for name, content in rows.items():
         store.write(space.table, name, store.from_rows(name, content))

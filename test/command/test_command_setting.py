@@ -6,8 +6,8 @@ from types import SimpleNamespace
 
 import bare_film
 import cv2
+import plain_row
 import pytest
-import table_row
 
 from bunny import demo, pipeline
 from bunny.command import check_workspace, clean, film_workspace, forget, learn, pack
@@ -46,7 +46,7 @@ def test_as_many_corrections_are_asked_for_as_are_set(tmp_path, monkeypatch, lea
     monkeypatch.chdir(tmp_path)
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
     atomic.write_bytes(space.root / "source.json", b"{}")
-    film = table_row.film(25, (64, 36), per_s=25, film_id=space.film_id)
+    film = plain_row.film(25, (64, 36), per_s=25, film_id=space.film_id)
     for name, rows in {"cluster": [], "frame": [], "shot": [], "film": [film]}.items():
         store.write(space.table, name, store.from_rows(name, rows))
     with pytest.raises(UserError, match=rf"expected {least} corrections .* got 0"):

@@ -5,8 +5,8 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
-import table_row
 import tiny_clip
 
 from bunny.core import atomic, workspace
@@ -19,7 +19,7 @@ def clip_row(space, name, **changes):
     file = f"clip/anna/{name}.mp4"
     tiny_clip.write_clip(space.root / file, 33, 16, (128, 96))
     sha256 = hashlib.sha256((space.root / file).read_bytes()).hexdigest()
-    return table_row.clip(
+    return plain_row.clip(
         name,
         (128, 96),
         character="anna",

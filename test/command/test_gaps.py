@@ -2,14 +2,14 @@
 
 import json
 
+import plain_row
 import pytest
-import table_row
 
 from bunny.core import workspace
 from bunny.dataset import addition
 from bunny.table import store
 
-BOX = table_row.box(10.0, 10.0, 60.0, 60.0)
+BOX = plain_row.box(10.0, 10.0, 60.0, 60.0)
 SHOTS = 8  # of 24 frames and one second each; frame and view i are the first of shot i
 
 
@@ -54,7 +54,7 @@ VIEWS = [
 
 def _label(number: int, character: str | None) -> dict:
     place = {"frame_id": f"f{number}", "shot_index": number, **BOX}
-    return table_row.label(f"f{number}-f0", character, subject_type="face", **place)
+    return plain_row.label(f"f{number}-f0", character, subject_type="face", **place)
 
 
 def _write(space, name: str, rows: list[dict]) -> None:
@@ -63,7 +63,7 @@ def _write(space, name: str, rows: list[dict]) -> None:
 
 def _frame(shot: int, number: int) -> dict:
     frame_id = f"f{shot}" if number == 24 * shot else f"g{number}"
-    return table_row.frame(number, shot, frame_id=frame_id)
+    return plain_row.frame(number, shot, frame_id=frame_id)
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def space(tmp_path):
     film = tmp_path / "film.mp4"
     film.write_bytes(b"a film")
     space = workspace.create(tmp_path, "data", film, None)
-    shots = [table_row.shot(n, motion=0.1) for n in range(SHOTS)]
+    shots = [plain_row.shot(n, motion=0.1) for n in range(SHOTS)]
     label = [_label(n, "anna" if n < 7 else None) for n in range(SHOTS)]
     face = {"detector": "yunet", "score": 0.9, "size_px": 50.0, "recogniser": "sface"}
     face |= {"frame_id": "f7", "shot_index": 7, **BOX, "yaw": -0.8, "brightness": 0.1}

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 from face_row import face_row
 from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
@@ -300,7 +300,7 @@ def write_people(folder, name, people, references=None, rejected=None):
             "figure_vector",
         )
     }
-    box = table_row.box(0.0, 0.0, 112.0, 112.0)
+    box = plain_row.box(0.0, 0.0, 112.0, 112.0)
     for k, (who, vector) in enumerate(people.items()):
         kind = "figure" if who.startswith("figure") else "face"
         item, track = f"{name}-{k}", f"{name}-t{k}"
@@ -354,7 +354,7 @@ def write_people(folder, name, people, references=None, rejected=None):
                 }
             )
         else:
-            rows["label"].append(table_row.label(item, who, subject_type="face", **place))
+            rows["label"].append(plain_row.label(item, who, subject_type="face", **place))
     for who, vector in (references or {}).items():
         atomic.write_bytes(home / who / "1.png", b"a picture")
         rows["reference"].append(

@@ -5,8 +5,8 @@ from functools import partial
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
-import table_row
 
 from bunny import demo
 from bunny.character.drawn.figure_embedding import RAW
@@ -73,7 +73,7 @@ def test_a_films_mean_window_is_taken_off_and_its_figures_are_strangers(referenc
         "model": "m",
     }
     beside = {**box, "x0_px": 20.0, "x1_px": 30.0}
-    label = table_row.label("a-r00", "bruno", shot_index=0, **beside)
+    label = plain_row.label("a-r00", "bruno", shot_index=0, **beside)
     store.write(space.table, "figure", store.from_rows("figure", [figure]))
     store.write(space.table, "label", store.from_rows("label", [label]))
     code, out, _ = references(demo.reference_dir(), "--film", space.film_id[:5], "--json")

@@ -12,7 +12,7 @@ from typing import Any
 import bare_film
 import cv2
 import numpy as np
-import table_row
+import plain_row
 
 from bunny.table import store
 
@@ -69,7 +69,7 @@ def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
     place = {"frame_id": frame_id(shot), "shot_index": shot}
     known = {"film_id": film_id, "frame_index": shot, "file": _file(shot), "reason": "keyframe"}
     time = {"pts": shot, "time_base_num": 1, "time_base_den": 24, "timestamp_s": shot / 24}
-    box = table_row.box(left, top, left + BOX_WIDTH, top + BOX_HEIGHT)
+    box = plain_row.box(left, top, left + BOX_WIDTH, top + BOX_HEIGHT)
     label = {"subject_id": f"{frame_id(shot)}-r0", "subject_type": "region", "character": who}
     sure = {"distance": 0.3, "margin": 0.2, "confidence": 0.9, "source": "reference"}
     words = f"{who} character in {PLACES[shot % len(PLACES)]}, medium shot, day"
@@ -91,5 +91,5 @@ def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
             "provider": "tags",
             "status": "done",
         },
-        "cluster": table_row.scene(frame_id(shot), shot, f"scene-{shot:03d}"),
+        "cluster": plain_row.scene(frame_id(shot), shot, f"scene-{shot:03d}"),
     }

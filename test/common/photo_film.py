@@ -7,7 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import odd_film
-import table_row
+import plain_row
 
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
@@ -30,16 +30,16 @@ def make_film(folder, name, images, references=None):
     for i, image in enumerate(images):
         file = f"frame/{i:08d}.png"
         atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
-        rows.append(table_row.frame(i, i // 2, image.shape[1::-1], per_s=1, film_id=space.film_id))
+        rows.append(plain_row.frame(i, i // 2, image.shape[1::-1], per_s=1, film_id=space.film_id))
     store.write(space.table, "frame", store.from_rows("frame", rows))
     measured = [
         {"frame_id": r["frame_id"], **vars(measure_frame(i))}
         for r, i in zip(rows, images, strict=True)
     ]
     store.write(space.table, "measure", store.from_rows("measure", measured))
-    about = table_row.film(len(rows), (512, 512), per_s=1, film_id=space.film_id, path=film.name)
+    about = plain_row.film(len(rows), (512, 512), per_s=1, film_id=space.film_id, path=film.name)
     shots = [
-        table_row.shot(k, length=2, per_s=1, film_id=space.film_id) for k in range(len(rows) // 2)
+        plain_row.shot(k, length=2, per_s=1, film_id=space.film_id) for k in range(len(rows) // 2)
     ]
     store.write(space.table, "film", store.from_rows("film", [about]))
     store.write(space.table, "shot", store.from_rows("shot", shots))

@@ -14,7 +14,7 @@ from typing import Any
 
 import cv2
 import numpy as np
-import table_row
+import plain_row
 import yaml
 from face_row import face_row
 from setting_effect import Film, run
@@ -104,10 +104,10 @@ def _rows(
     number = len(vectors)
     ids = [f"{film_id}-{k:08d}" for k in range(number)]
     return {
-        "film": [table_row.film(FPS * number, SIDE, per_s=FPS, film_id=film_id)],
-        "shot": [table_row.shot(k, length=FPS, per_s=FPS, film_id=film_id) for k in range(number)],
+        "film": [plain_row.film(FPS * number, SIDE, per_s=FPS, film_id=film_id)],
+        "shot": [plain_row.shot(k, length=FPS, per_s=FPS, film_id=film_id) for k in range(number)],
         "frame": [
-            table_row.frame(
+            plain_row.frame(
                 FPS * k + 5, k, SIDE, per_s=FPS, film_id=film_id, frame_id=ids[k], file=None
             )
             for k in range(number)
@@ -115,7 +115,7 @@ def _rows(
         "embedding": [
             {"frame_id": ids[k], "model": embed.MODEL, "vector": vectors[k]} for k in range(number)
         ],
-        "cluster": [table_row.scene(ids[k], k, places[k], similarity=0.9) for k in range(number)],
+        "cluster": [plain_row.scene(ids[k], k, places[k], similarity=0.9) for k in range(number)],
     }
 
 
@@ -172,7 +172,7 @@ def _face_row(
     frame: int, vector: list[float], box: Sequence[float], *, index: int = 0, score: float = 0.9
 ) -> dict[str, Any]:
     """A clear frontal face."""
-    frame_id, side = f"film-{frame:08d}", {**table_row.box(*box), "size_px": box[3] - box[1]}
+    frame_id, side = f"film-{frame:08d}", {**plain_row.box(*box), "size_px": box[3] - box[1]}
     place = {"frame_id": frame_id, "shot_index": frame}
     seen = {"score": score, "sharpness": 900.0}
     return face_row(f"{frame_id}-f{index:02d}", vector, **place, **side, **seen)
@@ -191,12 +191,12 @@ def _of_pictures(root: Path, *, num_frames: int) -> Film:
     for number in range(num_frames):
         file = f"frame/{number:08d}.png"
         _write_picture(space.root / file, GREY)
-        frames.append(table_row.frame(number, number, (width, height), per_s=FPS))
+        frames.append(plain_row.frame(number, number, (width, height), per_s=FPS))
     for name, grey in REFERENCE.items():
         picture = np.full((64, 64, 3), grey, np.uint8)
         _write_picture(root / "reference" / name / "1.png", picture)
-    whole = [table_row.film(num_frames, (width, height), per_s=FPS)]
-    shots = [table_row.shot(k, length=1, per_s=FPS) for k in range(num_frames)]
+    whole = [plain_row.film(num_frames, (width, height), per_s=FPS)]
+    shots = [plain_row.shot(k, length=1, per_s=FPS) for k in range(num_frames)]
     rows = {"film": whole, "shot": shots, "frame": frames}
     for name, content in {**rows, "measure": [], "change": []}.items():
         store.write(space.table, name, store.from_rows(name, content))

@@ -5,8 +5,8 @@ from pathlib import Path
 import bare_film
 import cv2
 import numpy as np
+import plain_row
 import pytest
-import table_row
 
 from bunny.table import store
 
@@ -57,14 +57,14 @@ def labelled_film(tmp_path) -> Path:
 
 def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[str, dict]:
     """What the tables say of one frame."""
-    box = table_row.box(20 + 12 * index, 18, 60 + 12 * index, 78)
+    box = plain_row.box(20 + 12 * index, 18, 60 + 12 * index, 78)
     place = {"frame_id": frame_id, "shot_index": shot}
     sure = {"distance": 0.3, "margin": 0.2}
     words = f"bunny character in a blue place, medium shot, {'day' if shot else 'night'}"
     return {
-        "frame": table_row.frame(number, shot, SIZE[::-1], file=file, reason="keyframe"),
-        "quality": table_row.quality(frame_id, number),
-        "label": table_row.label(f"{frame_id}-r0", "bunny", **place, **box, **sure),
+        "frame": plain_row.frame(number, shot, SIZE[::-1], file=file, reason="keyframe"),
+        "quality": plain_row.quality(frame_id, number),
+        "label": plain_row.label(f"{frame_id}-r0", "bunny", **place, **box, **sure),
         "caption": {
             "frame_id": frame_id,
             "version": 1,
@@ -72,5 +72,5 @@ def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[
             "provider": "tags",
             "status": "done",
         },
-        "cluster": table_row.scene(frame_id, shot, f"scene-{shot:03d}"),
+        "cluster": plain_row.scene(frame_id, shot, f"scene-{shot:03d}"),
     }

@@ -9,9 +9,9 @@ import av
 import cv2
 import full_disk
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny.clip import plan
 from bunny.core import atomic, file_hash, workspace
@@ -81,11 +81,11 @@ def prepare(root, path):
     for row in store.read(space.table, "frame").iter_rows(named=True):
         place = {"frame_id": row["frame_id"], "shot_index": row["shot_index"]}
         rows.append(
-            table_row.label(
+            plain_row.label(
                 f"{row['frame_id']}-r0",
                 "anna",
                 **place,
-                **table_row.box(*block_at(row["frame_index"])),
+                **plain_row.box(*block_at(row["frame_index"])),
             )
         )
     store.write(space.table, "label", store.from_rows("label", rows))
@@ -288,7 +288,7 @@ def test_captions_and_the_split_of_the_pictures_are_taken_over(space):
         "status": "done",
     }
     store.write(space.table, "caption", store.from_rows("caption", [said]))
-    picture = table_row.picture("anna", 9, frame_id=second["frame_id"], shot_index=1)
+    picture = plain_row.picture("anna", 9, frame_id=second["frame_id"], shot_index=1)
     store.write(space.table, "dataset", store.from_rows("dataset", [picture]))
     more = {"captioning": {"trigger_word": "sks {name}"}}
     _, clip, _ = run(space, more=more)

@@ -3,9 +3,9 @@
 import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 from face_row import face_row
 
 from bunny.core.config import ClusteringConfig, Config
@@ -26,7 +26,7 @@ def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
         path = folder / "frame" / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" if image is None else cv2.imencode(".png", image)[1].tobytes())
-        rows.append(table_row.frame(i, i, frame_id=f"f{i}", file=f"frame/{i}.png"))
+        rows.append(plain_row.frame(i, i, frame_id=f"f{i}", file=f"frame/{i}.png"))
     tables = {"face": faces, "label": labels, "region": regions, "figure": figures}
     for name, table in {"frame": rows, **tables}.items():
         store.write(folder / "table", name, store.from_rows(name, table))
@@ -41,8 +41,8 @@ def _face(face_id, vector, x=0.0):
 
 def _label(subject_id, character, kind="face", x1=40.0):
     place = {"frame_id": subject_id[:2], "shot_index": int(subject_id[1])}
-    box = table_row.box(0.0, 0.0, x1, 40.0)
-    return table_row.label(subject_id, character, subject_type=kind, **place, **box)
+    box = plain_row.box(0.0, 0.0, x1, 40.0)
+    return plain_row.label(subject_id, character, subject_type=kind, **place, **box)
 
 
 def _stage(folder, **clustering):
@@ -238,7 +238,7 @@ def _figure(frame, track, vector, x0=0.0):
         "figure_id": f"f{frame}-g{track}",
         "frame_id": f"f{frame}",
         "shot_index": frame,
-        **table_row.box(x0, 0.0, x0 + 40, 40.0),
+        **plain_row.box(x0, 0.0, x0 + 40, 40.0),
         "objectness": 0.8,
         "embedding": vector,
         "track_id": track,

@@ -3,9 +3,9 @@
 import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 import tiny_onnx
 
 from bunny.character.drawn import figure_embedding
@@ -31,7 +31,7 @@ def _film(folder, images, references=None):
             (folder / name).write_bytes(b"damaged")
         else:
             _write(folder / name, image)
-        rows.append(table_row.frame(i, i // 2, (512, 512), file=name))
+        rows.append(plain_row.frame(i, i // 2, (512, 512), file=name))
     store.write(folder / "table", "frame", store.from_rows("frame", rows))
     bare_film.write_source(folder, references)
     return folder

@@ -3,9 +3,9 @@
 import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 from figure_embedding import medium_picture
 
 from bunny.character import detection_row
@@ -49,7 +49,7 @@ def _film(folder, images, reference):
     for i, image in enumerate(images):
         (folder / "film" / "frame").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / "film" / "frame" / f"{i}.png"), image)
-        rows.append(table_row.frame(i, i, (512, 512), file=f"frame/{i}.png"))
+        rows.append(plain_row.frame(i, i, (512, 512), file=f"frame/{i}.png"))
     store.write(folder / "film" / "table", "frame", store.from_rows("frame", rows))
     (folder / "reference" / "eileen").mkdir(parents=True)
     cv2.imwrite(str(folder / "reference" / "eileen" / "1.png"), reference)

@@ -2,9 +2,9 @@
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny import demo
 from bunny.character import reference, reference_measure
@@ -18,7 +18,7 @@ def _figure(number, frame, box, vector):
         "figure_id": f"{frame}-g{number:02d}",
         "frame_id": frame,
         "shot_index": 0,
-        **table_row.box(*box),
+        **plain_row.box(*box),
         "objectness": 0.9,
         "embedding": vector,
         "source": "window",
@@ -27,8 +27,8 @@ def _figure(number, frame, box, vector):
 
 
 def _label(frame, box, character):
-    return table_row.label(
-        f"{frame}-r00", character, frame_id=frame, shot_index=0, **table_row.box(*box)
+    return plain_row.label(
+        f"{frame}-r00", character, frame_id=frame, shot_index=0, **plain_row.box(*box)
     )
 
 

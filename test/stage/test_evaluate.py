@@ -4,9 +4,9 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny.core import file_hash, workspace
 from bunny.core.config import Config
@@ -74,7 +74,7 @@ def tuned(labelled_film, tiny_base_folder):
         row = {"run_id": "film-bunny", "step": step, "character": "bunny", "file": file}
         rows.append({**row, "hash": made, "is_last": step == STEPS[-1], "held_out_loss": 1 / step})
     write_rows(film_dir, "adapter", rows)
-    run = table_row.training_run(
+    run = plain_row.training_run(
         "bunny",
         rows[-1],
         run_id="film-bunny",

@@ -3,8 +3,8 @@
 import json
 
 import bare_film
+import plain_row
 import polars as pl
-import table_row
 
 from bunny.contract import fingerprint
 from bunny.core.config import Config
@@ -18,7 +18,7 @@ def _space(folder, scores=(0.9, 0.1, 0.5), errors=(None, None, "no picture")):
     frames, measures = [], []
     for index, (score, error) in enumerate(zip(scores, errors, strict=True)):
         frame_id = f"film-{index:08d}"
-        frames.append(table_row.frame(index, file=f"frame/{index}.jpg", error=error))
+        frames.append(plain_row.frame(index, file=f"frame/{index}.jpg", error=error))
         measures.append(
             {
                 "frame_id": frame_id,

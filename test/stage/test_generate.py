@@ -4,9 +4,9 @@ import json
 from pathlib import Path
 
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 from PIL import Image
 
 from bunny.core import file_hash, workspace
@@ -63,7 +63,7 @@ def film(labelled_film, loras, tmp_path, monkeypatch):
     base, files = loras
     checkpoint = workspace.from_film_dir(labelled_film).checkpoint
     rows = [_adapter_row(checkpoint, file, step) for file, step in zip(files, STEPS, strict=True)]
-    run = table_row.training_run("bunny", rows[1], base_model=base.name, base_hash=base.hash)
+    run = plain_row.training_run("bunny", rows[1], base_model=base.name, base_hash=base.hash)
     held_out = [_dataset_row(i) for i in range(2)]
     tables = {"adapter": rows, "training_run": [run], "dataset": held_out}
     for name, content in tables.items():
@@ -82,7 +82,7 @@ def _adapter_row(checkpoint: Path, file: Path, step: int) -> dict:
 
 
 def _dataset_row(index: int) -> dict:
-    return table_row.picture("bunny", 32, image_id=f"i{index}", file=f"frame/{index:08d}.png")
+    return plain_row.picture("bunny", 32, image_id=f"i{index}", file=f"frame/{index:08d}.png")
 
 
 def make(film_dir, loras, **generation) -> Generate:

@@ -5,9 +5,9 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny.core.config import Config
 from bunny.stage.dataset import Dataset
@@ -83,7 +83,7 @@ def test_a_second_run_gives_the_same_bytes(film_with_set, tiny_base_folder):
 def test_clips_are_targets_with_references_of_other_shots(film_with_set, tiny_base_folder):
     """A clip of the first shot; its target is the file that is there, only references are cut."""
     shot = store.read(film_with_set / "table", "dataset")["shot_index"].min()
-    clip = table_row.clip(
+    clip = plain_row.clip(
         "bunny-0",
         (64, 32),
         character="bunny",

@@ -5,9 +5,9 @@ from dataclasses import replace
 import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 
 from bunny import pipeline
 from bunny.command import learn
@@ -29,7 +29,7 @@ WIDTH, HEIGHT, SHOTS = 128, 96, 4
 # Of each shot: who is labelled in its two frames, and how its scene vectors lie, in degrees.
 WHO = ("bunny", "bunny", "pip", "pip")
 ANGLE = (0, 10, 80, 90)
-CROP = {f"crop_{key}": v for key, v in table_row.box(0, 0, 2 * WIDTH, 2 * HEIGHT).items()}
+CROP = {f"crop_{key}": v for key, v in plain_row.box(0, 0, 2 * WIDTH, 2 * HEIGHT).items()}
 
 
 def _tables() -> dict[str, list[dict]]:
@@ -44,10 +44,10 @@ def _tables() -> dict[str, list[dict]]:
             "reference",
         )
     }
-    rows["film"].append(table_row.film(24 * SHOTS, (2 * WIDTH, 2 * HEIGHT)))
+    rows["film"].append(plain_row.film(24 * SHOTS, (2 * WIDTH, 2 * HEIGHT)))
     for shot in range(SHOTS):
         first = 24 * shot
-        rows["shot"].append(table_row.shot(shot))
+        rows["shot"].append(plain_row.shot(shot))
         for step in (6, 18):
             _add_frame(rows, shot, first + step)
     return rows
@@ -56,10 +56,10 @@ def _tables() -> dict[str, list[dict]]:
 def _add_frame(rows: dict, shot: int, index: int) -> None:
     frame_id = f"film-{index:08d}"
     region_id, angle = f"{frame_id}-r0", np.radians(ANGLE[shot])
-    box = table_row.box(20.0, 18.0, 60.0, 78.0)
+    box = plain_row.box(20.0, 18.0, 60.0, 78.0)
     place = {"frame_id": frame_id, "shot_index": shot}
-    rows["frame"].append(table_row.frame(index, shot, (WIDTH, HEIGHT), **CROP))
-    rows["quality"].append(table_row.quality(frame_id, index, brightness=0.5))
+    rows["frame"].append(plain_row.frame(index, shot, (WIDTH, HEIGHT), **CROP))
+    rows["quality"].append(plain_row.quality(frame_id, index, brightness=0.5))
     vector = [np.cos(angle), np.sin(angle)]
     rows["embedding"].append({"frame_id": frame_id, "model": "plane", "vector": vector})
     rows["subject_vector"].append({"subject_id": region_id, "model": "net", "vector": vector})
@@ -77,11 +77,11 @@ def _add_frame(rows: dict, shot: int, index: int) -> None:
         }
     )
     rows["label"].append(
-        table_row.label(region_id, WHO[shot], **place, **box, distance=0.2, margin=0.3)
+        plain_row.label(region_id, WHO[shot], **place, **box, distance=0.2, margin=0.3)
     )
     scene = f"scene-00{1 + (ANGLE[shot] > 45)}"
     rows["cluster"] += [
-        table_row.scene(frame_id, shot, scene, similarity=1.0),
+        plain_row.scene(frame_id, shot, scene, similarity=1.0),
         {
             "item_id": region_id,
             "level": "character",

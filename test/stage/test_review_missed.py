@@ -1,8 +1,8 @@
 """Drawn figures without a name that people may still put into a character."""
 
 import numpy as np
+import plain_row
 import pytest
-import table_row
 
 from bunny.review import asset_table
 from bunny.table import box as table_box
@@ -33,7 +33,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
         for name, (who, x0, similarity) in tracks.items()
     ]
     label = [
-        table_row.label(f"r-{name}", "bunny", **{side: row[side] for side in KEPT})
+        plain_row.label(f"r-{name}", "bunny", **{side: row[side] for side in KEPT})
         for row in region
         if (name := row["track_id"]) in labelled
     ]

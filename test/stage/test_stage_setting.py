@@ -11,9 +11,9 @@ import av
 import cv2
 import noise_film
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
-import table_row
 import tiny_onnx
 from face_row import face_row
 
@@ -124,7 +124,7 @@ def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_f
     vector = 0.3 * anna + 0.9 * nobody
     frame = store.from_rows("frame", [_frame(i, 0, (128, 96)) for i in (0, 96)])
     face = store.from_rows("face", [_face(i, 0, vector, sharpness=500.0) for i in (0, 96)])
-    shot = store.from_rows("shot", [table_row.shot(0, length=240, transition_in="start")])
+    shot = store.from_rows("shot", [plain_row.shot(0, length=240, transition_in="start")])
     store.write(labelled_film / "table", "shot", shot)
     cast = ReferenceSet(face={"anna": anna[None]}, drawn=frozenset(), num_pictured=0)
     stage = make(Detect, labelled_film, detection={"extra_interval_seconds": 2.0})
@@ -135,7 +135,7 @@ def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_f
 
 
 def _frame(index, shot, size):
-    return table_row.frame(index, shot, size, frame_id=f"f{index:03d}")
+    return plain_row.frame(index, shot, size, frame_id=f"f{index:03d}")
 
 
 def _face(index, shot, vector, number=0, **more):

@@ -2,24 +2,24 @@
 
 import json
 
+import plain_row
 import pytest
-import table_row
 
 from bunny.table import metadata, store
 
-FILM = table_row.film(24, (64, 36), film_id="f-00000000")
+FILM = plain_row.film(24, (64, 36), film_id="f-00000000")
 
 
 def _frame(index: int) -> dict:
-    return table_row.frame(index, film_id="f-00000000", file=f"frame/{index:08d}.jpg")
+    return plain_row.frame(index, film_id="f-00000000", file=f"frame/{index:08d}.jpg")
 
 
 def _label(index: int, subject: str, character: str | None, confidence: float) -> dict:
     frame_id = f"f-00000000-{index:08d}"
-    place = {"frame_id": frame_id, "shot_index": 0, **table_row.box(0, 0, 9, 9)}
+    place = {"frame_id": frame_id, "shot_index": 0, **plain_row.box(0, 0, 9, 9)}
     subject_id = f"{frame_id}-{subject}"
     more = {"subject_type": "face", "confidence": confidence}
-    return table_row.label(subject_id, character, **place, **more)
+    return plain_row.label(subject_id, character, **place, **more)
 
 
 @pytest.fixture
