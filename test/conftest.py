@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import shlex
 import shutil
 import signal
 import sys
@@ -170,13 +171,16 @@ def chromium() -> Iterator:
 
 @pytest.fixture
 def bunny(monkeypatch, capsys, tmp_path):
-    """Run a command line; gives (exit code, standard output, standard error)."""
+    """Run a command line; gives (exit code, standard output, standard error).
+
+    The first argument may have several words: `bunny("export clips --format kohya", film)`.
+    """
     from bunny import cli
 
     monkeypatch.chdir(tmp_path)
 
-    def call(*arguments):
-        monkeypatch.setattr(sys, "argv", ["bunny", *map(str, arguments)])
+    def call(first="", *arguments):
+        monkeypatch.setattr(sys, "argv", ["bunny", *shlex.split(first), *map(str, arguments)])
         code = 0
         capsys.readouterr()  # what a test wrote while it prepared is not the command's
         before = signal.getsignal(signal.SIGINT)

@@ -11,14 +11,7 @@ import pytest
 from bunny.core import workspace
 from bunny.table import store
 
-FACE = {
-    "shot_index": 0,
-    "x0_px": 0.0,
-    "y0_px": 0.0,
-    "x1_px": 9.0,
-    "y1_px": 9.0,
-    "frame_id": "a",
-}
+FACE = {"shot_index": 0, "x0_px": 0.0, "y0_px": 0.0, "x1_px": 9.0, "y1_px": 9.0, "frame_id": "a"}
 
 
 @pytest.fixture

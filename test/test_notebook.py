@@ -8,16 +8,16 @@ import re
 import sys
 from pathlib import Path
 
+import bare_film
 import nbformat
 import pytest
 
 from bunny import notebook, pipeline
 from bunny.contract import fingerprint
 from bunny.contract.result import StageState
-from bunny.core import atomic, workspace
+from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
-from bunny.table import store
 
 FOLDER = Path(__file__).resolve().parents[1] / "notebook"
 NAMES = sorted(["00_start", *notebook.NOTEBOOK.values(), "11_search", "14_series"])
@@ -251,12 +251,7 @@ def test_a_failing_cell_is_one_sentence_and_the_copy_is_kept(tmp_path, line, kin
 @pytest.mark.slow
 def test_a_notebook_that_was_run_is_run_again_where_the_settings_force_it(tmp_path):
     """On a film without frames, whose stage is done; a kernel is started once."""
-    space = workspace.locate(tmp_path, "data", "film-0123abcd")
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    text = json.dumps({**source, "reference_hash": ""})
-    atomic.write_bytes(space.root / "source.json", text.encode())
-    for name in ("frame", "measure", "face", "label", "region", "figure"):
-        store.write(space.table, name, store.from_rows(name, []))
+    space = bare_film.make(tmp_path)
     book = write_book(tmp_path / "a.ipynb", "x: int = 1")
     pipeline.run_stage("cluster", space, Config())
     record = fingerprint.read_record(space.root, "cluster")

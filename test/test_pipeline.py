@@ -3,24 +3,19 @@
 import json
 import os
 
+import bare_film
 import pytest
 
 from bunny import pipeline
 from bunny.command import film_workspace
 from bunny.contract import state_cache
-from bunny.core import atomic, workspace
+from bunny.core import workspace
 from bunny.core.config import Config
-from bunny.table import store
 
 
 def test_without_names_the_stages_that_are_set_run(tmp_path):
     """On a film without frames, whose tables are all empty."""
-    space = workspace.locate(tmp_path, "data", "film-0123abcd")
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    text = json.dumps({**source, "reference_hash": ""})
-    atomic.write_bytes(space.root / "source.json", text.encode())
-    for name in ("frame", "measure", "face", "label", "region", "figure"):
-        store.write(space.table, name, store.from_rows(name, []))
+    space = bare_film.make(tmp_path)
     config = Config(pipeline={"stages": ["cluster"]})
     for status in ("done", "skipped"):
         (found,) = pipeline.run(space, config)

@@ -166,10 +166,7 @@ def test_stopped_twice_it_ends_with_130_and_what_is_on_disk_is_whole(done, small
     assert said.splitlines()[-1] == "bunny: stopped; run the same command again to resume"
     record = json.loads((root / "stage/detect/stage.json").read_text(encoding="utf-8"))
     # the second comes before or after the first is noted
-    assert (record["status"], record.get("error")) in {
-        ("running", None),
-        ("failed", "interrupted"),
-    }
+    assert (record["status"], record.get("error")) in {("running", None), ("failed", "interrupted")}
     whole, found = _tables(done["workspace"]), _tables(root)
     assert whole.keys() - found.keys() == set(done["stages"]["detect"]["tables"])
     assert all(table.equals(whole[name]) for name, table in found.items())

@@ -23,22 +23,8 @@ def test_a_list_of_films(bunny, tmp_path, film):
     (tmp_path / "films.csv").write_text(
         "film,settings\na.mp4,extraction.quality=70\nb.mp4,\n", encoding="utf-8"
     )
-    code, out, err = bunny(
-        "batch",
-        "broken.mp4",
-        "--list",
-        "films.csv",
-        "--until",
-        "filter",
-        "--set",
-        "seed=5",
-        "--workers",
-        1,
-        "--part-minutes",
-        0,
-        "--data-dir",
-        "data",
-    )
+    line = "batch broken.mp4 --list films.csv --until filter --workers 1 --part-minutes 0"
+    code, out, err = bunny(line, "--set", "seed=5", "--data-dir", "data")
     assert code == 2
     assert "2 of 3 films done, 1 refused." in out
     assert "expected a film, found a text file" in err
@@ -119,17 +105,7 @@ def test_no_metrics_are_written_where_none_are_wanted(bunny, tmp_path, monkeypat
 def test_references_for_a_list_without_any(bunny, film, tmp_path):
     film("a")
     (tmp_path / "films.csv").write_text("film\na.mp4\n", encoding="utf-8")
-    code, _, err = bunny(
-        "batch",
-        "--list",
-        "films.csv",
-        "--references",
-        "cast",
-        "--until",
-        "extract",
-        "--data-dir",
-        "data",
-    )
+    code, _, err = bunny("batch --list films.csv --references cast --until extract --data-dir data")
     assert code == 2  # the folder is handed to the film, which finds none there
     assert "found no such folder" in err
 

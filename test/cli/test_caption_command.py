@@ -4,12 +4,13 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import bare_film
 import cv2
 import numpy as np
 import polars as pl
 import pytest
 
-from bunny.core import atomic, workspace
+from bunny.core import workspace
 from bunny.review import event_log
 from bunny.table import store
 
@@ -22,8 +23,7 @@ make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]
 @pytest.fixture
 def space(tmp_path):
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
-    source = b'{"film": "x", "content_hash": "c", "references": null, "reference_hash": ""}'
-    atomic.write_bytes(space.root / "source.json", source)
+    bare_film.write_source(space.root)
     for name, table in make_tables(3).items():
         store.write(space.table, name, table)
         if name in ("label", "cluster"):

@@ -126,9 +126,7 @@ def test_words_that_are_no_approval_are_refused(bunny, space):
 
 
 def test_as_json(bunny, space):
-    code, out, _ = bunny(
-        "approve", "film", "--by", "Mia", "--json", "--data-dir", "data", "--debug"
-    )
+    code, out, _ = bunny("approve film --by Mia --json --data-dir data --debug")
     found = json.loads(out)
     assert code == 0
     assert [one["character"] for one in found["approvals"]] == ["anna", "bo"]

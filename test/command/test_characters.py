@@ -5,6 +5,7 @@ import shutil
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
 from PIL import Image
 
@@ -40,22 +41,7 @@ def make_film(folder, astronaut, references=None):
     for i, image in enumerate(images):
         name = f"frame/{i:08d}.png"
         atomic.write_bytes(space.root / name, cv2.imencode(".png", image)[1].tobytes())
-        rows.append(
-            {
-                "frame_id": f"{space.film_id}-{i:08d}",
-                "film_id": space.film_id,
-                "shot_index": i // 2,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 1,
-                "timestamp_s": float(i),
-                "file": name,
-                "width_px": 512,
-                "height_px": 512,
-                "reason": "interval",
-            }
-        )
+        rows.append(plain_row.frame(i, i // 2, (512, 512), per_s=1, film_id=space.film_id))
     store.write(space.table, "frame", store.from_rows("frame", rows))
     for name in ("shot", "film"):
         store.write(space.table, name, store.from_rows(name, []))

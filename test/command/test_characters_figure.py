@@ -6,6 +6,7 @@ import shutil
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -89,71 +90,14 @@ def make_film(folder):
         file, frame_id = f"frame/{i:08d}.png", f"{space.film_id}-{i:08d}"
         atomic.write_bytes(space.root / file, cv2.imencode(".png", draw(i))[1].tobytes())
         rows["frame"].append(
-            {
-                "frame_id": frame_id,
-                "film_id": space.film_id,
-                "shot_index": i // A_SHOT,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 1,
-                "timestamp_s": float(i),
-                "file": file,
-                "width_px": WIDTH,
-                "height_px": HEIGHT,
-                "reason": "interval",
-            }
+            plain_row.frame(i, i // A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
         )
-        rows["quality"].append(
-            {
-                "frame_id": frame_id,
-                "is_kept": True,
-                "reason": "kept",
-                "blur_score": 0.9,
-                "phash": i * 0x0123456789ABCDEF % 2**64,
-                "brightness": 0.5,
-            }
-        )
+        rows["quality"].append(plain_row.quality(frame_id, i, brightness=0.5))
     rows["shot"] = [
-        {
-            "film_id": space.film_id,
-            "shot_index": s,
-            "first_frame_index": A_SHOT * s,
-            "end_frame_index": A_SHOT * (s + 1),
-            "start_s": float(A_SHOT * s),
-            "end_s": float(A_SHOT * (s + 1)),
-            "start_pts": A_SHOT * s,
-            "end_pts": A_SHOT * (s + 1),
-            "transition_in": "cut",
-            "motion": 0.0,
-            "kind": "static",
-        }
-        for s in range(SHOTS)
+        plain_row.shot(s, length=A_SHOT, per_s=1, film_id=space.film_id) for s in range(SHOTS)
     ]
     rows["film"].append(
-        {
-            "film_id": space.film_id,
-            "path": "film.mp4",
-            "content_hash": "0" * 64,
-            "container": "mp4",
-            "codec": "h264",
-            "width_px": WIDTH,
-            "height_px": HEIGHT,
-            "frame_rate_num": 1,
-            "frame_rate_den": 1,
-            "time_base_num": 1,
-            "time_base_den": 1,
-            "start_s": 0.0,
-            "duration_s": float(SHOTS * A_SHOT),
-            "rotation_deg": 0,
-            "is_mirrored": False,
-            "is_interlaced": False,
-            "num_frames": SHOTS * A_SHOT,
-            "num_frames_failed": 0,
-            "stream_index": 0,
-            "has_audio": False,
-            "decoder": "pyav",
-        }
+        plain_row.film(SHOTS * A_SHOT, (WIDTH, HEIGHT), per_s=1, film_id=space.film_id)
     )
     for name, content in rows.items():
         store.write(space.table, name, store.from_rows(name, content))

@@ -83,9 +83,7 @@ def test_a_repaired_film_is_made_again_as_it_was(space, bunny, monkeypatch):
     damage(table)
     code, out, _ = bunny("doctor", space.film_id, "--workspace", "--data-dir", data)
     assert code == 2 and "table/quality.parquet" in out and "2 problems" in out
-    code, out, _ = bunny(
-        "doctor", space.film_id, "--workspace", "--repair", "--json", "--data-dir", data
-    )
+    code, out, _ = bunny("doctor --workspace --repair --json", space.film_id, "--data-dir", data)
     assert json.loads(out)["repaired"] == [f"{space.film_id}/table/quality.parquet"]
     assert said.read_text() == "not json\n"
     said.unlink()

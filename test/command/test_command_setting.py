@@ -1,11 +1,12 @@
 """Settings that a command reads beside the stage."""
 
 import contextlib
-import json
 import threading
 from types import SimpleNamespace
 
+import bare_film
 import cv2
+import plain_row
 import pytest
 
 from bunny import demo, pipeline
@@ -45,30 +46,7 @@ def test_as_many_corrections_are_asked_for_as_are_set(tmp_path, monkeypatch, lea
     monkeypatch.chdir(tmp_path)
     space = workspace.locate(tmp_path, "data", "film-0123abcd")
     atomic.write_bytes(space.root / "source.json", b"{}")
-    film = {
-        "film_id": space.film_id,
-        "path": "film.mp4",
-        "content_hash": "0" * 64,
-        "container": "mp4",
-        "codec": "h264",
-        "pixel_format": "yuv420p",
-        "width_px": 64,
-        "height_px": 36,
-        "frame_rate_num": 25,
-        "frame_rate_den": 1,
-        "time_base_num": 1,
-        "time_base_den": 25,
-        "start_s": 0.0,
-        "duration_s": 1.0,
-        "num_frames": 25,
-        "rotation_deg": 0,
-        "is_mirrored": False,
-        "is_interlaced": False,
-        "num_frames_failed": 0,
-        "stream_index": 0,
-        "has_audio": False,
-        "decoder": "av",
-    }
+    film = plain_row.film(25, (64, 36), per_s=25, film_id=space.film_id)
     for name, rows in {"cluster": [], "frame": [], "shot": [], "film": [film]}.items():
         store.write(space.table, name, store.from_rows(name, rows))
     with pytest.raises(UserError, match=rf"expected {least} corrections .* got 0"):
@@ -121,12 +99,7 @@ WRITING = {
 def test_a_command_waits_for_another_writer_as_long_as_is_set(tmp_path, monkeypatch, command):
     """The film has no frames; it is held until the command was refused, and a moment longer."""
     monkeypatch.chdir(tmp_path)
-    space = workspace.locate(tmp_path, "data", "film-0123abcd")
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    text = json.dumps({**source, "reference_hash": ""})
-    atomic.write_bytes(space.root / "source.json", text.encode())
-    for name in ("frame", "measure", "face", "label", "region", "figure"):
-        store.write(space.table, name, store.from_rows(name, []))
+    space = bare_film.make(tmp_path)
     with _another_writer(space) as let_go:
         with pytest.raises(UserError, match="is writing to this film's workspace"):
             command(space)

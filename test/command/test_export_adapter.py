@@ -2,6 +2,7 @@
 
 import json
 
+import plain_row
 import pytest
 
 from bunny.core import file_hash, workspace
@@ -101,22 +102,7 @@ def test_a_step_may_be_named_and_an_export_renewed(bunny, space, tmp_path):
 def test_a_run_without_the_table_of_checkpoints_is_found(bunny, space, tmp_path):
     row = store.read(space.table, "adapter").to_dicts()[1]
     store.write(space.table, "adapter", store.from_rows("adapter", []))
-    run = {
-        "run_id": "r",
-        "character": "anna",
-        "trigger": "anna",
-        "base_model": "toy",
-        "base_hash": "0",
-        "config_json": "{}",
-        "seed": 0,
-        "num_images": 1,
-        "num_held_out": 0,
-        "num_steps": 20,
-        "seconds": 1.0,
-        "adapter_file": row["file"],
-        "adapter_hash": row["hash"],
-        "status": "done",
-    }
+    run = plain_row.training_run("anna", row, num_images=1, num_held_out=0, num_steps=20)
     store.write(space.table, "training_run", store.from_rows("training_run", [run]))
     assert "step 20" in bunny("export", "adapter", "--step", "last")[1]
 

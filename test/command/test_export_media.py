@@ -5,6 +5,7 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
 import tiny_clip
 
@@ -18,32 +19,20 @@ def clip_row(space, name, **changes):
     file = f"clip/anna/{name}.mp4"
     tiny_clip.write_clip(space.root / file, 33, 16, (128, 96))
     sha256 = hashlib.sha256((space.root / file).read_bytes()).hexdigest()
-    return {
-        "clip_id": name,
-        "character": "anna",
-        "shot_index": 3,
-        "split": "train",
-        "start_s": 2.0,
-        "end_s": 4.0625,
-        "fps": 16.0,
-        "num_frames": 33,
-        "width_px": 128,
-        "height_px": 96,
-        "crop_x0_px": 0,
-        "crop_y0_px": 0,
-        "crop_x1_px": 128,
-        "crop_y1_px": 96,
-        "camera": "static",
-        "motion": 1.0,
-        "coverage": 1.0,
-        "also_shown": [],
-        "frame_indices": list(range(48, 81)),
-        "file": file,
-        "caption": f"anna walks, {name}",
-        "has_audio": False,
-        "sha256": sha256,
+    return plain_row.clip(
+        name,
+        (128, 96),
+        character="anna",
+        shot_index=3,
+        start_s=2.0,
+        end_s=4.0625,
+        motion=1.0,
+        frame_indices=list(range(48, 81)),
+        file=file,
+        caption=f"anna walks, {name}",
+        sha256=sha256,
         **changes,
-    }
+    )
 
 
 def pair_row(space, number, kind, **changes):
@@ -85,9 +74,7 @@ def space(tmp_path):
 
 @pytest.mark.parametrize("form", [*FORMS, "finetrainers"])
 def test_clips_are_exported_and_checked(bunny, space, tmp_path, form):
-    code, out, err = bunny(
-        "export", "clips", "--debug", "--format", form, "--output", "out", "--model", "wan"
-    )
+    code, out, err = bunny("export clips --debug --output out --model wan --format", form)
     assert (code, err) == (0, "")
     assert f"anna as {form}: 2 clips, 0 stills, 1 held out and left out" in out
     assert "2 kept, 0 cut, 0 resampled, 0 dropped" in out

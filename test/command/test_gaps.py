@@ -2,13 +2,14 @@
 
 import json
 
+import plain_row
 import pytest
 
 from bunny.core import workspace
 from bunny.dataset import addition
 from bunny.table import store
 
-BOX = {"x0_px": 10.0, "y0_px": 10.0, "x1_px": 60.0, "y1_px": 60.0}
+BOX = plain_row.box(10.0, 10.0, 60.0, 60.0)
 SHOTS = 8  # of 24 frames and one second each; frame and view i are the first of shot i
 
 
@@ -51,15 +52,18 @@ VIEWS = [
 ]
 
 
+def _label(number: int, character: str | None) -> dict:
+    place = {"frame_id": f"f{number}", "shot_index": number, **BOX}
+    return plain_row.label(f"f{number}-f0", character, subject_type="face", **place)
+
+
 def _write(space, name: str, rows: list[dict]) -> None:
     store.write(space.table, name, store.from_rows(name, rows))
 
 
 def _frame(shot: int, number: int) -> dict:
-    time = {"pts": number, "time_base_num": 1, "time_base_den": 24, "timestamp_s": number / 24}
-    size = {"width_px": 128, "height_px": 96, "file": f"frame/{number}.png", "reason": "keyframe"}
-    place = {"frame_id": f"f{shot}" if number == 24 * shot else f"g{number}", "film_id": "film"}
-    return {**place, "shot_index": shot, "frame_index": number, **time, **size}
+    frame_id = f"f{shot}" if number == 24 * shot else f"g{number}"
+    return plain_row.frame(number, shot, frame_id=frame_id)
 
 
 @pytest.fixture
@@ -68,35 +72,8 @@ def space(tmp_path):
     film = tmp_path / "film.mp4"
     film.write_bytes(b"a film")
     space = workspace.create(tmp_path, "data", film, None)
-    shots = [
-        {
-            "film_id": "film",
-            "shot_index": n,
-            "first_frame_index": 24 * n,
-            "end_frame_index": 24 * n + 24,
-            "start_s": float(n),
-            "end_s": n + 1.0,
-            "start_pts": 24 * n,
-            "end_pts": 24 * n + 24,
-            "transition_in": "cut",
-            "motion": 0.1,
-            "kind": "static",
-        }
-        for n in range(SHOTS)
-    ]
-    label = [
-        {
-            "subject_id": f"f{n}-f0",
-            "subject_type": "face",
-            "character": "anna" if n < 7 else None,
-            "frame_id": f"f{n}",
-            "shot_index": n,
-            **BOX,
-            "confidence": 0.9,
-            "source": "reference",
-        }
-        for n in range(SHOTS)
-    ]
+    shots = [plain_row.shot(n, motion=0.1) for n in range(SHOTS)]
+    label = [_label(n, "anna" if n < 7 else None) for n in range(SHOTS)]
     face = {"detector": "yunet", "score": 0.9, "size_px": 50.0, "recogniser": "sface"}
     face |= {"frame_id": "f7", "shot_index": 7, **BOX, "yaw": -0.8, "brightness": 0.1}
     frames = [_frame(n, 24 * n + k) for n in range(SHOTS) for k in (0, 12)]

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
+from face_row import face_row
 from photo_film import NUM_FRAMES, astronaut_pictures, make_film, run
 
 from bunny.command import library
@@ -298,24 +300,16 @@ def write_people(folder, name, people, references=None, rejected=None):
             "figure_vector",
         )
     }
-    box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
+    box = plain_row.box(0.0, 0.0, 112.0, 112.0)
     for k, (who, vector) in enumerate(people.items()):
         kind = "figure" if who.startswith("figure") else "face"
         item, track = f"{name}-{k}", f"{name}-t{k}"
-        place = {"frame_id": f"{name}-{k}", "shot_index": k, **box}
-        seen = {**place, f"{kind}_id": item, "embedding": vector, "track_id": track}
+        place = {"frame_id": item, "shot_index": k, **box}
         if kind == "figure":
             about = {"objectness": 0.9, "source": "window", "model": "by hand"}
+            seen = {**place, **about, "figure_id": item, "embedding": vector, "track_id": track}
         else:
-            about = {
-                "detector": "yunet",
-                "score": 0.9,
-                "landmark": np.zeros(10),
-                "yaw": 0.0,
-                "size_px": 112.0,
-                "sharpness": 500.0,
-                "recogniser": "sface",
-            }
+            seen = face_row(item, vector, **place, sharpness=500.0, track_id=track)
             rows["track"].append(
                 {
                     "track_id": track,
@@ -327,7 +321,7 @@ def write_people(folder, name, people, references=None, rejected=None):
                     "embedding": vector,
                 }
             )
-        rows[kind].append(seen | about)
+        rows[kind].append(seen)
         for other in (rejected or {}).get(who, ()):
             rows["asset"].append(
                 {
@@ -360,16 +354,7 @@ def write_people(folder, name, people, references=None, rejected=None):
                 }
             )
         else:
-            rows["label"].append(
-                {
-                    **place,
-                    "subject_id": item,
-                    "subject_type": "face",
-                    "character": who,
-                    "confidence": 0.9,
-                    "source": "reference",
-                }
-            )
+            rows["label"].append(plain_row.label(item, who, subject_type="face", **place))
     for who, vector in (references or {}).items():
         atomic.write_bytes(home / who / "1.png", b"a picture")
         rows["reference"].append(
@@ -544,9 +529,8 @@ def test_a_film_gets_references_by_the_thresholds_of_the_settings(
     one = write_people(tmp_path, "one", {"anna": anna}, {"anna": anna})
     two = write_people(tmp_path, "two", {"person-01": person[0]}, {"ben": ben})
     settings = (f"detection.similarity_threshold={similarity}", f"detection.min_margin={margin}")
-    code, out, err = bunny(
-        "library", "add", one, two, "--json", *(w for one in settings for w in ("--set", one))
-    )
+    sets = [word for setting in settings for word in ("--set", setting)]
+    code, out, err = bunny("library add --json", one, two, *sets)
     assert code == 0, err
     report = json.loads(out)
     note = f"{two}: anna not given (nobody without a name is like it)"

@@ -153,9 +153,7 @@ def _check_other_commands(space, films, bunny, tiny_folder):
     assert code == 2 and "found a set drawn from many" in err
     code, out, err = bunny("search", "Eileen", "--film", "series")
     assert code == 2 and "found 0" in err
-    code, _, err = bunny(
-        "export", "set", "series-eileen", "--output", "exported", *sets(tiny_folder)
-    )
+    code, _, err = bunny("export set series-eileen --output exported", *sets(tiny_folder))
     assert code == 0, err
     record = json.loads(Path("exported/rights.json").read_text(encoding="utf-8"))
     assert [film["file"] for film in record["films"]] == ["one.mp4", "two.mp4"]

@@ -68,9 +68,7 @@ def test_without_pictures_nobody_is_shown(packed, bunny, tmp_path):
     data, target = done.parents[1], tmp_path / "bare.zip"
     code, out, _ = bunny("pack", done.name, "--no-pictures", "-o", target, "--data-dir", data)
     assert code == 0 and "without pictures" in out
-    code, out, _ = bunny(
-        "pack", done.name, "--pictures", "--output", target, "--json", "--data-dir", data
-    )
+    code, out, _ = bunny("pack --pictures --json --output", target, done.name, "--data-dir", data)
     assert json.loads(out)["has_pictures"]
     bunny("pack", done.name, "--no-pictures", "-o", target, "--data-dir", data)
     with zipfile.ZipFile(target) as opened:

@@ -5,6 +5,7 @@ from functools import partial
 
 import cv2
 import numpy as np
+import plain_row
 import pytest
 
 from bunny import demo
@@ -71,16 +72,8 @@ def test_a_films_mean_window_is_taken_off_and_its_figures_are_strangers(referenc
         "source": "window",
         "model": "m",
     }
-    label = box | {
-        "x0_px": 20.0,
-        "x1_px": 30.0,
-        "subject_id": "a-r00",
-        "subject_type": "region",
-        "shot_index": 0,
-        "character": "bruno",
-        "confidence": 0.9,
-        "source": "reference",
-    }
+    beside = {**box, "x0_px": 20.0, "x1_px": 30.0}
+    label = plain_row.label("a-r00", "bruno", shot_index=0, **beside)
     store.write(space.table, "figure", store.from_rows("figure", [figure]))
     store.write(space.table, "label", store.from_rows("label", [label]))
     code, out, _ = references(demo.reference_dir(), "--film", space.film_id[:5], "--json")

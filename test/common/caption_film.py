@@ -1,15 +1,14 @@
 """A film of few small pictures with its tables, and stage caption on it."""
 
-import json
 import runpy
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import bare_film
 import cv2
 import numpy as np
 
-from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.stage.caption import Caption
 from bunny.table import store
@@ -22,8 +21,7 @@ GREEN, BLUE, RED = (80, 160, 90), (220, 140, 80), (50, 60, 200)  # BGR
 
 def write(folder: Path, num_frames: int = 3) -> Path:
     """Tables and pictures: f0 green with a red bunny, f1 blue, the others shades of grey."""
-    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder)
     for name, table in make_tables(num_frames).items():
         store.write(folder / "table", name, table)
     (folder / "frame").mkdir()

@@ -8,6 +8,7 @@ in a name that is assigned, looped over or parametrised, and in what a helper re
 from __future__ import annotations
 
 import ast
+import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -131,8 +132,14 @@ def _words_of(call: ast.Call, scope: Scope) -> list[Words]:
         ways = islice(product(scope.helpers[name], given), MOST)
         return [tuple(_fill(line, words)) for line, words in ways]
     if name in ROOTS or is_process:
-        return _read_all(call.args, scope)
+        return [_split(line) for line in _read_all(call.args, scope)]
     return []
+
+
+def _split(line: Words) -> Words:
+    """A command line whose first word may be a text of several, as the fixture takes it."""
+    first = line[0] if line else None
+    return line if first in (None, GIVEN) else (*shlex.split(first), *line[1:])
 
 
 def _fill(line: Words, given: Words) -> Iterator[str | None]:

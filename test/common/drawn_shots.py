@@ -6,12 +6,13 @@ written as the stages before `dataset` would. The subject's box is 30x40 px.
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 
 from bunny.table import store
 
@@ -34,8 +35,7 @@ def write(film_dir: Path) -> None:
             rows.setdefault(name, []).append(row)
     for name, content in rows.items():
         store.write(film_dir / "table", name, store.from_rows(name, content))
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    (film_dir / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
+    bare_film.write_source(film_dir)
 
 
 def frame_id(shot: int) -> str:
@@ -69,11 +69,10 @@ def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
     place = {"frame_id": frame_id(shot), "shot_index": shot}
     known = {"film_id": film_id, "frame_index": shot, "file": _file(shot), "reason": "keyframe"}
     time = {"pts": shot, "time_base_num": 1, "time_base_den": 24, "timestamp_s": shot / 24}
-    box = {"x0_px": left, "y0_px": top, "x1_px": left + BOX_WIDTH, "y1_px": top + BOX_HEIGHT}
+    box = plain_row.box(left, top, left + BOX_WIDTH, top + BOX_HEIGHT)
     label = {"subject_id": f"{frame_id(shot)}-r0", "subject_type": "region", "character": who}
     sure = {"distance": 0.3, "margin": 0.2, "confidence": 0.9, "source": "reference"}
     words = f"{who} character in {PLACES[shot % len(PLACES)]}, medium shot, day"
-    scene = {"cluster_id": f"scene-{shot:03d}", "scene_id": f"scene-{shot:03d}"}
     phash = (shot + 1) * 0x9E3779B97F4A7C15 % 2**64  # no two frames look alike
     return {
         "frame": {**place, **known, **time, "width_px": WIDTH, "height_px": HEIGHT},
@@ -92,11 +91,5 @@ def _rows(film_id: str, shot: int, corner: tuple[int, int]) -> dict[str, dict]:
             "provider": "tags",
             "status": "done",
         },
-        "cluster": {
-            "item_id": place["frame_id"],
-            "level": "scene",
-            "shot_index": shot,
-            **scene,
-            "is_noise": False,
-        },
+        "cluster": plain_row.scene(frame_id(shot), shot, f"scene-{shot:03d}"),
     }

@@ -7,6 +7,7 @@ from fractions import Fraction
 import cv2
 import numpy as np
 import odd_film
+import plain_row
 
 from bunny.core import atomic, workspace
 from bunny.core.config import Config
@@ -29,67 +30,16 @@ def make_film(folder, name, images, references=None):
     for i, image in enumerate(images):
         file = f"frame/{i:08d}.png"
         atomic.write_bytes(space.root / file, cv2.imencode(".png", image)[1].tobytes())
-        rows.append(
-            {
-                "frame_id": f"{space.film_id}-{i:08d}",
-                "film_id": space.film_id,
-                "shot_index": i // 2,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 1,
-                "timestamp_s": float(i),
-                "file": file,
-                "width_px": image.shape[1],
-                "height_px": image.shape[0],
-                "reason": "interval",
-            }
-        )
+        rows.append(plain_row.frame(i, i // 2, image.shape[1::-1], per_s=1, film_id=space.film_id))
     store.write(space.table, "frame", store.from_rows("frame", rows))
     measured = [
         {"frame_id": r["frame_id"], **vars(measure_frame(i))}
         for r, i in zip(rows, images, strict=True)
     ]
     store.write(space.table, "measure", store.from_rows("measure", measured))
-    about = {
-        "film_id": space.film_id,
-        "path": film.name,
-        "content_hash": "0" * 64,
-        "container": "mp4",
-        "codec": "h264",
-        "pixel_format": "yuv420p",
-        "width_px": 512,
-        "height_px": 512,
-        "frame_rate_num": 1,
-        "frame_rate_den": 1,
-        "time_base_num": 1,
-        "time_base_den": 1,
-        "start_s": 0.0,
-        "duration_s": float(len(rows)),
-        "num_frames": len(rows),
-        "rotation_deg": 0,
-        "is_mirrored": False,
-        "is_interlaced": False,
-        "num_frames_failed": 0,
-        "stream_index": 0,
-        "has_audio": False,
-        "decoder": "av",
-    }
+    about = plain_row.film(len(rows), (512, 512), per_s=1, film_id=space.film_id, path=film.name)
     shots = [
-        {
-            "film_id": space.film_id,
-            "shot_index": k,
-            "first_frame_index": 2 * k,
-            "end_frame_index": 2 * k + 2,
-            "start_s": 2.0 * k,
-            "end_s": 2.0 * k + 2,
-            "start_pts": 2 * k,
-            "end_pts": 2 * k + 2,
-            "transition_in": "cut",
-            "motion": 0.0,
-            "kind": "static",
-        }
-        for k in range(len(rows) // 2)
+        plain_row.shot(k, length=2, per_s=1, film_id=space.film_id) for k in range(len(rows) // 2)
     ]
     store.write(space.table, "film", store.from_rows("film", [about]))
     store.write(space.table, "shot", store.from_rows("shot", shots))

@@ -1,7 +1,7 @@
 """What a setting changes in the tables or files of a small film, and how that is tested.
 
 The modules `test/setting/effect_*.py` hold tables of `Effect` by key, for settings whose effect
-only commands or several stages show. For all other keys `seen_in.py` names a test of the domain.
+only commands or several stages show. For all other keys `seen_in.yaml` names a test of the domain.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import operator
 import shutil
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Seen:
         return Said(code=code, out=said.getvalue(), err=wrong.getvalue())
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Effect:
     """Two or more values of one setting, what is looked at, and what has to come out.
 
@@ -124,11 +124,12 @@ class Effect:
 
     values: tuple[Any, ...]
     look: Callable[[Seen], Any]
+    _: KW_ONLY
     gives: tuple[Any, ...] | None = None
     holds: Callable[..., bool] | None = None
     stages: tuple[str, ...] = ()
     given: dict[str, Any] = field(default_factory=dict)
-    film: str
+    film: str = "plane"
     says: str = ""
     is_slow: bool = False
 

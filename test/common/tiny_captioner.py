@@ -56,10 +56,20 @@ def save_blip(folder, word="rabbit"):
     return folder
 
 
+def _tokenizer(number, **marks):
+    """A tokenizer of whole words, to which `number` gives their numbers."""
+    from tokenizers import Tokenizer, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
+    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    names = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "[UNK]"}
+    return PreTrainedTokenizerFast(tokenizer_object=raw, **names, **marks)
+
+
 def save_llava(folder, word="rabbit"):
     """A LLaVA that answers every conversation with `word`, again and again."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         CLIPImageProcessor,
         CLIPVisionConfig,
@@ -67,20 +77,10 @@ def save_llava(folder, word="rabbit"):
         LlavaConfig,
         LlavaForConditionalGeneration,
         LlavaProcessor,
-        PreTrainedTokenizerFast,
     )
 
     number = {name: i for i, name in enumerate([*CHAT, "[UNK]"])}
-    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="[UNK]",
-        additional_special_tokens=["<image>"],
-    )
+    tokenizer = _tokenizer(number, additional_special_tokens=["<image>"])
     heads = {"num_attention_heads": 2}
     seen = CLIPVisionConfig(**SMALL, **heads, image_size=32, patch_size=16)
     ends = {"bos_token_id": 1, "eos_token_id": 2, "pad_token_id": 0}
@@ -114,28 +114,13 @@ def save_llava(folder, word="rabbit"):
 def save_qwen(folder, word="rabbit"):
     """A Qwen2-VL that answers every conversation with `word`; needs torchvision."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
-    from transformers import (
-        PreTrainedTokenizerFast,
-        Qwen2VLConfig,
-        Qwen2VLForConditionalGeneration,
-        Qwen2VLProcessor,
-    )
+    from transformers import Qwen2VLConfig, Qwen2VLForConditionalGeneration, Qwen2VLProcessor
     from transformers.models.qwen2_vl.image_processing_qwen2_vl import Qwen2VLImageProcessor
     from transformers.models.qwen2_vl.video_processing_qwen2_vl import Qwen2VLVideoProcessor
 
     marks = ["<|vision_start|>", "<|vision_end|>", "<|image_pad|>", "<|video_pad|>"]
     number = {name: i for i, name in enumerate([*CHAT[:3], *marks, "USER:", word, "[UNK]"])}
-    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="[UNK]",
-        additional_special_tokens=marks,
-    )
+    tokenizer = _tokenizer(number, additional_special_tokens=marks)
     torch.manual_seed(0)
     ids = {
         "vision_start_token_id": 3,
@@ -203,39 +188,19 @@ def say_always(model, head, number):
 def save_florence(folder):
     """A Florence-2, untrained, of nine words."""
     import torch
-    from tokenizers import Tokenizer, models, pre_tokenizers
     from transformers import (
         CLIPImageProcessor,
         Florence2Config,
         Florence2ForConditionalGeneration,
         Florence2Processor,
-        PreTrainedTokenizerFast,
     )
 
     names = ["<s>", "<pad>", "</s>", "[UNK]", "<image>", "rabbit", "Describe", "in", "detail"]
     number = {name: i for i, name in enumerate(names)}
-    raw = Tokenizer(models.WordLevel(number, unk_token="[UNK]"))
-    raw.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
-    tokenizer = PreTrainedTokenizerFast(
-        tokenizer_object=raw,
-        bos_token="<s>",
-        eos_token="</s>",
-        pad_token="<pad>",
-        unk_token="[UNK]",
-        extra_special_tokens={"image_token": "<image>"},
-    )
-    seen = {
-        "depths": [1],
-        "patch_size": [7],
-        "patch_stride": [16],
-        "patch_padding": [3],
-        "patch_prenorm": [False],
-        "embed_dim": [16],
-        "num_heads": [2],
-        "num_groups": [2],
-        "window_size": 2,
-        "projection_dim": 16,
-    }
+    tokenizer = _tokenizer(number, extra_special_tokens={"image_token": "<image>"})
+    patch = {"patch_size": [7], "patch_stride": [16], "patch_padding": [3]}
+    layer = {"depths": [1], "embed_dim": [16], "num_heads": [2], "num_groups": [2]}
+    seen = {**patch, **layer, "patch_prenorm": [False], "window_size": 2, "projection_dim": 16}
     words = {
         "model_type": "bart",
         "d_model": 16,

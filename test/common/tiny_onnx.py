@@ -32,11 +32,7 @@ def save_ccip(folder, threshold=0.2):
         helper.make_node("Sub", ["one", "cosine"], ["apart"]),
         helper.make_node("Mul", ["apart", "half"], ["output"]),
     ]
-    constants = {
-        "last": np.array([1], np.int64),
-        "one": np.float32(1),
-        "half": np.float32(0.5),
-    }
+    constants = {"last": np.array([1], np.int64), "one": np.float32(1), "half": np.float32(0.5)}
     shapes = ({"input": ["n", "d"]}, {"output": ["n", "n"]})
     _save(folder / "model_metrics.onnx", nodes, *shapes, constants)
     (folder / "metrics.json").write_text(json.dumps({"threshold": threshold}))
@@ -85,10 +81,7 @@ def save_classifier(folder, labels=("anime", "real"), *, is_softmax=True):
         nodes,
         {"input": ["batch", 3, 384, 384]},
         {"output": ["batch", 2]},
-        {
-            "axes": np.array([2, 3], np.int64),
-            "weight": np.array([[1 / 3, 0]] * 3, np.float32),
-        },
+        {"axes": np.array([2, 3], np.int64), "weight": np.array([[1 / 3, 0]] * 3, np.float32)},
     )
     (folder / "meta.json").write_text(json.dumps({"labels": list(labels)}))
     return folder

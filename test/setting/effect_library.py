@@ -272,85 +272,57 @@ def _num_right(seen: Seen) -> int:
 
 
 EFFECT = {
-    "pipeline.has_metrics": Effect(
-        values=(True, False), look=_has_metrics, gives=(True, False), film="plane"
-    ),
-    "pipeline.has_report": Effect(
-        values=(True, False), look=_has_report, gives=(True, False), film="plane"
-    ),
+    "pipeline.has_metrics": Effect((True, False), _has_metrics, gives=(True, False)),
+    "pipeline.has_report": Effect((True, False), _has_report, gives=(True, False)),
     "project.name": Effect(
-        values=("meadow", "shore"),
-        look=_report_head,
-        gives=("meadow 0.1.0", "shore 0.1.0"),
-        film="bare",
+        ("meadow", "shore"), _report_head, gives=("meadow 0.1.0", "shore 0.1.0"), film="bare"
     ),
     "project.version": Effect(
-        values=("1.2", "3.4"),
-        look=_report_head,
+        ("1.2", "3.4"),
+        _report_head,
         gives=("diffusion-bunny 1.2", "diffusion-bunny 3.4"),
         film="bare",
     ),
     "project.data_dir": Effect(
-        values=("here", "over/there"),
-        look=_where_films_are,
+        ("here", "over/there"),
+        _where_films_are,
         gives=((["here/output"], True), (["over/there"], True)),
         film="bare",
     ),
     "identification.provider": Effect(
-        values=("none", "local"),
+        ("none", "local"),
+        _doubtful,
         given={key: value for key, value in OPINION.items() if "provider" not in key},
-        look=_doubtful,
         gives=([], [2]),
         film="doubtful",
     ),
     "identification.max_margin": Effect(
-        values=(0.15, 0.35),
-        given=OPINION,
-        look=_doubtful,
-        gives=([2], [1, 2]),
-        film="doubtful",
+        (0.15, 0.35), _doubtful, given=OPINION, gives=([2], [1, 2]), film="doubtful"
     ),
     "identification.num_candidates": Effect(
-        values=(1, 2),
+        (1, 2),
+        lambda seen: _identified(seen)["choices"].to_list(),
         given=OPINION,
-        look=lambda seen: _identified(seen)["choices"].to_list(),
         gives=([["anna"]], [["anna", "ben"]]),
         film="doubtful",
     ),
     "identification.weight": Effect(
-        values=(0, 1),
-        given=OPINION,
-        look=_who_is_in_doubt,
-        gives=("anna", None),
-        film="doubtful",
+        (0, 1), _who_is_in_doubt, given=OPINION, gives=("anna", None), film="doubtful"
     ),
-    "review.user": Effect(
-        values=("mia", "jo"),
-        look=_users,
-        gives=(["mia"] * 3, ["jo"] * 3),
-        film="plane",
-    ),
-    "review.exemplars": Effect(
-        values=(1, 3), look=_num_exemplars, gives=([1, 1], [3, 3]), film="plane"
-    ),
+    "review.user": Effect(("mia", "jo"), _users, gives=(["mia"] * 3, ["jo"] * 3)),
+    "review.exemplars": Effect((1, 3), _num_exemplars, gives=([1, 1], [3, 3])),
     "review.propagate_similarity": Effect(
         values=(0.8, 0.6),  # cosines of 15, 30, 50 and 80 degrees: 0.97, 0.87, 0.64, 0.17
         look=_num_alike,
         gives=((2, 2), (3, 3)),
-        film="plane",
     ),
-    "review.max_propagated": Effect(
-        values=(1, 2), look=_num_alike, gives=((1, 1), (2, 2)), film="plane"
-    ),
+    "review.max_propagated": Effect((1, 2), _num_alike, gives=((1, 1), (2, 2))),
     "review.is_learned_used": Effect(
-        values=(False, True),
-        look=_use_of_learned,
-        gives=((True, False), (False, True)),
-        film="lit",
+        (False, True), _use_of_learned, gives=((True, False), (False, True)), film="lit"
     ),
     "review.learn_method": Effect(
-        values=("threshold", "correlation"),
-        look=_methods,
+        ("threshold", "correlation"),
+        _methods,
         gives=(["none", "threshold"], ["none", "correlation"]),
         film="lit",
     ),
@@ -361,37 +333,29 @@ EFFECT = {
         holds=lambda few, all_of_them: few < all_of_them == 12,
         film="lit",
     ),
-    "review.learn_steps": Effect(
-        values=(1, 20), given=LEARN, look=_accuracy, holds=more, film="lit"
-    ),
+    "review.learn_steps": Effect((1, 20), _accuracy, given=LEARN, holds=more, film="lit"),
     "review.triplet_margin": Effect(
-        values=(0.001, 2.0),
+        (0.001, 2.0),
+        _shift,
         given={**LEARN, "review.learn_steps": 25},
-        look=_shift,
         holds=more,
         film="lit",
         is_slow=True,
     ),
     "review.port": Effect(
-        values=(28_866, 30_866),
-        look=_served(lambda told: told.Voila.port),
+        (28_866, 30_866),
+        _served(lambda told: told.Voila.port),
         holds=lambda one, other: 0 <= one - 28_866 <= 20 and 0 <= other - 30_866 <= 20,
-        film="plane",
     ),
     "review.idle_seconds": Effect(
-        values=(40, 60),
+        (40, 60),
+        _served(lambda told: told.MappingKernelManager.cull_idle_timeout),
         given={"review.port": 0},
-        look=_served(lambda told: told.MappingKernelManager.cull_idle_timeout),
         gives=(40, 60),
-        film="plane",
     ),
-    "search.exact_below": Effect(values=(5, 6), look=_num_indexes, gives=(1, 0), film="plane"),
+    "search.exact_below": Effect((5, 6), _num_indexes, gives=(1, 0)),
     "search.index_connectivity": Effect(
-        values=(3, 9),
-        given={"search.exact_below": 0},
-        look=_connectivity,
-        gives=(3, 9),
-        film="plane",
+        (3, 9), _connectivity, given={"search.exact_below": 0}, gives=(3, 9)
     ),
     "search.index_expansion_add": Effect(
         values=(8, 512),  # an index of three neighbours a node knows 0.05 and 0.21 of them
@@ -409,7 +373,5 @@ EFFECT = {
         film="wide",
         is_slow=True,
     ),
-    "search.max_results": Effect(
-        values=(1, 20), look=_num_found, gives=((1, 1), (5, 4)), film="plane"
-    ),
+    "search.max_results": Effect((1, 20), _num_found, gives=((1, 1), (5, 4))),
 }

@@ -145,74 +145,70 @@ def _sizes_everywhere(seen: Seen) -> list[set[tuple[int, int]]]:
 EFFECT: dict[str, Effect] = {
     # -- models: what is trained on -----------------------------------------------------------
     "models.base_model": Drawn(
-        values=("{root}/base/sd", "{root}/base/sd64"),
+        ("{root}/base/sd", "{root}/base/sd64"),
+        _sizes_everywhere,
         stages=("dataset", "finetune", "evaluate", "generate"),
-        look=_sizes_everywhere,
         gives=([{(32, 32)}] * 3, [{(64, 64)}] * 3),
     ),
     "models.lora_alpha": Drawn(
-        values=(2, 6),
+        (2, 6),
+        _moved,
         stages=FINETUNE,
-        look=_moved,
         gives=(pytest.approx([RATE], rel=1e-3), pytest.approx([3 * RATE], rel=1e-3)),
     ),
     # -- models: the steps --------------------------------------------------------------------
     "models.batch_size": Drawn(
-        values=(1, 3),
+        (1, 3),
+        _kept_for_backward,
         given={"models.training_steps": 1},
-        look=_kept_for_backward,
         holds=more,
         says="numbers kept for the gradients of a step",
     ),
     "models.gradient_accumulation": Drawn(
-        values=(1, 2),
+        (1, 2),
+        _kept_for_backward,
         given={"models.training_steps": 1},
-        look=_kept_for_backward,
         holds=lambda one, two: two == 2 * one > 0,
         says="numbers kept for the gradients of a step",
     ),
     "models.has_gradient_checkpointing": Drawn(
-        values=(False, True),
+        (False, True),
+        _kept_for_backward,
         given={"models.training_steps": 1},
-        look=_kept_for_backward,
         holds=lambda plain, saved: plain > 2 * saved > 0,
         says="numbers kept for the gradients of a step",
     ),
-    "models.ema_decay": Drawn(
-        values=(0.0, 0.1), stages=FINETUNE, look=_losses_and_weights, holds=_is_averaged
-    ),
+    "models.ema_decay": Drawn((0.0, 0.1), _losses_and_weights, stages=FINETUNE, holds=_is_averaged),
     # -- models: the loss ---------------------------------------------------------------------
-    "models.caption_dropout": Drawn(
-        values=(0.0, 1.0), stages=FINETUNE, look=_first_loss, holds=differ
-    ),
-    "models.flip_share": Drawn(values=(0.0, 1.0), stages=FINETUNE, look=_first_loss, holds=differ),
-    "models.min_snr_gamma": Drawn(values=(0.0, 0.5), stages=FINETUNE, look=_first_loss, holds=less),
-    "models.noise_offset": Drawn(values=(0.0, 1.0), stages=FINETUNE, look=_first_loss, holds=more),
+    "models.caption_dropout": Drawn((0.0, 1.0), _first_loss, stages=FINETUNE, holds=differ),
+    "models.flip_share": Drawn((0.0, 1.0), _first_loss, stages=FINETUNE, holds=differ),
+    "models.min_snr_gamma": Drawn((0.0, 0.5), _first_loss, stages=FINETUNE, holds=less),
+    "models.noise_offset": Drawn((0.0, 1.0), _first_loss, stages=FINETUNE, holds=more),
     "models.background_weight": Drawn(
-        values=(1.0, 0.0),
+        (1.0, 0.0),
+        _first_loss,
         given={"dataset.mask": "grabcut"},
         stages=("dataset", "finetune"),
-        look=_first_loss,
         holds=differ,
     ),
     "models.class_weight": Drawn(
-        values=(0.5, 2.0),
+        (0.5, 2.0),
+        _first_loss,
         given={"models.class_pictures": "film", "dataset.num_class_images": 2},
         stages=("dataset", "finetune"),
-        look=_first_loss,
         holds=more,
     ),
     # -- evaluation ---------------------------------------------------------------------------
     "evaluation.max_checkpoints": Drawn(
-        values=(1, 2),
+        (1, 2),
+        lambda seen: _proof(seen, "step", "choose"),
         stages=EVALUATE,
-        look=lambda seen: _proof(seen, "step", "choose"),
         gives=([0, 2], [0, 1, 2]),
     ),
     "evaluation.identity": Drawn(
-        values=("picture", "face"),
+        ("picture", "face"),
+        _eyes,
         stages=EVALUATE,
-        look=_eyes,
         gives=("whitened colour and edge channels", "dlib behind yunet"),
     ),
     "evaluation.text_model": Drawn(
@@ -222,9 +218,9 @@ EFFECT: dict[str, Effect] = {
         gives=(0, 6),  # base and checkpoint, each for choosing, for the report and for the class
     ),
     "evaluation.has_other_characters": Drawn(
-        values=(False, True),
+        (False, True),
+        _cast,
         stages=EVALUATE,
-        look=_cast,
         gives=(
             (["choose", "class", "real", "report"], ["bunny"]),
             (["choose", "class", "other", "pair", "real", "report"], ["bunny", "pip"]),

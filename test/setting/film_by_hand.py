@@ -14,7 +14,9 @@ from typing import Any
 
 import cv2
 import numpy as np
+import plain_row
 import yaml
+from face_row import face_row
 from setting_effect import Film, run
 
 from bunny import pipeline
@@ -25,7 +27,7 @@ from bunny.table import store
 
 FPS = 25
 NUM_LIT, NUM_PLACES = 120, 4
-SIDE = {"width_px": 64, "height_px": 36}
+SIDE = (64, 36)
 
 # -- vectors ------------------------------------------------------------------------------------
 
@@ -102,86 +104,19 @@ def _rows(
     number = len(vectors)
     ids = [f"{film_id}-{k:08d}" for k in range(number)]
     return {
-        "film": [_film_row(film_id, FPS * number, **SIDE)],
-        "shot": _shot_rows(film_id, number, FPS),
+        "film": [plain_row.film(FPS * number, SIDE, per_s=FPS, film_id=film_id)],
+        "shot": [plain_row.shot(k, length=FPS, per_s=FPS, film_id=film_id) for k in range(number)],
         "frame": [
-            {
-                "frame_id": ids[k],
-                "film_id": film_id,
-                "shot_index": k,
-                "frame_index": FPS * k + 5,
-                "pts": FPS * k + 5,
-                "time_base_num": 1,
-                "time_base_den": FPS,
-                "timestamp_s": k + 0.2,
-                **SIDE,
-                "reason": "shot-median",
-            }
+            plain_row.frame(
+                FPS * k + 5, k, SIDE, per_s=FPS, film_id=film_id, frame_id=ids[k], file=None
+            )
             for k in range(number)
         ],
         "embedding": [
             {"frame_id": ids[k], "model": embed.MODEL, "vector": vectors[k]} for k in range(number)
         ],
-        "cluster": [
-            {
-                "item_id": ids[k],
-                "level": "scene",
-                "shot_index": k,
-                "cluster_id": places[k],
-                "scene_id": places[k],
-                "similarity": 0.9,
-                "is_noise": False,
-            }
-            for k in range(number)
-        ],
+        "cluster": [plain_row.scene(ids[k], k, places[k], similarity=0.9) for k in range(number)],
     }
-
-
-def _film_row(film_id: str, num_frames: int, **side: int) -> dict[str, Any]:
-    """Row of table `film`."""
-    return {
-        "film_id": film_id,
-        "path": "film.mp4",
-        "content_hash": "0" * 64,
-        "container": "mp4",
-        "codec": "h264",
-        "pixel_format": "yuv420p",
-        **side,
-        "frame_rate_num": FPS,
-        "frame_rate_den": 1,
-        "time_base_num": 1,
-        "time_base_den": FPS,
-        "start_s": 0.0,
-        "duration_s": num_frames / FPS,
-        "num_frames": num_frames,
-        "rotation_deg": 0,
-        "is_mirrored": False,
-        "is_interlaced": False,
-        "num_frames_failed": 0,
-        "stream_index": 0,
-        "has_audio": False,
-        "decoder": "av",
-    }
-
-
-def _shot_rows(film_id: str, number: int, length: int) -> list[dict[str, Any]]:
-    """Rows of table `shot`: shots of so many frames."""
-    return [
-        {
-            "film_id": film_id,
-            "shot_index": k,
-            "first_frame_index": length * k,
-            "end_frame_index": length * (k + 1),
-            "start_s": length * k / FPS,
-            "end_s": length * (k + 1) / FPS,
-            "start_pts": length * k,
-            "end_pts": length * (k + 1),
-            "transition_in": "cut",
-            "motion": 0.0,
-            "kind": "static",
-        }
-        for k in range(number)
-    ]
 
 
 # -- faces --------------------------------------------------------------------------------------
@@ -237,20 +172,10 @@ def _face_row(
     frame: int, vector: list[float], box: Sequence[float], *, index: int = 0, score: float = 0.9
 ) -> dict[str, Any]:
     """A clear frontal face."""
-    return {
-        "face_id": f"film-{frame:08d}-f{index:02d}",
-        "frame_id": f"film-{frame:08d}",
-        "shot_index": frame,
-        **dict(zip(("x0_px", "y0_px", "x1_px", "y1_px"), box, strict=True)),
-        "detector": "yunet",
-        "score": score,
-        "landmark": [0.0] * 10,
-        "yaw": 0.0,
-        "size_px": box[3] - box[1],
-        "sharpness": 900.0,
-        "recogniser": "sface",
-        "embedding": vector,
-    }
+    frame_id, side = f"film-{frame:08d}", {**plain_row.box(*box), "size_px": box[3] - box[1]}
+    place = {"frame_id": frame_id, "shot_index": frame}
+    seen = {"score": score, "sharpness": 900.0}
+    return face_row(f"{frame_id}-f{index:02d}", vector, **place, **side, **seen)
 
 
 def _of_pictures(root: Path, *, num_frames: int) -> Film:
@@ -266,27 +191,13 @@ def _of_pictures(root: Path, *, num_frames: int) -> Film:
     for number in range(num_frames):
         file = f"frame/{number:08d}.png"
         _write_picture(space.root / file, GREY)
-        frames.append(
-            {
-                "frame_id": f"film-{number:08d}",
-                "film_id": "film",
-                "shot_index": number,
-                "frame_index": number,
-                "pts": number,
-                "time_base_num": 1,
-                "time_base_den": FPS,
-                "timestamp_s": number / FPS,
-                "file": file,
-                "width_px": width,
-                "height_px": height,
-                "reason": "shot-median",
-            }
-        )
+        frames.append(plain_row.frame(number, number, (width, height), per_s=FPS))
     for name, grey in REFERENCE.items():
         picture = np.full((64, 64, 3), grey, np.uint8)
         _write_picture(root / "reference" / name / "1.png", picture)
-    whole = [_film_row("film", num_frames, width_px=width, height_px=height)]
-    rows = {"film": whole, "shot": _shot_rows("film", num_frames, 1), "frame": frames}
+    whole = [plain_row.film(num_frames, (width, height), per_s=FPS)]
+    shots = [plain_row.shot(k, length=1, per_s=FPS) for k in range(num_frames)]
+    rows = {"film": whole, "shot": shots, "frame": frames}
     for name, content in {**rows, "measure": [], "change": []}.items():
         store.write(space.table, name, store.from_rows(name, content))
     workspace.write_source(space, str(root / "film.mp4"), "0" * 64, root / "reference")

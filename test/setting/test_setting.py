@@ -1,4 +1,4 @@
-"""Every setting does what it says: here, or in the test of the domain that `seen_in.py` names."""
+"""Every setting does what it says: here, or in the test of the domain that `seen_in.yaml` names."""
 
 import ast
 from pathlib import Path

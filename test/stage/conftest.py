@@ -1,10 +1,11 @@
 """A film as the first five stages leave it: pictures and tables, made without running them."""
 
-import json
 from pathlib import Path
 
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 import pytest
 
 from bunny.table import store
@@ -50,39 +51,20 @@ def labelled_film(tmp_path) -> Path:
     rows |= {name: [] for name in empty}
     for name, content in rows.items():
         store.write(film_dir / "table", name, store.from_rows(name, content))
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    (film_dir / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
+    bare_film.write_source(film_dir)
     return film_dir
 
 
 def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[str, dict]:
     """What the tables say of one frame."""
-    box = {"x0_px": 20 + 12 * index, "y0_px": 18, "x1_px": 60 + 12 * index, "y1_px": 78}
-    time = {"pts": number, "time_base_num": 1, "time_base_den": 24, "timestamp_s": number / 24}
-    size = {"width_px": SIZE[1], "height_px": SIZE[0]}
+    box = plain_row.box(20 + 12 * index, 18, 60 + 12 * index, 78)
     place = {"frame_id": frame_id, "shot_index": shot}
-    film = {"film_id": "film", "frame_index": number, "file": file, "reason": "keyframe"}
+    sure = {"distance": 0.3, "margin": 0.2}
     words = f"bunny character in a blue place, medium shot, {'day' if shot else 'night'}"
     return {
-        "frame": {**place, **film, **time, **size},
-        "quality": {
-            "frame_id": frame_id,
-            "phash": number * 0x0123456789ABCDEF % 2**64,
-            "blur_score": 0.9,
-            "is_kept": True,
-            "reason": "kept",
-        },
-        "label": {
-            **place,
-            **box,
-            "subject_id": f"{frame_id}-r0",
-            "subject_type": "region",
-            "character": "bunny",
-            "distance": 0.3,
-            "margin": 0.2,
-            "confidence": 0.9,
-            "source": "reference",
-        },
+        "frame": plain_row.frame(number, shot, SIZE[::-1], file=file, reason="keyframe"),
+        "quality": plain_row.quality(frame_id, number),
+        "label": plain_row.label(f"{frame_id}-r0", "bunny", **place, **box, **sure),
         "caption": {
             "frame_id": frame_id,
             "version": 1,
@@ -90,12 +72,5 @@ def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[
             "provider": "tags",
             "status": "done",
         },
-        "cluster": {
-            "item_id": frame_id,
-            "level": "scene",
-            "shot_index": shot,
-            "cluster_id": f"scene-{shot:03d}",
-            "scene_id": f"scene-{shot:03d}",
-            "is_noise": False,
-        },
+        "cluster": plain_row.scene(frame_id, shot, f"scene-{shot:03d}"),
     }

@@ -37,15 +37,8 @@ def test_offline_captions_of_the_kept_frames(tmp_path):
     assert (result.status, result.rows, result.failed) == ("done", 3, 0)
     one, two, three = _captions(tmp_path)
     assert one["text"] == "bunny character, medium shot, day"
-    assert one["tags"] == [
-        "bunny",
-        "solo",
-        "medium shot",
-        "day",
-        "still",
-        "place-000",
-        "green background",
-    ]
+    tags = "bunny, solo, medium shot, day, still, place-000, green background"
+    assert one["tags"] == tags.split(", ")
     assert two["text"] == "bunny character and a person, close-up, night"
     assert three["text"] == "night"
     assert (one["characters"], three["characters"]) == (["bunny"], [])
@@ -444,10 +437,7 @@ def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
     broken = Reply(status=500, body={"error": {"message": f"cannot use {KEY}"}})
     with service.serve(lambda n: broken if n else Reply()) as server:
         url = f"{server.url}/v1"
-        asked = {
-            "providers": ["openai"],
-            "openai": {"model": "gpt-4o-mini", "endpoint_url": url},
-        }
+        asked = {"providers": ["openai"], "openai": {"model": "gpt-4o-mini", "endpoint_url": url}}
         _stage(tmp_path, share=1.0, max_retries=0, batch_size=1, **asked).execute()
         assert server.requests[0][1]["Authorization"] == f"Bearer {KEY}"
     assert [c["status"] for c in _captions(tmp_path)] == ["done", "failed", "failed"]

@@ -5,10 +5,10 @@ import runpy
 from pathlib import Path
 from types import SimpleNamespace
 
+import bare_film
 import pytest
 
 from bunny.caption import tuned_prompt
-from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.caption import Caption
@@ -28,8 +28,7 @@ AWAY = {"model": "m", "endpoint_url": "http://a.example/v1"}
 
 def film(folder: Path, num_edited: int = 8) -> Path:
     """Twelve pictures of bunny in six shots; of the first ones people wrote the captions."""
-    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder)
     tables = make_tables(NUM_FRAMES)
     shot = tables["shot"].row(0, named=True)
     frames = [row | {"shot_index": i // 2} for i, row in enumerate(tables["frame"].to_dicts())]

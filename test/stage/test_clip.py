@@ -9,6 +9,7 @@ import av
 import cv2
 import full_disk
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -78,20 +79,14 @@ def prepare(root, path):
         stage(config, space.root, space.root).execute()
     rows = []
     for row in store.read(space.table, "frame").iter_rows(named=True):
-        sides = dict(
-            zip(("x0_px", "y0_px", "x1_px", "y1_px"), block_at(row["frame_index"]), strict=True)
-        )
+        place = {"frame_id": row["frame_id"], "shot_index": row["shot_index"]}
         rows.append(
-            {
-                "subject_id": f"{row['frame_id']}-r0",
-                "subject_type": "region",
-                "character": "anna",
-                "frame_id": row["frame_id"],
-                "shot_index": row["shot_index"],
-                **sides,
-                "confidence": 0.9,
-                "source": "reference",
-            }
+            plain_row.label(
+                f"{row['frame_id']}-r0",
+                "anna",
+                **place,
+                **plain_row.box(*block_at(row["frame_index"])),
+            )
         )
     store.write(space.table, "label", store.from_rows("label", rows))
     for name in ("extra_frame", "cluster", "caption", "dataset", "embedding"):
@@ -293,28 +288,8 @@ def test_captions_and_the_split_of_the_pictures_are_taken_over(space):
         "status": "done",
     }
     store.write(space.table, "caption", store.from_rows("caption", [said]))
-    picture = {
-        "image_id": "i",
-        "character": "anna",
-        "role": "subject",
-        "split": "held-out",
-        "frame_id": second["frame_id"],
-        "subject_id": "s",
-        "shot_index": 1,
-        "file": "f",
-        "x0_px": 0,
-        "y0_px": 0,
-        "x1_px": 9,
-        "y1_px": 9,
-        "width_px": 9,
-        "height_px": 9,
-        "upscale": 1.0,
-        "shot_size": "wide",
-        "caption": "c",
-        "repeats": 1,
-    }
-    known = {k: v for k, v in picture.items() if k in store.schema.TABLE["dataset"].columns()}
-    store.write(space.table, "dataset", store.from_rows("dataset", [known]))
+    picture = plain_row.picture("anna", 9, frame_id=second["frame_id"], shot_index=1)
+    store.write(space.table, "dataset", store.from_rows("dataset", [picture]))
     more = {"captioning": {"trigger_word": "sks {name}"}}
     _, clip, _ = run(space, more=more)
     assert clip["split"].to_list() == ["train", "held-out"]

@@ -1,13 +1,13 @@
 """Stage cluster on pictures and tables built here."""
 
-import json
-
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
+from face_row import face_row
 
-from bunny.core import atomic
 from bunny.core.config import ClusteringConfig, Config
 from bunny.scene import cluster_table
 from bunny.stage.cluster import Cluster
@@ -26,63 +26,23 @@ def _film(folder, images, faces=(), labels=(), regions=(), figures=()):
         path = folder / "frame" / f"{i}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" if image is None else cv2.imencode(".png", image)[1].tobytes())
-        rows.append(
-            {
-                "frame_id": f"f{i}",
-                "film_id": "film",
-                "shot_index": i,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 24,
-                "timestamp_s": i / 24,
-                "file": f"frame/{i}.png",
-                "reason": "interval",
-            }
-        )
+        rows.append(plain_row.frame(i, i, frame_id=f"f{i}", file=f"frame/{i}.png"))
     tables = {"face": faces, "label": labels, "region": regions, "figure": figures}
     for name, table in {"frame": rows, **tables}.items():
         store.write(folder / "table", name, store.from_rows(name, table))
-    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder)
     return folder
 
 
 def _face(face_id, vector, x=0.0):
-    return {
-        "face_id": face_id,
-        "frame_id": face_id[:2],
-        "shot_index": int(face_id[1]),
-        "x0_px": x,
-        "y0_px": 0.0,
-        "x1_px": x + 40,
-        "y1_px": 40.0,
-        "detector": "yunet",
-        "score": 0.9,
-        "landmark": np.zeros(10),
-        "yaw": 0.0,
-        "size_px": 40.0,
-        "sharpness": 100.0,
-        "recogniser": "sface",
-        "embedding": vector,
-        "track_id": f"t{face_id}",
-    }
+    more = {"shot_index": int(face_id[1]), "sharpness": 100.0, "track_id": f"t{face_id}"}
+    return face_row(face_id, vector, x_px=x, side_px=40.0, **more)
 
 
 def _label(subject_id, character, kind="face", x1=40.0):
-    return {
-        "subject_id": subject_id,
-        "subject_type": kind,
-        "character": character,
-        "frame_id": subject_id[:2],
-        "shot_index": int(subject_id[1]),
-        "x0_px": 0.0,
-        "y0_px": 0.0,
-        "x1_px": x1,
-        "y1_px": 40.0,
-        "confidence": 0.9,
-        "source": "reference",
-    }
+    place = {"frame_id": subject_id[:2], "shot_index": int(subject_id[1])}
+    box = plain_row.box(0.0, 0.0, x1, 40.0)
+    return plain_row.label(subject_id, character, subject_type=kind, **place, **box)
 
 
 def _stage(folder, **clustering):
@@ -248,11 +208,7 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
     nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
     rows = cluster_table.person_rows(nameless, ClusteringConfig())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
-    assert found == {
-        "f0a": ("person-01", False),
-        "f1a": ("person-01", False),
-        "f2a": (None, True),
-    }
+    assert found == {"f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True)}
     assert store.from_rows("cluster", rows).height == 3
 
 
@@ -282,10 +238,7 @@ def _figure(frame, track, vector, x0=0.0):
         "figure_id": f"f{frame}-g{track}",
         "frame_id": f"f{frame}",
         "shot_index": frame,
-        "x0_px": x0,
-        "y0_px": 0.0,
-        "x1_px": x0 + 40,
-        "y1_px": 40.0,
+        **plain_row.box(x0, 0.0, x0 + 40, 40.0),
         "objectness": 0.8,
         "embedding": vector,
         "track_id": track,

@@ -1,15 +1,15 @@
 """Stage detect on pictures built here, and on real film where it is at hand."""
 
-import json
-
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 import tiny_onnx
 
 from bunny.character.drawn import figure_embedding
-from bunny.core import atomic, workspace
+from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.detect import Detect
@@ -31,30 +31,9 @@ def _film(folder, images, references=None):
             (folder / name).write_bytes(b"damaged")
         else:
             _write(folder / name, image)
-        rows.append(
-            {
-                "frame_id": f"film-{i:08d}",
-                "film_id": "film",
-                "shot_index": i // 2,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 24,
-                "timestamp_s": i / 24,
-                "file": name,
-                "width_px": 512,
-                "height_px": 512,
-                "reason": "interval",
-            }
-        )
+        rows.append(plain_row.frame(i, i // 2, (512, 512), file=name))
     store.write(folder / "table", "frame", store.from_rows("frame", rows))
-    source = {
-        "film": "x",
-        "content_hash": "c",
-        "references": references and str(references),
-        "reference_hash": workspace.hash_references(references),
-    }
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder, references)
     return folder
 
 

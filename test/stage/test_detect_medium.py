@@ -1,16 +1,15 @@
 """Drawn shots and references in stage detect: faces are found there and never recognised."""
 
-import json
-
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 from figure_embedding import medium_picture
 
 from bunny.character import detection_row
 from bunny.character.drawn import efficientnet, medium
-from bunny.core import atomic, workspace
 from bunny.core.config import Config
 from bunny.quality import luma, measure, reason
 from bunny.stage.detect import Detect
@@ -50,32 +49,11 @@ def _film(folder, images, reference):
     for i, image in enumerate(images):
         (folder / "film" / "frame").mkdir(parents=True, exist_ok=True)
         cv2.imwrite(str(folder / "film" / "frame" / f"{i}.png"), image)
-        rows.append(
-            {
-                "frame_id": f"film-{i:08d}",
-                "film_id": "film",
-                "shot_index": i,
-                "frame_index": i,
-                "pts": i,
-                "time_base_num": 1,
-                "time_base_den": 24,
-                "timestamp_s": i / 24,
-                "file": f"frame/{i}.png",
-                "width_px": 512,
-                "height_px": 512,
-                "reason": "interval",
-            }
-        )
+        rows.append(plain_row.frame(i, i, (512, 512), file=f"frame/{i}.png"))
     store.write(folder / "film" / "table", "frame", store.from_rows("frame", rows))
     (folder / "reference" / "eileen").mkdir(parents=True)
     cv2.imwrite(str(folder / "reference" / "eileen" / "1.png"), reference)
-    source = {
-        "film": "x",
-        "content_hash": "c",
-        "references": str(folder / "reference"),
-        "reference_hash": workspace.hash_references(folder / "reference"),
-    }
-    atomic.write_bytes(folder / "film" / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder / "film", folder / "reference")
     return folder / "film"
 
 

@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -11,15 +12,13 @@ from bunny.character.drawn import efficientnet
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.table import store
 
-BOX = ("x0_px", "y0_px", "x1_px", "y1_px")
-
 
 def _figure(number, frame, box, vector):
     return {
         "figure_id": f"{frame}-g{number:02d}",
         "frame_id": frame,
         "shot_index": 0,
-        **dict(zip(BOX, box, strict=True)),
+        **plain_row.box(*box),
         "objectness": 0.9,
         "embedding": vector,
         "source": "window",
@@ -28,16 +27,9 @@ def _figure(number, frame, box, vector):
 
 
 def _label(frame, box, character):
-    return {
-        "subject_id": f"{frame}-r00",
-        "subject_type": "region",
-        "frame_id": frame,
-        "shot_index": 0,
-        **dict(zip(BOX, box, strict=True)),
-        "character": character,
-        "confidence": 0.9,
-        "source": "reference",
-    }
+    return plain_row.label(
+        f"{frame}-r00", character, frame_id=frame, shot_index=0, **plain_row.box(*box)
+    )
 
 
 def test_strangers_lie_wholly_beside_the_named_one():

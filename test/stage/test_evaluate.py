@@ -4,6 +4,7 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -75,22 +76,17 @@ def tuned(labelled_film, tiny_base_folder):
         row = {"run_id": "film-bunny", "step": step, "character": "bunny", "file": file}
         rows.append({**row, "hash": made, "is_last": step == STEPS[-1], "held_out_loss": 1 / step})
     write_rows(film_dir, "adapter", rows)
-    run = {
-        "run_id": "film-bunny",
-        "character": "bunny",
-        "trigger": "bunny",
-        "base_model": str(tiny_base_folder),
-        "base_hash": base.hash,
-        "config_json": json.dumps({"settings": {"rank": 2}}),
-        "seed": 0,
-        "num_images": 4,
-        "num_held_out": 4,
-        "num_steps": STEPS[-1],
-        "seconds": 1.0,
-        "adapter_file": rows[-1]["file"],
-        "adapter_hash": rows[-1]["hash"],
-        "status": "done",
-    }
+    run = plain_row.training_run(
+        "bunny",
+        rows[-1],
+        run_id="film-bunny",
+        base_model=str(tiny_base_folder),
+        base_hash=base.hash,
+        config_json=json.dumps({"settings": {"rank": 2}}),
+        num_images=4,
+        num_held_out=4,
+        num_steps=STEPS[-1],
+    )
     write_rows(film_dir, "training_run", [run])
     return film_dir
 

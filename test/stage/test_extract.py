@@ -6,6 +6,7 @@ from fractions import Fraction
 
 import av
 import cv2
+import mortal_extract
 import numpy as np
 import polars as pl
 import pytest
@@ -15,7 +16,6 @@ from bunny.contract import fingerprint
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import StageError, UserError
-from bunny.quality.measure import measure_frame
 from bunny.stage.extract import Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter
@@ -184,28 +184,6 @@ def test_extra_interval_frames_lie_between_the_shots_own(tmp_path, film):
     assert len(files) == frame.height
 
 
-class _Killed(BaseException):
-    """As a kill: nothing of the stage catches it."""
-
-
-class _Mortal(Extract):
-    """Dies after so many pictures."""
-
-    limit = 0
-
-    def _writer(self, info):
-        stage = self
-
-        class Counting(FrameWriter):
-            def write(self, frame, crop=None):
-                if stage.limit == 0:
-                    raise _Killed
-                stage.limit -= 1
-                return super().write(frame, crop)
-
-        return Counting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("limits", [[0], [5, 2], [8], [2, 2]])
 def test_killed_anywhere_and_resumed_equals_uninterrupted(tmp_path, film, limits):
@@ -213,9 +191,9 @@ def test_killed_anywhere_and_resumed_equals_uninterrupted(tmp_path, film, limits
     whole = _stage(tmp_path / "whole", film, **sections)
     whole.execute()
     for limit in limits:
-        stage = _stage(tmp_path / "broken", film, _Mortal, **sections)
+        stage = _stage(tmp_path / "broken", film, mortal_extract.Mortal, **sections)
         stage.limit = limit
-        with pytest.raises(_Killed):
+        with pytest.raises(mortal_extract.Killed):
             stage.execute()
         assert not stage.can_resume()
     stage = _stage(tmp_path / "broken", film, **sections)
@@ -225,9 +203,9 @@ def test_killed_anywhere_and_resumed_equals_uninterrupted(tmp_path, film, limits
 
 def test_finished_shards_are_not_written_again(tmp_path, film):
     sections = {"pipeline": {"shard_size": 3}}
-    stage = _stage(tmp_path, film, _Mortal, **sections)
+    stage = _stage(tmp_path, film, mortal_extract.Mortal, **sections)
     stage.limit = 5  # the first two shots have four pictures
-    with pytest.raises(_Killed):
+    with pytest.raises(mortal_extract.Killed):
         stage.execute()
     done = stage.output_dir / "frame" / "00000010.jpg"
     before = done.stat().st_mtime_ns

@@ -3,6 +3,7 @@
 import shutil
 
 import mixed_film
+import mortal_extract
 import pytest
 
 from bunny.core import workspace
@@ -148,24 +149,8 @@ def test_what_changes_pictures_decodes_the_film(tmp_path, film):
     assert stage.num_full == 1
 
 
-class _Killed(BaseException):
-    """As kill -9 at a picture: nothing of the stage's own runs after it."""
-
-
-class _Mortal(_Watched):
-    limit = 0
-
-    def _writer(self, info):
-        stage = self
-
-        class Counting(FrameWriter):
-            def write(self, frame, crop=None):
-                if stage.limit == 0:
-                    raise _Killed
-                stage.limit -= 1
-                return super().write(frame, crop)
-
-        return Counting(self.output_dir / "frame", info, self.config.extraction, measure_frame)
+class _Mortal(mortal_extract.Mortal, _Watched):
+    """Counts, and dies."""
 
 
 @pytest.mark.parametrize("limit", [0, 1, 3])
@@ -173,7 +158,7 @@ class _Mortal(_Watched):
 def test_killed_while_it_decides_again(tmp_path, film, limit):
     stage = _stage(tmp_path / "again", film, _Mortal, cut_threshold=3.0)
     stage.limit = limit
-    with pytest.raises(_Killed):
+    with pytest.raises(mortal_extract.Killed):
         stage.execute()
     again = _stage(tmp_path / "again", film, _Watched, cut_threshold=3.0)
     again.execute()
@@ -189,7 +174,7 @@ def test_killed_and_taken_back_decodes_the_film(tmp_path, film, extracted):
     before = _left(first)
     stage = _stage(tmp_path / "again", film, _Mortal, cut_threshold=3.0)
     stage.limit = 2
-    with pytest.raises(_Killed):
+    with pytest.raises(mortal_extract.Killed):
         stage.execute()
     back = _stage(tmp_path / "again", film, _Watched)
     back.execute()

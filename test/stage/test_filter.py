@@ -2,10 +2,11 @@
 
 import json
 
+import bare_film
+import plain_row
 import polars as pl
 
 from bunny.contract import fingerprint
-from bunny.core import atomic
 from bunny.core.config import Config
 from bunny.stage.filter import Filter
 from bunny.table import store
@@ -13,26 +14,11 @@ from bunny.table import store
 
 def _space(folder, scores=(0.9, 0.1, 0.5), errors=(None, None, "no picture")):
     """Tables of frames and measures; the error stands in the table frame alone."""
-    source = {"film": "x", "content_hash": "c", "references": None, "reference_hash": ""}
-    atomic.write_bytes(folder / "source.json", json.dumps(source).encode())
+    bare_film.write_source(folder)
     frames, measures = [], []
     for index, (score, error) in enumerate(zip(scores, errors, strict=True)):
         frame_id = f"film-{index:08d}"
-        frames.append(
-            {
-                "frame_id": frame_id,
-                "film_id": "film",
-                "shot_index": 0,
-                "frame_index": index,
-                "pts": index,
-                "time_base_num": 1,
-                "time_base_den": 24,
-                "timestamp_s": index / 24,
-                "file": f"frame/{index}.jpg",
-                "reason": "interval",
-                "error": error,
-            }
-        )
+        frames.append(plain_row.frame(index, file=f"frame/{index}.jpg", error=error))
         measures.append(
             {
                 "frame_id": frame_id,

@@ -36,24 +36,9 @@ def film(labelled_film, tiny_base_folder) -> tuple[Path, Path, dict]:
 def test_two_processes_train_once_and_report_once(film):
     path, film_dir, models = film
     chosen = [part for key, value in models.items() for part in ("--set", f"models.{key}={value}")]
-    command = [
-        sys.executable,
-        "-m",
-        "torch.distributed.run",
-        "--standalone",
-        "--nproc-per-node",
-        "2",
-        "-m",
-        "bunny",
-        "run",
-        str(path),
-        "--data-dir",
-        str(film_dir.parents[1]),
-        "--only",
-        "finetune",
-        "--json",
-        *chosen,
-    ]
+    both = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    line = ["-m", "bunny", "run", str(path), "--data-dir", str(film_dir.parents[1])]
+    command = [sys.executable, *both, *line, "--only", "finetune", "--json", *chosen]
     one = os.environ | {"OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, timeout=600, env=one)
     assert done.returncode == 0, done.stderr

@@ -5,6 +5,7 @@ import json
 
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -82,31 +83,15 @@ def test_a_second_run_gives_the_same_bytes(film_with_set, tiny_base_folder):
 def test_clips_are_targets_with_references_of_other_shots(film_with_set, tiny_base_folder):
     """A clip of the first shot; its target is the file that is there, only references are cut."""
     shot = store.read(film_with_set / "table", "dataset")["shot_index"].min()
-    clip = {
-        "clip_id": "bunny-0",
-        "character": "bunny",
-        "shot_index": shot,
-        "split": "train",
-        "start_s": 0.0,
-        "end_s": 33 / 16,
-        "fps": 16.0,
-        "num_frames": 33,
-        "width_px": 64,
-        "height_px": 32,
-        "crop_x0_px": 0,
-        "crop_y0_px": 0,
-        "crop_x1_px": 64,
-        "crop_y1_px": 32,
-        "camera": "static",
-        "motion": 2.0,
-        "coverage": 1.0,
-        "also_shown": ["bruno"],
-        "frame_indices": list(range(33)),
-        "file": "clip/bunny/bunny-0.mp4",
-        "caption": "bunny walks",
-        "has_audio": False,
-        "sha256": "a" * 64,
-    }
+    clip = plain_row.clip(
+        "bunny-0",
+        (64, 32),
+        character="bunny",
+        shot_index=shot,
+        also_shown=["bruno"],
+        file="clip/bunny/bunny-0.mp4",
+        caption="bunny walks",
+    )
     (film_with_set / "clip" / "bunny").mkdir(parents=True)
     (film_with_set / clip["file"]).write_bytes(b"a clip")
     store.write(film_with_set / "table", "clip", store.from_rows("clip", [clip]))

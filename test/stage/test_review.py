@@ -1,10 +1,11 @@
 """Stage review on tables made here: what people say reaches labels, captions and the set."""
 
-import json
 from dataclasses import replace
 
+import bare_film
 import cv2
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 
@@ -28,6 +29,7 @@ WIDTH, HEIGHT, SHOTS = 128, 96, 4
 # Of each shot: who is labelled in its two frames, and how its scene vectors lie, in degrees.
 WHO = ("bunny", "bunny", "pip", "pip")
 ANGLE = (0, 10, 80, 90)
+CROP = {f"crop_{key}": v for key, v in plain_row.box(0, 0, 2 * WIDTH, 2 * HEIGHT).items()}
 
 
 def _tables() -> dict[str, list[dict]]:
@@ -42,48 +44,10 @@ def _tables() -> dict[str, list[dict]]:
             "reference",
         )
     }
-    rows["film"].append(
-        {
-            "film_id": "film",
-            "path": "film.mp4",
-            "content_hash": "0" * 64,
-            "container": "mp4",
-            "codec": "h264",
-            "width_px": 2 * WIDTH,
-            "height_px": 2 * HEIGHT,
-            "frame_rate_num": 24,
-            "frame_rate_den": 1,
-            "time_base_num": 1,
-            "time_base_den": 24,
-            "start_s": 0.0,
-            "duration_s": SHOTS,
-            "rotation_deg": 0,
-            "is_mirrored": False,
-            "is_interlaced": False,
-            "num_frames": 24 * SHOTS,
-            "num_frames_failed": 0,
-            "stream_index": 0,
-            "has_audio": False,
-            "decoder": "pyav",
-        }
-    )
+    rows["film"].append(plain_row.film(24 * SHOTS, (2 * WIDTH, 2 * HEIGHT)))
     for shot in range(SHOTS):
         first = 24 * shot
-        rows["shot"].append(
-            {
-                "film_id": "film",
-                "shot_index": shot,
-                "first_frame_index": first,
-                "end_frame_index": first + 24,
-                "start_s": shot,
-                "end_s": shot + 1,
-                "start_pts": first,
-                "end_pts": first + 24,
-                "transition_in": "cut",
-                "motion": 0.0,
-                "kind": "static",
-            }
-        )
+        rows["shot"].append(plain_row.shot(shot))
         for step in (6, 18):
             _add_frame(rows, shot, first + step)
     return rows
@@ -92,37 +56,10 @@ def _tables() -> dict[str, list[dict]]:
 def _add_frame(rows: dict, shot: int, index: int) -> None:
     frame_id = f"film-{index:08d}"
     region_id, angle = f"{frame_id}-r0", np.radians(ANGLE[shot])
-    box = {"x0_px": 20.0, "y0_px": 18.0, "x1_px": 60.0, "y1_px": 78.0}
+    box = plain_row.box(20.0, 18.0, 60.0, 78.0)
     place = {"frame_id": frame_id, "shot_index": shot}
-    rows["frame"].append(
-        {
-            **place,
-            "film_id": "film",
-            "frame_index": index,
-            "pts": index,
-            "time_base_num": 1,
-            "time_base_den": 24,
-            "timestamp_s": index / 24,
-            "file": f"frame/{index:08d}.png",
-            "reason": "interval",
-            "width_px": WIDTH,
-            "height_px": HEIGHT,
-            "crop_x0_px": 0,
-            "crop_y0_px": 0,
-            "crop_x1_px": 2 * WIDTH,
-            "crop_y1_px": 2 * HEIGHT,
-        }
-    )
-    rows["quality"].append(
-        {
-            "frame_id": frame_id,
-            "is_kept": True,
-            "reason": "kept",
-            "phash": index * 0x0123456789ABCDEF % 2**64,
-            "brightness": 0.5,
-            "blur_score": 0.9,
-        }
-    )
+    rows["frame"].append(plain_row.frame(index, shot, (WIDTH, HEIGHT), **CROP))
+    rows["quality"].append(plain_row.quality(frame_id, index, brightness=0.5))
     vector = [np.cos(angle), np.sin(angle)]
     rows["embedding"].append({"frame_id": frame_id, "model": "plane", "vector": vector})
     rows["subject_vector"].append({"subject_id": region_id, "model": "net", "vector": vector})
@@ -140,29 +77,11 @@ def _add_frame(rows: dict, shot: int, index: int) -> None:
         }
     )
     rows["label"].append(
-        {
-            **place,
-            **box,
-            "subject_id": region_id,
-            "subject_type": "region",
-            "character": WHO[shot],
-            "distance": 0.2,
-            "margin": 0.3,
-            "confidence": 0.9,
-            "source": "reference",
-        }
+        plain_row.label(region_id, WHO[shot], **place, **box, distance=0.2, margin=0.3)
     )
     scene = f"scene-00{1 + (ANGLE[shot] > 45)}"
     rows["cluster"] += [
-        {
-            "item_id": frame_id,
-            "level": "scene",
-            "shot_index": shot,
-            "cluster_id": scene,
-            "scene_id": scene,
-            "similarity": 1.0,
-            "is_noise": False,
-        },
+        plain_row.scene(frame_id, shot, scene, similarity=1.0),
         {
             "item_id": region_id,
             "level": "character",
@@ -184,8 +103,7 @@ def space(tmp_path):
         store.write(space.table, name, store.from_rows(name, rows))
     for file in store.read(space.table, "frame")["file"]:
         cv2.imwrite(str(space.root / file), np.full((HEIGHT, WIDTH, 3), 120, np.uint8))
-    source = {"film": "film.mp4", "content_hash": "0" * 64, "references": None}
-    (space.root / "source.json").write_text(json.dumps({**source, "reference_hash": ""}))
+    bare_film.write_source(space.root)
     return space
 
 
@@ -367,8 +285,7 @@ def test_corrections_hold_when_everything_is_detected_and_clustered_anew(space):
     )
     store.write(space.table, "cluster", cluster)
     region = store.read(space.table, "region").with_columns(
-        track_id=pl.lit("film-g9") + pl.col("shot_index").cast(pl.String),
-        x0_px=pl.col("x0_px") + 3,
+        track_id=pl.lit("film-g9") + pl.col("shot_index").cast(pl.String), x0_px=pl.col("x0_px") + 3
     )
     store.write(space.table, "region", region)
     label = store.read(space.table, "label").with_columns(x0_px=pl.col("x0_px") + 3)

@@ -1,12 +1,14 @@
 """Drawn figures without a name that people may still put into a character."""
 
 import numpy as np
+import plain_row
 import pytest
 
 from bunny.review import asset_table
 from bunny.table import box as table_box
 from bunny.table import store
 
+KEPT = ("frame_id", "shot_index", *table_box.BOX)
 UNIT = np.array([1.0, 0.0], np.float32)
 
 
@@ -31,16 +33,7 @@ def tables(tracks, labelled=("bo",), drawn=("bunny",), figures=(), clusters=()):
         for name, (who, x0, similarity) in tracks.items()
     ]
     label = [
-        {
-            "subject_id": f"r-{name}",
-            "subject_type": "region",
-            "character": "bunny",
-            "frame_id": "f1",
-            "shot_index": 0,
-            "confidence": 0.9,
-            "source": "reference",
-            **{side: row[side] for side in table_box.BOX},
-        }
+        plain_row.label(f"r-{name}", "bunny", **{side: row[side] for side in KEPT})
         for row in region
         if (name := row["track_id"]) in labelled
     ]

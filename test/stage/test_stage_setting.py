@@ -11,9 +11,11 @@ import av
 import cv2
 import noise_film
 import numpy as np
+import plain_row
 import polars as pl
 import pytest
 import tiny_onnx
+from face_row import face_row
 
 from bunny import demo
 from bunny.caption import provider_loader
@@ -119,63 +121,10 @@ def test_what_makes_pictures_counts_where_pictures_are_made(labelled_film, inter
 def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_film):
     """Frames are kept at 0 and 4 s of 10 s; each 2 s are set, so each second is looked at."""
     anna, nobody = np.eye(4, dtype=np.float32)[:2]
-    box = {"x0_px": 0.0, "y0_px": 0.0, "x1_px": 112.0, "y1_px": 112.0}
-    about = {
-        **box,
-        "score": 0.9,
-        "size_px": 112.0,
-        "yaw": 0.0,
-        "pitch": 0.0,
-        "sharpness": 500.0,
-        "recogniser": "sface",
-        "detector": "yunet",
-        "embedding": list(0.3 * anna + 0.9 * nobody),
-    }
-    at = {
-        "shot_index": 0,
-        "film_id": "film",
-        "reason": "interval",
-        "width_px": 128,
-        "height_px": 96,
-        "time_base_num": 1,
-        "time_base_den": 24,
-    }
-    frame = store.from_rows(
-        "frame",
-        [
-            {
-                **at,
-                "frame_id": f"f{i}",
-                "frame_index": i,
-                "pts": i,
-                "timestamp_s": i / 24,
-                "file": f"frame/{i}.png",
-            }
-            for i in (0, 96)
-        ],
-    )
-    face = store.from_rows(
-        "face",
-        [{**about, "face_id": f"f{i}-f00", "frame_id": f"f{i}", "shot_index": 0} for i in (0, 96)],
-    )
-    shot = store.from_rows(
-        "shot",
-        [
-            {
-                "film_id": "film",
-                "shot_index": 0,
-                "first_frame_index": 0,
-                "end_frame_index": 240,
-                "start_s": 0.0,
-                "end_s": 10.0,
-                "start_pts": 0,
-                "end_pts": 240,
-                "transition_in": "start",
-                "motion": 0.0,
-                "kind": "static",
-            }
-        ],
-    )
+    vector = 0.3 * anna + 0.9 * nobody
+    frame = store.from_rows("frame", [_frame(i, 0, (128, 96)) for i in (0, 96)])
+    face = store.from_rows("face", [_face(i, 0, vector, sharpness=500.0) for i in (0, 96)])
+    shot = store.from_rows("shot", [plain_row.shot(0, length=240, transition_in="start")])
     store.write(labelled_film / "table", "shot", shot)
     cast = ReferenceSet(face={"anna": anna[None]}, drawn=frozenset(), num_pictured=0)
     stage = make(Detect, labelled_film, detection={"extra_interval_seconds": 2.0})
@@ -183,6 +132,16 @@ def test_shots_in_doubt_are_searched_at_half_the_interval_that_is_set(labelled_f
     wanted, skipped = stage._plan_search(between, frame, face, cast)
     looked_at = {*wanted["frame_index"], *skipped["frame_index"]}
     assert looked_at == {24, 48, 72, 120, 144, 168, 192, 216}
+
+
+def _frame(index, shot, size):
+    return plain_row.frame(index, shot, size, frame_id=f"f{index:03d}")
+
+
+def _face(index, shot, vector, number=0, **more):
+    frame_id = f"f{index:03d}"
+    place = {"x_px": 300.0 * number, "frame_id": frame_id, "shot_index": shot}
+    return face_row(f"{frame_id}-f{number}", vector, **place, **more)
 
 
 class Measured(Detect):
@@ -201,49 +160,13 @@ def _people():
     rng = np.random.default_rng(0)
     people = rng.normal(size=(60, 16)) * ([0.2] * 4 + [1.0] * 12)
     frames, faces = [], []
-    at = {
-        "film_id": "film",
-        "reason": "interval",
-        "width_px": 640,
-        "height_px": 360,
-        "time_base_num": 1,
-        "time_base_den": 24,
-    }
-    about = {
-        "y0_px": 0.0,
-        "y1_px": 112.0,
-        "score": 0.9,
-        "size_px": 112.0,
-        "yaw": 0.0,
-        "sharpness": 200.0,
-        "detector": "yunet",
-        "recogniser": "sface",
-    }
     for index in range(160):
-        where = {"frame_id": f"f{index:03d}", "shot_index": index // 4}
-        frames.append(
-            {
-                **where,
-                **at,
-                "frame_index": index,
-                "pts": index,
-                "file": f"{index}.png",
-                "timestamp_s": index / 24,
-            }
-        )
-        for number, who in enumerate((index // 4, 59 - index // 4)):
+        shot = index // 4
+        frames.append(_frame(index, shot, (640, 360)))
+        for number, who in enumerate((shot, 59 - shot)):
             moved = people[who] + 0.5 * rng.normal(size=16)
             moved[:4] += 2.0 * rng.normal(size=4)
-            box = {"x0_px": 300.0 * number, "x1_px": 300.0 * number + 112}
-            faces.append(
-                {
-                    **where,
-                    **about,
-                    **box,
-                    "face_id": f"f{index:03d}-f{number}",
-                    "embedding": moved / np.linalg.norm(moved),
-                }
-            )
+            faces.append(_face(index, shot, moved / np.linalg.norm(moved), number))
     return store.from_rows("frame", frames), store.from_rows("face", faces)
 
 

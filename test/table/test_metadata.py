@@ -2,64 +2,24 @@
 
 import json
 
+import plain_row
 import pytest
 
 from bunny.table import metadata, store
 
-FILM = {
-    "film_id": "f-00000000",
-    "path": "/films/f.mp4",
-    "content_hash": "0" * 64,
-    "container": "mov",
-    "codec": "h264",
-    "width_px": 64,
-    "height_px": 36,
-    "frame_rate_num": 24,
-    "frame_rate_den": 1,
-    "time_base_num": 1,
-    "time_base_den": 24,
-    "start_s": 0.0,
-    "duration_s": 1.0,
-    "rotation_deg": 0,
-    "is_interlaced": False,
-    "num_frames": 24,
-    "num_frames_failed": 0,
-    "has_audio": False,
-    "stream_index": 0,
-    "is_mirrored": False,
-    "decoder": "pyav",
-}
+FILM = plain_row.film(24, (64, 36), film_id="f-00000000")
 
 
 def _frame(index: int) -> dict:
-    return {
-        "frame_id": f"f-00000000-{index:08d}",
-        "film_id": "f-00000000",
-        "shot_index": 0,
-        "frame_index": index,
-        "pts": index,
-        "time_base_num": 1,
-        "time_base_den": 24,
-        "timestamp_s": index / 24,
-        "file": f"frame/{index:08d}.jpg",
-        "reason": "shot-middle",
-    }
+    return plain_row.frame(index, film_id="f-00000000", file=f"frame/{index:08d}.jpg")
 
 
 def _label(index: int, subject: str, character: str | None, confidence: float) -> dict:
-    return {
-        "subject_id": f"f-00000000-{index:08d}-{subject}",
-        "subject_type": "face",
-        "character": character,
-        "frame_id": f"f-00000000-{index:08d}",
-        "shot_index": 0,
-        "x0_px": 0,
-        "y0_px": 0,
-        "x1_px": 9,
-        "y1_px": 9,
-        "confidence": confidence,
-        "source": "reference",
-    }
+    frame_id = f"f-00000000-{index:08d}"
+    place = {"frame_id": frame_id, "shot_index": 0, **plain_row.box(0, 0, 9, 9)}
+    subject_id = f"{frame_id}-{subject}"
+    more = {"subject_type": "face", "confidence": confidence}
+    return plain_row.label(subject_id, character, **place, **more)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Every setting of section publish does what it says, from the command line to the server.
 
-`test/setting/seen_in.py` names these tests.
+`test/setting/seen_in.yaml` names these tests.
 """
 
 import threading
