@@ -65,12 +65,7 @@ def audit(chosen: FilmOptions) -> str:
 
 
 def replace(
-    chosen: FilmOptions,
-    old: str,
-    new: str,
-    *,
-    character: str = "",
-    is_sure: bool = False,
+    chosen: FilmOptions, old: str, new: str, *, character: str = "", is_sure: bool = False
 ) -> str:
     """Replace words in the newest captions; without `is_sure` only say what would change.
 

@@ -57,7 +57,7 @@ NOT_OFFERED = {
         "face detection with MediaPipe",
         "its package installs opencv-contrib-python, which replaces the OpenCV used here, and it "
         "brings no face model; use `detection.face_detection_model: yunet`",
-    ),
+    )
 }
 
 

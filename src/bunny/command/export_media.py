@@ -125,13 +125,7 @@ Write = Callable[[Path], tuple[list[MediaFolder], dict[str, int]]]
 
 
 def _export(
-    space: Workspace,
-    config: Config,
-    form: str,
-    who: str,
-    model: str,
-    place: Path,
-    write: Write,
+    space: Workspace, config: Config, form: str, who: str, model: str, place: Path, write: Write
 ) -> ExportedSet:
     """Media, configuration, card and rights, written as one folder."""
     place = place.expanduser().absolute()
@@ -158,12 +152,7 @@ def _export(
     folder.replace_folder(place, form, fill)
     found = clip_preview.preview_folder(place, form, model=model)
     return ExportedSet(
-        output=place,
-        form=form,
-        character=who,
-        counts=counts,
-        notes=record["notes"],
-        findings=found,
+        output=place, form=form, character=who, counts=counts, notes=record["notes"], findings=found
     )
 
 

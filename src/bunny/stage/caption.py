@@ -282,9 +282,7 @@ class Caption(stage.BaseStage):
 
     def _maker(self, facts: list[Facts]) -> question.QuestionMaker:
         return question.QuestionMaker(
-            folder=self.input_dir,
-            facts=facts,
-            is_cropped=self.config.captioning.send == "crop",
+            folder=self.input_dir, facts=facts, is_cropped=self.config.captioning.send == "crop"
         )
 
     def _ask(

@@ -33,12 +33,7 @@ class Review(BaseStage):
 
     name: ClassVar[str] = "review"
     version: ClassVar[int] = 4
-    reads: tuple[str, ...] = (
-        *review_asset.TABLES,
-        "embedding",
-        "subject_vector",
-        "reference",
-    )
+    reads: tuple[str, ...] = (*review_asset.TABLES, "embedding", "subject_vector", "reference")
     writes: ClassVar[tuple[str, ...]] = (
         "asset",
         "label_corrected",
@@ -164,10 +159,7 @@ class Review(BaseStage):
         return evidence, identification.summarise(evidence)
 
     def _ask(
-        self,
-        figures: "Sequence[DoubtfulFigure]",
-        frame: pl.DataFrame,
-        references: Path,
+        self, figures: "Sequence[DoubtfulFigure]", frame: pl.DataFrame, references: Path
     ) -> pl.DataFrame:
         """Table `identification`."""
         from bunny.caption.provider import ServedModel

@@ -36,24 +36,15 @@ _ENCODE = "special characters such as @ : / in a password must be percent-encode
 
 # What the client library says when it cannot connect, and what that means.
 _CONNECTING: tuple[tuple[str, str], ...] = (
-    (
-        "password authentication failed",
-        "the database refused this user and password; check both",
-    ),
+    ("password authentication failed", "the database refused this user and password; check both"),
     ("no password supplied", "the address contains no password; add it"),
     (
         "no pg_hba.conf entry",
         "the server does not accept this user from this machine; allow it there "
         "(pg_hba.conf, or Supabase's network restrictions)",
     ),
-    (
-        "does not exist",
-        "the user or the database does not exist on the server; check the address",
-    ),
-    (
-        "could not translate host name",
-        f"host name not found; check the address ({_ENCODE})",
-    ),
+    ("does not exist", "the user or the database does not exist on the server; check the address"),
+    ("could not translate host name", f"host name not found; check the address ({_ENCODE})"),
     (
         "Connection refused",
         (
@@ -65,10 +56,7 @@ _CONNECTING: tuple[tuple[str, str], ...] = (
         "No such file or directory",
         "no Postgres server is listening there; start it or check host and port",
     ),
-    (
-        "timeout expired",
-        "connection timed out; is the server running and reachable from here?",
-    ),
+    ("timeout expired", "connection timed out; is the server running and reachable from here?"),
     (
         "server closed the connection",
         "the server closed the connection; is it Postgres? check host and port",

@@ -191,13 +191,7 @@ def _fingerprint(
     place: Destination, targets: Mapping[str, PostgresTable], server: DatabaseServer
 ) -> str:
     """What tables and rights are made of; the same: nothing is to be made."""
-    parts = [
-        schema.VERSION,
-        repr(place),
-        repr(server),
-        INSERTABLE,
-        [*map(repr, targets.values())],
-    ]
+    parts = [schema.VERSION, repr(place), repr(server), INSERTABLE, [*map(repr, targets.values())]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

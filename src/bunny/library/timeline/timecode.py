@@ -169,9 +169,7 @@ def read_grid(
     )
     notes = (_conformed(grid, told, shot), note, _interlaced(film))
     return replace(
-        grid,
-        num_frames=max(1, frame_number(grid, last_pts)),
-        notes=tuple(n for n in notes if n),
+        grid, num_frames=max(1, frame_number(grid, last_pts)), notes=tuple(n for n in notes if n)
     )
 
 

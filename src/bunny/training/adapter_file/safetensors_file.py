@@ -42,13 +42,7 @@ ARCHITECTURE = {
     "sd3": "stable-diffusion-3/lora",
     "flux": "flux-1/lora",
 }
-VERSION = {
-    "sd1": "sd_v1",
-    "sd2": "sd_v2",
-    "sdxl": "sdxl_base_v1-0",
-    "sd3": "sd3",
-    "flux": "flux1",
-}
+VERSION = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0", "sd3": "sd3", "flux": "flux1"}
 IMPLEMENTATION = {
     "sdxl": "https://github.com/Stability-AI/generative-models",
     "flux": "https://github.com/black-forest-labs/flux",

@@ -195,10 +195,7 @@ class LoadedFamily:
             part.to(self.device)
         with torch.set_grad_enabled(has_grad):
             return self.source.encode_prompt(
-                list(captions),
-                **options,
-                device=self.device,
-                num_images_per_prompt=1,
+                list(captions), **options, device=self.device, num_images_per_prompt=1
             )
 
 

@@ -59,9 +59,7 @@ class StableDiffusion(pipeline.LoadedFamily):
 
     def _safety_parts(self) -> dict[str, Any]:
         """Load the checker; of a hub model its weights come only now."""
-        from diffusers.pipelines.stable_diffusion.safety_checker import (
-            StableDiffusionSafetyChecker,
-        )
+        from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
         from transformers import CLIPImageProcessor
 
         folder = pipeline.fetch_safety_checker(self.model, self.folder)

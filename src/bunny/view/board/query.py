@@ -106,11 +106,7 @@ def from_dict(values: Mapping[str, Any]) -> BoardQuery:
     UserError
         For a level, status or sort that there is none of.
     """
-    known = {
-        "level": ("scene", "character"),
-        "status": tuple(STATUS),
-        "sort": tuple(SORT),
-    }
+    known = {"level": ("scene", "character"), "status": tuple(STATUS), "sort": tuple(SORT)}
     for key, allowed in known.items():
         if values.get(key, allowed[0]) not in allowed:
             raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]!r}")

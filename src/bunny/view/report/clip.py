@@ -39,7 +39,7 @@ def clips(data: ReportData) -> ReportSection | None:
     left = Counter(candidate.filter(~candidate["is_chosen"])["reason"].cast(str).to_list())
     words = [
         f"{style.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames a second, "
-        f"{', '.join(sizes)} px; {held} held out.",
+        f"{', '.join(sizes)} px; {held} held out."
     ]
     if left:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left.most_common())
