@@ -6,7 +6,7 @@ run. Pictures are opened only where a model is asked who doubtful figures are (`
 
 import logging
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -177,7 +177,9 @@ class Review(BaseStage):
             captioning=self.config.captioning,
             aws=self.config.aws,
         )
-        return identification.ask(maker, model, self.folder / "answer", note=_say)
+        return identification.ask(
+            maker, model, self.folder / "answer", note=partial(logger.info, "review: %s")
+        )
 
     @cached_property
     def _events(self) -> list[Event]:
@@ -200,10 +202,6 @@ class Review(BaseStage):
         said = pl.repeat(False, asset.height, eager=True).to_numpy()
         said = said if state is None else state.now.is_said
         return doubt.measure(asset, vectors, said, sure, floor)
-
-
-def _say(sentence: str) -> None:
-    logger.info("review: %s", sentence)
 
 
 def _note(feedback: pl.DataFrame, asset: pl.DataFrame, identified: str) -> str:

@@ -189,14 +189,11 @@ class SearchWidget:
         self.message.value = "searching …"
         try:
             wanted = self._make_filter(**chosen)
-            found = self._like(like, wanted) if like else self._by_controls(wanted)
+            found = self._find("", like=like, wanted=wanted) if like else self._by_controls(wanted)
         except BunnyError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
         self._show(found)
-
-    def _like(self, item: str, wanted: SearchFilter) -> FoundShots:
-        return self._find("", like=item, wanted=wanted)
 
     def _by_controls(self, wanted: SearchFilter) -> FoundShots:
         """Search by words, and by the picture that was uploaded."""
