@@ -53,8 +53,7 @@ class ExportedTimeline:
         lines = [
             f"{self.cut.name}: {len(clips)} clips, {marked} markers, "
             f"{float(self.cut.length / timing.rate):.2f} s at "
-            f"{timecode.rate_text(timing.rate)}{kind}"
-            f" as {self.form}",
+            f"{timecode.rate_text(timing.rate)}{kind} as {self.form}",
             f"  {self.output}",
             *(f"  note: {note}" for note in timing.notes),
         ]

@@ -122,9 +122,8 @@ def _check_owned(
     foreign = sorted((targets.keys() | {STATE}) & known.keys() - ours)
     if foreign:
         raise UserError(
-            f"database: table {place.schema}.{foreign[0]} exists and was not created "
-            "by Diffusion Bunny (its comment does not say so); set "
-            "publish.schema_name to another schema"
+            f"database: table {place.schema}.{foreign[0]} exists and was not created by Diffusion "
+            "Bunny (its comment does not say so); set publish.schema_name to another schema"
         )
 
 
@@ -154,8 +153,7 @@ def _make_table(
             raise UserError(
                 f"database: expected {place.schema}.{target.name}.{column.name} to be "
                 f"{column.type}, found {have[column.name]}; drop that table "
-                "(publishing creates it again) or set publish.schema_name to another "
-                "schema"
+                "(publishing creates it again) or set publish.schema_name to another schema"
             )
     name = place.table(target.name)
     if not have:

@@ -280,9 +280,8 @@ def _conformed(grid: FrameGrid, told: Fraction, shot: pl.DataFrame) -> str | Non
     if told == grid.rate and off <= SLACK:
         return None
     return (
-        f"variable frame rate or missing frames ({float(told):.6g} fps on average): "
-        f"conformed to {rate_text(grid.rate)}; each cut is moved to the nearest frame "
-        "at that rate"
+        f"variable frame rate or missing frames ({float(told):.6g} fps on average): conformed to "
+        f"{rate_text(grid.rate)}; each cut is moved to the nearest frame at that rate"
     )
 
 

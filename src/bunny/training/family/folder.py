@@ -91,8 +91,7 @@ def find_folder(model: str) -> Path:
     if path.is_file():
         raise UserError(
             f"base model {model}: expected a folder or a hub id, found a single file; "
-            "convert it with diffusers' from_single_file and save_pretrained, then "
-            "give the folder"
+            "convert it with diffusers' from_single_file and save_pretrained, then give the folder"
         )
     if not hub.is_hub_id(model):
         raise UserError(

@@ -28,11 +28,10 @@ NOTICEABLE = 0.02  # difference of mean similarity below which base and adapter 
 MAX_PROMPTS = 12
 MAX_DRAWINGS = 8  # of one prompt
 TOY_NOTE = (
-    "The base model is the toy base that ships with this package: it has the same "
-    "parts as Stable Diffusion but is tiny, works at 128 pixels and was trained only "
-    "on synthetic drawings. Its pictures show that the whole pipeline works, not how "
-    "good a LoRA can be. For realistic pictures set models.base_model to a Stable "
-    "Diffusion folder or Hub id and run again."
+    "The base model is the toy base that ships with this package: it has the same parts as Stable "
+    "Diffusion but is tiny, works at 128 pixels and was trained only on synthetic drawings. Its "
+    "pictures show that the whole pipeline works, not how good a LoRA can be. For realistic "
+    "pictures set models.base_model to a Stable Diffusion folder or Hub id and run again."
 )
 
 
@@ -252,10 +251,9 @@ def _similarity_sentences(picture: pl.DataFrame) -> list[str]:
     gain = adapter - base
     word = "not noticeably more" if abs(gain) < NOTICEABLE else "more" if gain > 0 else "less"
     return [
-        f"With the adapter the generated pictures are {word} like the held-out "
-        f"pictures of the character: mean centred cosine similarity {base:.3f} "
-        f"without, {adapter:.3f} with (0: no more similar than a random picture of "
-        "the film)."
+        f"With the adapter the generated pictures are {word} like the held-out pictures of the "
+        f"character: mean centred cosine similarity {base:.3f} without, {adapter:.3f} with (0: no "
+        "more similar than a random picture of the film)."
     ]
 
 
