@@ -39,7 +39,8 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
     import plotnine as p9
 
     bars = shot.select("start_s", "end_s", pl.col("kind").cast(pl.String))
-    begins = _transitions(shot).with_columns(y=pl.lit(1.25))
+    begins = shot.select("start_s", how=pl.col("transition_in").cast(pl.String), y=pl.lit(1.25))
+    begins = begins.filter(pl.col("how") != "start")
     taken = _frames_kept(frame, quality).with_columns(y=pl.lit(-0.25))
     fill = {"static": "#BFD9EA", "dynamic": "#F3D9A4"}
     shape = {"cut": "|", "fade": "v", "dissolve": "D"}
@@ -67,12 +68,6 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
         )
         + style.theme(2.4)
     )
-
-
-def _transitions(shot: pl.DataFrame) -> pl.DataFrame:
-    """`start_s` and `how` of the shots that begin with a cut, a fade or a dissolve."""
-    begins = shot.select("start_s", how=pl.col("transition_in").cast(pl.String))
-    return begins.filter(pl.col("how") != "start")
 
 
 def _frames_kept(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:

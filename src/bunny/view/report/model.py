@@ -208,16 +208,11 @@ def _base_notes(names: list[str]) -> list[str]:
 def _run_sentences(row: dict) -> list[str]:
     """Say in words whether the losses fell."""
     if row["error"]:
-        return [
-            (f"The run for {row['character']} ended with status {row['status']}: {row['error']}.")
-        ]
+        ended = f"ended with status {row['status']}: {row['error']}."
+        return [f"The run for {row['character']} {ended}"]
     if row["held_out_loss_first"] is None or row["held_out_loss_last"] is None:
-        return [
-            (
-                f"No picture of {row['character']} could be held out, so overfitting cannot "
-                "be measured."
-            )
-        ]
+        why = "could be held out, so overfitting cannot be measured."
+        return [f"No picture of {row['character']} {why}"]
     first, last = row["held_out_loss_first"], row["held_out_loss_last"]
     verb = "fell" if last < first else "did not fall"
     return [
