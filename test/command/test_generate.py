@@ -11,10 +11,7 @@ from bunny.core.error import UserError
 
 def test_without_a_strength_no_adapter_is_needed(tmp_path):
     space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
-    options, run = (
-        GenerateOptions(),
-        {"character": "bunny", "run_id": "r", "adapter_file": "r/a"},
-    )
+    options, run = (GenerateOptions(), {"character": "bunny", "run_id": "r", "adapter_file": "r/a"})
     without = Config(generation={"lora_strength": 0.0})
     assert len(generate.choose_columns(space, without, options, run)[0]) == 1
     with pytest.raises(UserError, match="expected an adapter"):

@@ -24,9 +24,7 @@ import made
 
 sys.path.pop(0)
 
-pytestmark = [
-    pytest.mark.skipif(sys.platform == "win32", reason="ends servers by SIGINT"),
-]
+pytestmark = [pytest.mark.skipif(sys.platform == "win32", reason="ends servers by SIGINT")]
 
 EVIL = "http://evil.example"
 NO_KERNEL = "00000000-0000-0000-0000-000000000000"

@@ -444,10 +444,7 @@ def test_no_key_appears_in_tables_logs_or_errors(tmp_path, monkeypatch, caplog):
     broken = Reply(status=500, body={"error": {"message": f"cannot use {KEY}"}})
     with service.serve(lambda n: broken if n else Reply()) as server:
         url = f"{server.url}/v1"
-        asked = {
-            "providers": ["openai"],
-            "openai": {"model": "gpt-4o-mini", "endpoint_url": url},
-        }
+        asked = {"providers": ["openai"], "openai": {"model": "gpt-4o-mini", "endpoint_url": url}}
         _stage(tmp_path, share=1.0, max_retries=0, batch_size=1, **asked).execute()
         assert server.requests[0][1]["Authorization"] == f"Bearer {KEY}"
     assert [c["status"] for c in _captions(tmp_path)] == ["done", "failed", "failed"]

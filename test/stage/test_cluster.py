@@ -248,11 +248,7 @@ def test_unknown_faces_are_persons_and_a_drawn_characters_own_face_is_none():
     nameless = cluster_table.unknown_faces(label, store.from_rows("face", faces))
     rows = cluster_table.person_rows(nameless, ClusteringConfig())
     found = {row["item_id"]: (row["cluster_id"], row["is_noise"]) for row in rows}
-    assert found == {
-        "f0a": ("person-01", False),
-        "f1a": ("person-01", False),
-        "f2a": (None, True),
-    }
+    assert found == {"f0a": ("person-01", False), "f1a": ("person-01", False), "f2a": (None, True)}
     assert store.from_rows("cluster", rows).height == 3
 
 

@@ -404,7 +404,4 @@ def test_each_item_that_failed_is_a_line_of_the_log(tmp_path, caplog):
     with caplog.at_level("DEBUG", logger="bunny.contract.stage"):
         stage.execute()
     said = [(line.item, line.getMessage()) for line in caplog.records if hasattr(line, "item")]
-    assert said == [
-        ("f0-m", "embedding f0-m: bad"),
-        ("f1-m", "embedding f1-m: bad"),
-    ]
+    assert said == [("f0-m", "embedding f0-m: bad"), ("f1-m", "embedding f1-m: bad")]

@@ -25,11 +25,7 @@ def _tables() -> tuple[pl.DataFrame, pl.DataFrame]:
     ).cast({"shot_index": pl.Int32})
     index = [0, 24, 48, 72]
     frame = pl.DataFrame(
-        {
-            "shot_index": [0, 0, 1, 1],
-            "frame_index": index,
-            "timestamp_s": [i / 24 for i in index],
-        }
+        {"shot_index": [0, 0, 1, 1], "frame_index": index, "timestamp_s": [i / 24 for i in index]}
     ).cast({"shot_index": pl.Int32})
     return shot, frame
 

@@ -162,11 +162,7 @@ def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_fold
     assert {key: used[key] for key in expected} == expected
     defaults = TrainingSettings(models=ModelsConfig()).record()
     unchanged = {key for key in defaults if used[key] == defaults[key]}
-    assert unchanged == {
-        "optimizer",
-        "weight_decay",
-        "max_gradient_norm",
-    }
+    assert unchanged == {"optimizer", "weight_decay", "max_gradient_norm"}
 
 
 def test_a_warm_up_is_no_longer_than_the_training(trained):

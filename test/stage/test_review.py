@@ -367,8 +367,7 @@ def test_corrections_hold_when_everything_is_detected_and_clustered_anew(space):
     )
     store.write(space.table, "cluster", cluster)
     region = store.read(space.table, "region").with_columns(
-        track_id=pl.lit("film-g9") + pl.col("shot_index").cast(pl.String),
-        x0_px=pl.col("x0_px") + 3,
+        track_id=pl.lit("film-g9") + pl.col("shot_index").cast(pl.String), x0_px=pl.col("x0_px") + 3
     )
     store.write(space.table, "region", region)
     label = store.read(space.table, "label").with_columns(x0_px=pl.col("x0_px") + 3)

@@ -248,14 +248,7 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
         raise KilledError
 
     with pytest.raises(KilledError):
-        trainer.train_lora(
-            tiny_base,
-            examples,
-            held_out,
-            tmp_path / "run",
-            SETTINGS,
-            on_step=stop,
-        )
+        trainer.train_lora(tiny_base, examples, held_out, tmp_path / "run", SETTINGS, on_step=stop)
     assert seen == [3 if kind == "nothing" else 1]
 
 

@@ -126,11 +126,7 @@ def test_unknown_people_put_nobody_last(space, table):
     named = ["person-02", None, "person-02", "person-01"]
     cluster = cluster.with_columns(cluster_id=face["face_id"].replace_strict(ids, named))
     found = tile.unknown_people(space.root, cluster, face, table("frame"))
-    assert {k: len(v) for k, v in found.items()} == {
-        "person-02": 2,
-        "person-01": 1,
-        tile.NOBODY: 1,
-    }
+    assert {k: len(v) for k, v in found.items()} == {"person-02": 2, "person-01": 1, tile.NOBODY: 1}
     assert list(found)[-1] == tile.NOBODY
 
 

@@ -91,11 +91,7 @@ def test_confusion_tells_real_base_and_adapter_apart(evaluation, look):
     figure = plot_evaluation.plot_confusion(evaluation)
     cells = figure.data.with_columns(pl.col("panel").cast(pl.String))
     counts = dict(cells.group_by("panel").len().iter_rows())
-    assert counts == {
-        "frames of the film": 3,
-        "base model alone": 2,
-        "with the adapter": 2,
-    }
+    assert counts == {"frames of the film": 3, "base model alone": 2, "with the adapter": 2}
     assert cells.filter(pl.col("panel") == "with the adapter", pl.col("about") == "bunny")[
         "label"
     ].to_list() == ["80"]

@@ -139,10 +139,7 @@ def test_replacements_are_read_from_their_file(opened, tmp_path):
 
 def test_colours_of_the_background_are_said_only_where_that_is_set(opened):
     now = caption.preview(opened, START | {"has_background_colours": False})
-    assert now.texts[:2] == [
-        "bunny character, wide shot, day",
-        "bunny character, wide shot, night",
-    ]
+    assert now.texts[:2] == ["bunny character, wide shot, day", "bunny character, wide shot, night"]
     assert now.texts[2] == opened.captions[2].text
 
 

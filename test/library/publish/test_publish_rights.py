@@ -151,10 +151,7 @@ def test_on_supabase_the_one_who_signed_in_is_the_author(film, other_database, p
     command_publish.publish(FILM, None, [f"publish.reader_role={reader}"])
     claims = f'{{"sub": "{ALICE}", "email": "alice@example.org"}}'
     other_database.run(
-        f"SET LOCAL ROLE {reader}",
-        f"SET LOCAL request.jwt.claims = '{claims}'",
-        INSERT,
-        user=login,
+        f"SET LOCAL ROLE {reader}", f"SET LOCAL request.jwt.claims = '{claims}'", INSERT, user=login
     )
     written = other_database.query("SELECT created_by, user_name FROM review_event")
     assert written == [(ALICE, "alice@example.org")]

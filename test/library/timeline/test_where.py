@@ -63,10 +63,7 @@ def test_a_renamed_copy_is_found_by_its_bytes_and_a_changed_one_by_its_look(owl,
     copy = tmp_path / "holiday.png"
     shutil.copyfile(owl.root / "dataset/Owl/i1.png", copy)
     answer = ask(owl, copy)
-    assert (answer.how, answer.places[0]["image_id"]) == (
-        "identical to a stored picture",
-        "i1",
-    )
+    assert (answer.how, answer.places[0]["image_id"]) == ("identical to a stored picture", "i1")
     small = cv2.resize(cv2.imread(str(owl.root / "frame/00000040.png")), (320, 158))
     cv2.imwrite(str(tmp_path / "x.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 60])
     answer = ask(owl, tmp_path / "x.jpg")

@@ -40,14 +40,7 @@ TRANSFORMER = [
     "ff_context.net.0.proj",
     "proj_mlp",
 ]
-TEXT = [
-    "q_proj",
-    "k_proj",
-    "v_proj",
-    "out_proj",
-    "fc1",
-    "fc2",
-]
+TEXT = ["q_proj", "k_proj", "v_proj", "out_proj", "fc1", "fc2"]
 
 COMPONENTS = {
     "sd": ("unet", "text_encoder"),

@@ -46,10 +46,7 @@ def test_what_is_approved_is_shown_first(with_sets, browser):
     answer = ann.ask("sets")
     assert [one["character"] for one in answer["sets"]] == ["anna", "bo"]
     assert not answer["needs_approval"]
-    assert answer["rights"] == [
-        "Film: a.mp4, CC0-1.0",
-        "Consent of the people shown not given.",
-    ]
+    assert answer["rights"] == ["Film: a.mp4, CC0-1.0", "Consent of the people shown not given."]
     anna = answer["sets"][0]
     ids = [one["image_id"] for one in anna["pictures"]]
     assert ids == ["anna-1", "anna-2", "anna-3", "anna-0"]  # the class picture last
