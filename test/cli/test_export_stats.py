@@ -3,7 +3,7 @@
 import change_rows
 import pytest
 
-from bunny.command import export_stats
+from bunny.command import export_table
 from bunny.core import atomic, workspace
 from bunny.table import store
 
@@ -23,7 +23,7 @@ def test_pyscenedetect_reads_the_stats(bunny, space, tmp_path):
     assert (code, text) == (0, f"{out}: 40 frames\n"), err
     stats = stats_manager.StatsManager()
     assert stats.load_from_csv(out) == 40
-    assert set(stats.metric_keys) == set(export_stats.METRICS)
+    assert set(stats.metric_keys) == set(export_table.METRICS)
     names = ["cut_score", "luma_change", "moved", "contrast", "brightness"]
     assert stats.get_metrics(10, names) == [3.0, 0.125, 0.25, 0.5, 0.75]
     assert stats.get_metrics(25, ["cut_score", "dissolve_weight"]) == [1.2, None]
@@ -47,8 +47,8 @@ def test_lines_by_hand_and_the_default_place(bunny, space, tmp_path):
 
 def test_the_header_is_pyscenedetects():
     stats_manager = pytest.importorskip("scenedetect.stats_manager")
-    assert stats_manager.StatsManager.valid_header([*export_stats.HEAD, *export_stats.METRICS])
-    assert sorted(export_stats.METRICS) == list(export_stats.METRICS)
+    assert stats_manager.StatsManager.valid_header([*export_table.HEAD, *export_table.METRICS])
+    assert sorted(export_table.METRICS) == list(export_table.METRICS)
 
 
 def test_a_film_without_measures_is_refused(bunny, space):
@@ -78,4 +78,4 @@ def test_a_folder_cannot_be_written(bunny, space, tmp_path):
     ],
 )
 def test_timecode(time_s, text):
-    assert export_stats.timecode(time_s) == text
+    assert export_table.timecode(time_s) == text

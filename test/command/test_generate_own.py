@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from bunny.command import demo, film_workspace, run
+from bunny.command import film_workspace, run
 from bunny.command.option.film import RunOptions
 from bunny.core import config as configuration
 from bunny.core import workspace
@@ -68,7 +68,7 @@ def test_own_settings_of_an_earlier_version_do_not_close_a_film(root, caplog):
 
 
 def test_the_demos_own_settings_are_settings():
-    config = configuration.load(Path("nowhere"), own=demo.SETTINGS, environment={})
+    config = configuration.load(Path("nowhere"), own=run.DEMO_SETTINGS, environment={})
     assert config.models.characters == ("bunny",)
 
 

@@ -130,12 +130,12 @@ def test_without_widgets_the_first_answer_is_a_page(root, shots):
 def test_each_film_becomes_a_timeline(shots):
     calls = []
 
-    def export(film_id, what, **more):
-        calls.append((film_id, what, more))
+    def export(film_id, what, *, data_dir):
+        calls.append((film_id, what, data_dir))
         return SimpleNamespace(to_text=lambda: f"{film_id}: done")
 
     other = shots.with_columns(film_id=pl.lit("b"), shot_index=pl.lit(2, pl.Int32))
     earlier = shots.with_columns(shot_index=pl.lit(3, pl.Int32))
-    said = search.to_timeline(export, form="edl")(pl.concat([shots, other, earlier]))
-    assert calls == [("film", "shots:3,7", {"form": "edl"}), ("b", "shots:2", {"form": "edl"})]
+    said = search.to_timeline(export, data_dir="data")(pl.concat([shots, other, earlier]))
+    assert calls == [("film", "shots:3,7", "data"), ("b", "shots:2", "data")]
     assert said == "film: done\nb: done"

@@ -124,8 +124,7 @@ def _correction(without: tuple[str, ...] = (), **fixed: str) -> Callable[[Callab
 def list_all(
     film: FilmName = None,
     cluster: Annotated[
-        str,
-        typer.Argument(help="Cluster whose items to list; noise: items in no cluster."),
+        str, typer.Argument(help="Cluster whose items to list; noise: items in no cluster.")
     ] = "",
     events: Annotated[bool, typer.Option("--events", help="List all corrections so far.")] = False,
     level: Level = None,

@@ -27,9 +27,9 @@ def export_json(
     data_dir: DataDir = None,
 ) -> str:
     """Export metadata.json: time, sharpness, characters and caption of each frame."""
-    from bunny.command import export_json as command_export_json
+    from bunny.command import export_table
 
-    return command_export_json.export(film, data_dir, output)
+    return export_table.export_json(film, data_dir, output)
 
 
 @export_app.command("set")
@@ -65,9 +65,9 @@ def export_feedback(
     data_dir: DataDir = None,
 ) -> str:
     """Export corrections as JSON lines of pairs: anchor, positive, label."""
-    from bunny.command import export_feedback as command_export_feedback
+    from bunny.command import export_table
 
-    return command_export_feedback.export(film, output, data_dir, has_events=events)
+    return export_table.export_feedback(film, output, data_dir, has_events=events)
 
 
 @export_app.command("stats")
@@ -80,9 +80,9 @@ def export_stats(
     data_dir: DataDir = None,
 ) -> str:
     """Write the change of every frame as CSV, in the format of PySceneDetect's stats file."""
-    from bunny.command import export_stats as command_export_stats
+    from bunny.command import export_table
 
-    return command_export_stats.export(film, output, data_dir)
+    return export_table.export_stats(film, output, data_dir)
 
 
 def _add_export(form: str, text: str) -> None:

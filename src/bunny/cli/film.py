@@ -132,7 +132,6 @@ def batch(
 def demo(project: ProjectOptions, debug: Debug = False) -> str:
     """Run every stage on the bundled sample film."""
     from bunny import demo as bunny_demo
-    from bunny.command import demo as command_demo
     from bunny.command import run as command_run
 
     started = time.monotonic()
@@ -140,7 +139,7 @@ def demo(project: ProjectOptions, debug: Debug = False) -> str:
         bunny_demo.film_path(),
         bunny_demo.reference_dir(),
         RunOptions(data_dir=project.data_dir, settings=project.overrides),
-        own=command_demo.SETTINGS,
+        own=command_run.DEMO_SETTINGS,
         is_debug=debug,
     )
     minutes = (time.monotonic() - started) / 60
@@ -205,9 +204,9 @@ def caption(
 @app.command()
 def report(chosen: FilmOptions) -> str:
     """Write the HTML report of a film again and print its path."""
-    from bunny.command import report as command_report
+    from bunny.command import run as command_run
 
-    return command_report.write_report(chosen.film, chosen.data_dir, chosen.overrides)
+    return command_run.write_report(chosen)
 
 
 @app.command()

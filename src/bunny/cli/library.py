@@ -56,8 +56,7 @@ def publish(
         bool, typer.Option("--dry-run", help="Count what would change without changing it.")
     ] = False,
     pull: Annotated[
-        bool,
-        typer.Option("--pull", help="Only fetch comments and approvals made on dashboards."),
+        bool, typer.Option("--pull", help="Only fetch comments and approvals made on dashboards.")
     ] = False,
     *,
     as_json: AsJson = False,
@@ -97,12 +96,7 @@ def approve(
     from bunny.command import approve as command_approve
 
     return command_approve.approve(
-        film,
-        character or [],
-        by=by,
-        is_withdrawn=withdraw,
-        is_listed=show,
-        data_dir=data_dir,
+        film, character or [], by=by, is_withdrawn=withdraw, is_listed=show, data_dir=data_dir
     )
 
 
@@ -120,8 +114,7 @@ def where(
         str | None, typer.Option(metavar="FILE#NUMBER", help="Clip of a timeline file.")
     ] = None,
     film: Annotated[
-        str | None,
-        typer.Option(help="Search this film only; default: all films, newest first."),
+        str | None, typer.Option(help="Search this film only; default: all films, newest first.")
     ] = None,
     data_dir: DataDir = None,
 ) -> Result:

@@ -33,8 +33,7 @@ def generate(
         typer.Option(metavar="PICTURE", help="Reproduce this picture from its PNG metadata."),
     ] = None,
     adapter: Annotated[
-        list[Path] | None,
-        typer.Option(help="With --again: new path of an adapter that was moved."),
+        list[Path] | None, typer.Option(help="With --again: new path of an adapter that was moved.")
     ] = None,
     *,
     chosen: FilmOptions,

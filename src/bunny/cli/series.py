@@ -36,11 +36,7 @@ SetFilms = Annotated[
 
 @library_app.command()
 def add(
-    films: Films = None,
-    *,
-    rerun: RerunOptions,
-    project: ProjectOptions,
-    as_json: AsJson = False,
+    films: Films = None, *, rerun: RerunOptions, project: ProjectOptions, as_json: AsJson = False
 ) -> Result:
     """Add films: whom they show is looked for among the people of all other films."""
     from bunny.command import library

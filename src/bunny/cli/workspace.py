@@ -40,8 +40,7 @@ def compare(
 @app.command()
 def clean(
     film: Annotated[
-        str | None,
-        typer.Argument(help="Film id or its first characters; default: all films."),
+        str | None, typer.Argument(help="Film id or its first characters; default: all films.")
     ] = None,
     only: Annotated[
         str,

@@ -61,16 +61,13 @@ def audit(chosen: FilmOptions) -> str:
     found = audit.audit_film(space.root, config.captioning)
     found.write(space.table)
     where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
-    return "\n".join([f"{space.film_id}: {_audit_head(found)}", *_audit_lines(found), where])
+    num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
+    head = f"{space.film_id}: {found.captions.height} captions audited, {num_found} with findings"
+    return "\n".join([head, *_audit_lines(found), where])
 
 
 def replace(
-    chosen: FilmOptions,
-    old: str,
-    new: str,
-    *,
-    character: str = "",
-    is_sure: bool = False,
+    chosen: FilmOptions, old: str, new: str, *, character: str = "", is_sure: bool = False
 ) -> str:
     """Replace words in the newest captions; without `is_sure` only say what would change.
 
@@ -154,12 +151,6 @@ def optimize(chosen: FilmOptions, *, is_on: bool = True) -> str:
             f"go back with `bunny caption {space.film_id} --no-optimize`",
         ]
     )
-
-
-def _audit_head(found: "CaptionAudit") -> str:
-    """E.g. ``95 captions audited, 12 with findings``."""
-    num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
-    return f"{found.captions.height} captions audited, {num_found} with findings"
 
 
 def _audit_lines(found: "CaptionAudit") -> list[str]:

@@ -264,19 +264,14 @@ def _expire(space: Workspace, config: Config, *, is_removed: bool) -> list[Clean
         sizes = [one.stat().st_size for one in old]
         for path in old if is_removed else ():
             atomic.remove_file(path)
-            _remove_empty(path.parent)
+            if not any(path.parent.iterdir()):  # half a shard is none
+                path.parent.rmdir()
         found += [_entry(space, kind, sizes)] if old else []
     return found
 
 
 def _entry(space: Workspace, kind: str, sizes: Sequence[int]) -> CleanEntry:
     return CleanEntry(film_id=space.film_id, kind=kind, num_files=len(sizes), num_bytes=sum(sizes))
-
-
-def _remove_empty(folder: Path) -> None:
-    """Remove a folder in which nothing is left: half a shard is none."""
-    if not any(folder.iterdir()):
-        folder.rmdir()
 
 
 def _last_touched(space: Workspace) -> float:

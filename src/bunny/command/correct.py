@@ -82,9 +82,7 @@ def open_state(space: Workspace, config: Config) -> ReviewState:
         )
     vectors = store.read_or_empty(space.table, "shot_vector")
     state = ReviewState.of(
-        store.read(space.table, "asset"),
-        vectors,
-        noise_threshold=config.clustering.noise_threshold,
+        store.read(space.table, "asset"), vectors, noise_threshold=config.clustering.noise_threshold
     )
     return state.replay(event_log.read(space.root))
 

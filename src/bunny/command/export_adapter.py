@@ -99,7 +99,8 @@ def export(chosen: FilmOptions, options: AdapterExport) -> ExportedAdapter:
     )
     row, notes = _choose(space, options.character, options.step)
     source = _source(space, row)
-    target = options.output or _place(space, row["character"], form)
+    name = f"{folder_name(row['character'])}-{form}.safetensors"
+    target = options.output or space.root / "export" / "adapter" / name
     _check_output(target, source)
     folder = _base_folder(config)
     adapter = read.read(source, shape=_shape(folder))
@@ -184,11 +185,6 @@ def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
             "run stage finetune again"
         )
     return path
-
-
-def _place(space: Workspace, character: str, form: str) -> Path:
-    """Where an export goes by default."""
-    return space.root / "export" / "adapter" / f"{folder_name(character)}-{form}.safetensors"
 
 
 def _check_output(target: Path, source: Path) -> None:

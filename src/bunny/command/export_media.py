@@ -62,7 +62,7 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
     table = _read(space, "clip", "stage clip, with clip.preset set")
-    who = _choose_character(table, options.character, "clips")
+    who = export_set.choose_character(table, options.character, "clips")
     rows = table.filter(character=who).sort("clip_id")
     train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
     _check_files([clip.file for clip in train], "clips", "clip")
@@ -102,7 +102,7 @@ def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
     space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
     table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
-    who = _choose_character(chosen, options.character, f"{kind} pairs")
+    who = export_set.choose_character(chosen, options.character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
     clip = store.read_or_empty(space.table, "clip")
     clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
@@ -125,13 +125,7 @@ Write = Callable[[Path], tuple[list[MediaFolder], dict[str, int]]]
 
 
 def _export(
-    space: Workspace,
-    config: Config,
-    form: str,
-    who: str,
-    model: str,
-    place: Path,
-    write: Write,
+    space: Workspace, config: Config, form: str, who: str, model: str, place: Path, write: Write
 ) -> ExportedSet:
     """Media, configuration, card and rights, written as one folder."""
     place = place.expanduser().absolute()
@@ -158,26 +152,7 @@ def _export(
     folder.replace_folder(place, form, fill)
     found = clip_preview.preview_folder(place, form, model=model)
     return ExportedSet(
-        output=place,
-        form=form,
-        character=who,
-        counts=counts,
-        notes=record["notes"],
-        findings=found,
-    )
-
-
-def _choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
-    """The character that is meant."""
-    names = table["character"].unique().sort().to_list()
-    if wanted is None and len(names) == 1:
-        return names[0]
-    if wanted is not None and wanted in names:
-        return wanted
-    got = "none given" if wanted is None else f"got {wanted}"
-    raise UserError(
-        f"--character: expected a character with {what} ({', '.join(names) or 'none has any'}), "
-        f"{got}; choose one"
+        output=place, form=form, character=who, counts=counts, notes=record["notes"], findings=found
     )
 
 

@@ -78,7 +78,7 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
         chosen.film, chosen.data_dir, chosen.overrides, ("dataset/*", "export/*")
     )
     table = read_training_set(space)
-    who = _choose_character(table, options.character)
+    who = choose_character(table, options.character, "a training set")
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
     record = exported_rights(space, config, who)
     about = ExportInfo(
@@ -157,8 +157,8 @@ def read_training_set(space: Workspace) -> pl.DataFrame:
     return table
 
 
-def _choose_character(table: pl.DataFrame, wanted: str | None) -> str:
-    """The character whose set is meant."""
+def choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
+    """The character of a table that is meant; `what` it has rows of goes into the refusal."""
     names = table["character"].unique().sort().to_list()
     if wanted is None and len(names) == 1:
         return names[0]
@@ -166,8 +166,8 @@ def _choose_character(table: pl.DataFrame, wanted: str | None) -> str:
         return wanted
     got = "none given" if wanted is None else f"got {wanted}"
     raise UserError(
-        f"--character: expected a character with a training set ({', '.join(names)}), {got}; "
-        "choose one"
+        f"--character: expected a character with {what} ({', '.join(names) or 'none has any'}), "
+        f"{got}; choose one"
     )
 
 

@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-import polars as pl
-
 from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import TimelineExport
@@ -53,8 +51,7 @@ class ExportedTimeline:
         lines = [
             f"{self.cut.name}: {len(clips)} clips, {marked} markers, "
             f"{float(self.cut.length / timing.rate):.2f} s at "
-            f"{timecode.rate_text(timing.rate)}{kind}"
-            f" as {self.form}",
+            f"{timecode.rate_text(timing.rate)}{kind} as {self.form}",
             f"  {self.output}",
             *(f"  note: {note}" for note in timing.notes),
         ]
@@ -122,9 +119,10 @@ def export(
         is_drop=options.is_drop,
         start=options.start,
     )
-    cut = edit_sequence.make_sequence(
-        film_workspace.film_row(space), _read_tables(space), config.timeline, wanted, find
-    )
+    tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
+    tables["label"] = corrected.read_or_empty(space.table, "label")
+    film = film_workspace.film_row(space)
+    cut = edit_sequence.make_sequence(film, tables, config.timeline, wanted, find)
     atomic.write_bytes(place, WRITERS[form](cut).encode())
     export_record.add(
         space.root,
@@ -147,12 +145,6 @@ def export_shots(
     return export(
         FilmOptions(film=film, data_dir=data_dir), TimelineExport(what=what, output=output)
     )
-
-
-def _read_tables(space: Workspace) -> dict[str, pl.DataFrame]:
-    """Tables that timelines are made of; `label` as corrected, if it was."""
-    tables = {name: store.read_or_empty(space.table, name) for name in TABLES}
-    return {**tables, "label": corrected.read_or_empty(space.table, "label")}
 
 
 def _form(form: str | None, output: Path | None) -> str:

@@ -253,7 +253,8 @@ def generate(
     if any(c.adapters for c in columns):
         plan.check_run_base(loaded, run)
     place = output or space.root / "picture" / "own"
-    made = _draw_columns(loaded, config, drawings, columns, place, _about(space, run))
+    about = {"film_id": space.film_id, "run_id": run["run_id"], "character": run["character"]}
+    made = _draw_columns(loaded, config, drawings, columns, place, about)
     cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
     notes += [f"too long for the text encoder, the end is ignored: {prompt}" for prompt in cut]
     is_checked = config.generation.has_safety_checker
@@ -309,10 +310,6 @@ def _file_name(facts: dict[str, Any]) -> str:
     words = re.sub(r"\W+", "-", facts["prompt"])[:SLUG_MAX].strip("-_").lower()
     key = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
     return f"{words or 'picture'}-{facts['seed']}-{key[:8]}.png"
-
-
-def _about(space: Workspace, run: dict[str, Any]) -> dict[str, Any]:
-    return {"film_id": space.film_id, "run_id": run["run_id"], "character": run["character"]}
 
 
 def regenerate(

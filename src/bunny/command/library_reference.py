@@ -125,7 +125,9 @@ class ReferenceSharing:
                     self._writes += [
                         partial(atomic.write_bytes, home / one, data) for one, data in files.items()
                     ]
-                    table = pl.concat(_same_vectors([self.library.reference, new]))
+                    table = pl.concat(
+                        [_listed(one) for one in (self.library.reference, new) if one.height]
+                    )
                     self.library = replace(self.library, reference=table)
                     return
         self.notes.append(f"{name}: no picture that shows only {name}; give references of your own")
@@ -388,8 +390,3 @@ def _cut_views(
     face = dict(source.tables["face"].select("face_id", "embedding").iter_rows())
     of_file = {reference_picture.file_name(space.film_id, one): face[one] for one in face}
     return [(path, path.name, of_file[path.name]) for path in paths]
-
-
-def _same_vectors(tables: Sequence[pl.DataFrame]) -> list[pl.DataFrame]:
-    """Tables whose vectors are lists, so that those of two models may stand in one."""
-    return [_listed(table) for table in tables if table.height]

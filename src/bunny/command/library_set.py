@@ -196,7 +196,10 @@ def open_source(
     """
     known = people_library.read(library.library_folder(data_dir, overrides))
     name, member = _members(known, character, films)
-    every = [_open(row, data_dir, overrides) for row in member.iter_rows(named=True)]
+    every = []
+    for row in member.iter_rows(named=True):
+        space, config = film_workspace.open_film(row["film_id"], data_dir, overrides, ())
+        every.append(SetFilm(space=space, config=config, name=row["name"]))
     ready = [one for one in every if store.exists(one.space.table, "quality")]
     if not ready:
         raise UserError(f"{name}: expected films that were filtered, found none; run them first")
@@ -283,11 +286,6 @@ def _members(
             "then `bunny library add`"
         )
     return str(own["name"][0]), found
-
-
-def _open(row: Mapping[str, Any], data_dir: str | None, overrides: Sequence[str]) -> SetFilm:
-    space, config = film_workspace.open_film(row["film_id"], data_dir, overrides, ())
-    return SetFilm(space=space, config=config, name=row["name"])
 
 
 def _tables(film: SetFilm) -> FilmTables:

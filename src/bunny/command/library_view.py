@@ -114,10 +114,7 @@ def plan(
 
 
 def write_sheet(
-    offers: Sequence[Offer],
-    path: Path,
-    data_dir: str | None = None,
-    overrides: Sequence[str] = (),
+    offers: Sequence[Offer], path: Path, data_dir: str | None = None, overrides: Sequence[str] = ()
 ) -> None:
     """Draw the best picture of each group that would get a name, film by film.
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from bunny import pipeline
 from bunny.command import film_workspace
+from bunny.command.option.common import FilmOptions
 from bunny.command.option.film import RunOptions
 from bunny.contract import progress
 from bunny.contract.result import StageResult
@@ -20,6 +21,32 @@ from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
+
+# The demo's own choices, kept with its film so that every command knows them; --set wins.
+DEMO_SETTINGS = (
+    "models.characters=[bunny]",
+    "extraction.extra_interval_seconds=0.5",
+    "clip.preset=wan",
+    "models.training_steps=400",
+    "models.batch_size=8",
+    "models.learning_rate=0.001",
+    "models.checkpoint_every=200",
+    # the film never shows the bunny on a mountain, in a street or in the desert
+    'generation.prompts=["{trigger} on a mountain, medium shot, day",'
+    '"{trigger} in a city street, close-up, day","{trigger} in a desert, medium shot, day",'
+    '"{trigger} on a mountain, close-up, dusk"]',
+    "generation.seeds=[1,2,3]",
+    "captioning.has_background_colours=true",  # as the captions that the toy base was trained on
+    "captioning.has_sides=false",  # which those do not say
+    "generation.guidance_scale=2.5",  # the toy base frays at more
+    "generation.lora_strength=1.2",
+    "evaluation.guidance_scale=2.5",
+    'evaluation.report_prompts=["{trigger} in a desert, close-up, day",'
+    '"{trigger} in a city street, medium shot, day","{trigger} on a mountain, close-up, day",'
+    '"{trigger} in a desert, medium shot, dusk"]',
+    'evaluation.choose_prompts=["{trigger} in a forest, medium shot, day",'
+    '"{trigger} in a bedroom, close-up, day","{trigger} on a mountain, medium shot, night"]',
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -196,6 +223,17 @@ def run_film(
     pipeline.status(space, config)  # kept, so that the next run need not look
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report)
+
+
+def write_report(chosen: FilmOptions) -> str:
+    """Write the report of a known film again; gives its path as text."""
+    from bunny.view.report import page
+
+    given = (chosen.film, chosen.data_dir, chosen.overrides)
+    space, config = film_workspace.open_film(*given, workspace.PICTURES)
+    report = page.write(space, config)
+    workspace.publish(space)
+    return str(report)
 
 
 def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:

@@ -84,7 +84,8 @@ def _known(film: str | None, data_dir: str | None) -> list[SourceFilm]:
     folder = config.project.data_dir
     spaces = workspace.find(root, folder, film or None)
     if not spaces and film:
-        spaces = [s for s in workspace.find(root, folder) if _is_file_of(s, film)]
+        every = workspace.find(root, folder)  # by the name or path of the film's file
+        spaces = [s for s in every if film in ((p := s.source()["film"]), file_name(p))]
     spaces = [s for s in spaces if store.exists(s.table, "film") and store.exists(s.table, "shot")]
     if not spaces:
         raise UserError(
@@ -112,12 +113,6 @@ def _one(film: str | None, data_dir: str | None) -> SourceFilm:
             f"'{film}' matches {len(known)} films ({names}): give more characters of the film id"
         )
     return known[-1]
-
-
-def _is_file_of(space: Workspace, name: str) -> bool:
-    """Whether a film's file has this name or path."""
-    path = space.source()["film"]
-    return name in (path, file_name(path))
 
 
 def _source(space: Workspace) -> SourceFilm:

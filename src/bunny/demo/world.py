@@ -8,31 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-BASE_SPECIES = (
-    "bear",
-    "fox",
-    "cat",
-    "mouse",
-    "frog",
-    "penguin",
-    "owl",
-    "pig",
-    "robot",
-    "elephant",
-)
+BASE_SPECIES = ("bear", "fox", "cat", "mouse", "frog", "penguin", "owl", "pig", "robot", "elephant")
 SPECIES = (*BASE_SPECIES, "rabbit")
-COLOURS = (
-    "red",
-    "orange",
-    "yellow",
-    "green",
-    "blue",
-    "purple",
-    "pink",
-    "brown",
-    "grey",
-    "white",
-)
+COLOURS = ("red", "orange", "yellow", "green", "blue", "purple", "pink", "brown", "grey", "white")
 GARMENTS = ("scarf", "hat", "shirt", "bow", "overalls")
 WEAR_COLOURS = ("red", "yellow", "green", "blue", "purple", "white")
 WEARS = ("none", *(f"{colour} {garment}" for garment in GARMENTS for colour in WEAR_COLOURS))

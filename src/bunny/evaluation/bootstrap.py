@@ -72,7 +72,7 @@ def mean(
     value = float(total.sum() / n)
     if count.shape == (1, 1):
         return Interval(value=value, low=None, high=None, n=n)
-    low, high = np.quantile(_resample(total, count, num, seed), _tails())
+    low, high = np.quantile(_resample(total, count, num, seed), ((1 - LEVEL) / 2, (1 + LEVEL) / 2))
     return Interval(value=value, low=float(low), high=float(high), n=n)
 
 
@@ -111,10 +111,6 @@ def _resample(total: np.ndarray, count: np.ndarray, num: int, seed: int) -> np.n
     above = np.einsum("br,rc,bc->b", prompt, total, column)
     below = np.einsum("br,rc,bc->b", prompt, count, column)
     return above[below > 0] / below[below > 0]
-
-
-def _tails() -> tuple[float, float]:
-    return (1 - LEVEL) / 2, (1 + LEVEL) / 2
 
 
 def _is_number(value: float | None) -> bool:

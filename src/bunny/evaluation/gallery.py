@@ -143,8 +143,7 @@ def of_others(
     rows = (
         tables["label"]
         .filter(
-            pl.col("character") != character,
-            pl.col("confidence").fill_null(1.0) >= min_confidence,
+            pl.col("character") != character, pl.col("confidence").fill_null(1.0) >= min_confidence
         )
         .join(tables["frame"].select("frame_id", "file"), on="frame_id", maintain_order="left")
         .drop_nulls("file")

@@ -119,7 +119,7 @@ class PictureMeasurer:
         pictures = [picture for _, picture in kept]
         said = self._agreements(pictures, [row["prompt"] for row, _ in kept])
         near = self._train.nearest(pictures)
-        vectors = self._vectors(pictures)
+        vectors = [self._net.embed(picture) - self._usual for picture in pictures]
         found = {
             row["picture_id"]: {
                 **row,
@@ -159,10 +159,6 @@ class PictureMeasurer:
             return [{} for _ in pictures]
         values = self.agree(pictures, prompts)
         return [{"agreement": float(v) if np.isfinite(v) else None} for v in values]
-
-    def _vectors(self, pictures: list[np.ndarray]) -> list[np.ndarray]:
-        """What each picture looks like, less what the film's real pictures share."""
-        return [self._net.embed(picture) - self._usual for picture in pictures]
 
 
 class _TrainSet:

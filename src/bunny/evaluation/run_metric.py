@@ -184,7 +184,8 @@ def run_rows(
             found.append(_row(key, metric, value, about))
 
     def mean(part: pl.DataFrame, column: str) -> Interval:
-        return _mean(part, column, num, seed)
+        values, prompts = part[column].to_list(), part["prompt"].to_list()
+        return bootstrap.mean(values, prompts, part["seed"].to_list(), num=num, seed=seed)
 
     drawn = measured.filter(pl.col("prompt_set") != "real")
     for (step, prompt_set, who), part in _parts(drawn, "step", "prompt_set", "character"):
@@ -264,13 +265,6 @@ def _parts(table: pl.DataFrame, *keys: str) -> Sequence[tuple[tuple[Any, ...], p
     plain = table.with_columns(pl.col("prompt_set").cast(pl.String))
     parts = plain.sort("picture_id").partition_by(list(keys), as_dict=True, maintain_order=True)
     return list(parts.items())
-
-
-def _mean(part: pl.DataFrame, column: str, num: int, seed: int) -> Interval:
-    values = part[column].to_list()
-    return bootstrap.mean(
-        values, part["prompt"].to_list(), part["seed"].to_list(), num=num, seed=seed
-    )
 
 
 def _variety(part: pl.DataFrame, vectors, num: int, seed: int) -> dict[str, Interval]:

@@ -154,9 +154,8 @@ def _warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationF
         found.append(
             _neutral_finding(
                 "one shot",
-                "All held-out pictures are from one shot, so the reference value 1 "
-                "stands for nearly identical pictures, and generated pictures score "
-                "lower than they should.",
+                "All held-out pictures are from one shot, so the reference value 1 stands for "
+                "nearly identical pictures, and generated pictures score lower than they should.",
             )
         )
     return found
@@ -359,10 +358,9 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
             return _not_learned(about, right, base)
         return _neutral_finding(
             "unmeasured",
-            f"Whether the adapter learned {about.character} could not be measured: "
-            "held-out pictures of at least two shots are needed to compare with, and "
-            f"there are {about.num_held_out} held-out pictures; raise "
-            "models.held_out_share.",
+            f"Whether the adapter learned {about.character} could not be measured: held-out "
+            "pictures of at least two shots are needed to compare with, and there are "
+            f"{about.num_held_out} held-out pictures; raise models.held_out_share.",
         )
     gain = figures.row("gain recognised")
     is_more = bool(gain) and (gain["low"] if gain["low"] is not None else gain["value"]) > 0
@@ -394,8 +392,7 @@ def _not_learned(about: RunInfo, right: float, base: float | None) -> Evaluation
     text = (
         f"No evidence that the adapter learned {about.character}: {percent(right)} of "
         f"the generated pictures are recognised{beside}. Train longer "
-        "(models.training_steps), raise models.lora_rank or models.learning_rate, or "
-        "add pictures."
+        "(models.training_steps), raise models.lora_rank or models.learning_rate, or add pictures."
     )
     return EvaluationFinding(kind="not learned", tone="bad", text=text)
 

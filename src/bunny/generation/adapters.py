@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from bunny.core import file_hash
 from bunny.core.error import UserError
 from bunny.generation.request import WeightedAdapter
+from bunny.training import lora
 from bunny.training.adapter_file import read
 from bunny.training.base import Base
 
@@ -60,7 +61,7 @@ def apply(
     try:
         names = [_load(pipeline, adapter, index) for index, adapter in enumerate(adapters)]
         pipeline.set_adapters(names, [adapter.strength for adapter in adapters])
-        layers = list(_layers(base))
+        layers = list(lora.layers([base.family.denoiser, *base.family.text_encoders.values()]))
         is_merged = _can_merge(base, layers, len(adapters))
         if is_merged:
             _merge(layers, names, kept, adapters)
@@ -95,14 +96,6 @@ def _load(pipeline: DiffusionPipeline, adapter: WeightedAdapter, index: int) -> 
             f"({' '.join(str(error).split())[:160]}); fine-tune on this base model"
         ) from error
     return name
-
-
-def _layers(base: Base) -> Iterator[BaseTunerLayer]:
-    """All layers of the base that carry an adapter now."""
-    from peft.tuners.tuners_utils import BaseTunerLayer
-
-    for part in (base.family.denoiser, *base.family.text_encoders.values()):
-        yield from (module for module in part.modules() if isinstance(module, BaseTunerLayer))
 
 
 def _can_merge(base: Base, layers: Sequence[BaseTunerLayer], num_adapters: int) -> bool:

@@ -51,12 +51,7 @@ def common_size(pictures: Sequence[np.ndarray]) -> tuple[int, int]:
 
 
 def draw(
-    base: Base,
-    texts: Sequence[str],
-    folder: Path,
-    size: tuple[int, int],
-    number: int,
-    seed: int,
+    base: Base, texts: Sequence[str], folder: Path, size: tuple[int, int], number: int, seed: int
 ) -> list[TrainingExample]:
     """Draw class pictures, or those of them that a killed run left undone.
 

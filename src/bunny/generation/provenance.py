@@ -62,7 +62,7 @@ def provenance_of(
     filled = request.with_size(base, drawing)
     sampler = scheduler.make(base, drawing.scheduler)
     worn = [
-        {"file": _file(a.path), "hash": a.hash, "strength": a.strength}
+        {"file": f"{a.path.parent.name}/{a.path.name}", "hash": a.hash, "strength": a.strength}
         for a in request.adapter_list(adapters)
     ]
     first = worn[0] if worn else {}
@@ -190,11 +190,6 @@ def to_webui_text(provenance: Mapping[str, Any]) -> str:
     negative = p.get("negative_prompt")
     line = ", ".join(f"{key}: {value}" for key, value in facts.items() if value not in (None, ""))
     return "\n".join([prompt, *([f"Negative prompt: {negative}"] if negative else []), line])
-
-
-def _file(path: Path) -> str:
-    """Folder and name: enough to find an adapter, and none of this machine's paths."""
-    return f"{path.parent.name}/{path.name}"
 
 
 def _name(adapter: Mapping[str, Any]) -> str:

@@ -108,10 +108,7 @@ def find(tables: Mapping[str, pl.DataFrame], name: str) -> Person:
         subjects |= set(tables[table].filter(pl.col("track_id").is_in(tracks))[key])
     runs = tables["training_run"].filter(pl.col("character") == name)["run_id"]
     return Person(
-        name=name,
-        subjects=frozenset(subjects),
-        tracks=frozenset(tracks),
-        runs=frozenset(runs),
+        name=name, subjects=frozenset(subjects), tracks=frozenset(tracks), runs=frozenset(runs)
     )
 
 

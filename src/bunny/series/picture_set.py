@@ -144,9 +144,7 @@ def choose(
 
 
 def _split_by_film(
-    merged: MergedFilms,
-    crops: Sequence[crop.Crop],
-    settings: crop_selection.CropSelectionSettings,
+    merged: MergedFilms, crops: Sequence[crop.Crop], settings: crop_selection.CropSelectionSettings
 ) -> list[crop.Crop]:
     """Crops whose films lie on one side as a whole, without class pictures of held-out ones."""
     number = [merged.film_of(one.view.shot_index) for one in crops]

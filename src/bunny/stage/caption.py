@@ -209,18 +209,16 @@ class Caption(stage.BaseStage):
         has_colours = self.config.captioning.has_background_colours
         for i in indices:
             try:
-                known = self._look(facts[i])
+                file = facts[i].file  # opened once, small, for its background colours
+                picture = question.decode_picture(self.input_dir, file, cv2.IMREAD_REDUCED_COLOR_4)
+                colours = colour.name_background(picture, facts[i].subjects)
+                known = replace(facts[i], colours=colours)
                 parts = caption_tags.write_parts(known, has_background_colours=has_colours)
                 tags = caption_tags.write_tags(known, triggers)
                 rows[i] |= {"status": "done", "answer": None, "tags": tags, **parts}
             except (OSError, ValueError) as error:
                 rows[i] |= {"status": "failed", "error": str(error)}
             bar.update()
-
-    def _look(self, facts: Facts) -> Facts:
-        """Open the picture once, small, for its background colours."""
-        picture = question.decode_picture(self.input_dir, facts.file, cv2.IMREAD_REDUCED_COLOR_4)
-        return replace(facts, colours=colour.name_background(picture, facts.subjects))
 
     def estimate(self) -> list[CostEstimate]:
         """What is still to ask of the served providers and what it costs; nothing is sent."""
@@ -282,9 +280,7 @@ class Caption(stage.BaseStage):
 
     def _maker(self, facts: list[Facts]) -> question.QuestionMaker:
         return question.QuestionMaker(
-            folder=self.input_dir,
-            facts=facts,
-            is_cropped=self.config.captioning.send == "crop",
+            folder=self.input_dir, facts=facts, is_cropped=self.config.captioning.send == "crop"
         )
 
     def _ask(

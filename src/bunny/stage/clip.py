@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any, ClassVar
@@ -29,7 +29,7 @@ from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic, file_hash, film_file, image_file
 from bunny.dataset import rights
 from bunny.dataset.image_folder import folder_name
-from bunny.table import store
+from bunny.table import schema, store
 from bunny.table.box import CROP
 from bunny.video import extra_frame
 
@@ -117,7 +117,11 @@ class Clip(BaseStage):
         note: str,
         num_failed: int = 0,
     ) -> StageOutput:
-        candidates = {one.clip_id: _candidate_row(one) for one in plans}
+        candidates = {
+            one.clip_id: _plan_row(one, "clip_candidate")
+            | {"is_chosen": not one.reason, "reason": one.reason or "chosen"}
+            for one in plans
+        }
         tables = {
             "clip": store.from_rows("clip", rows),
             "clip_candidate": store.from_rows("clip_candidate", candidates.values()),
@@ -336,26 +340,14 @@ class Clip(BaseStage):
     ) -> dict[str, Any]:
         left, top = (self._crops.get(one.shot_index) or (0, 0))[:2]
         x0, y0, x1, y1 = crop.box
-        return {
-            "clip_id": one.clip_id,
-            "character": one.character,
-            "shot_index": one.shot_index,
+        return _plan_row(one, "clip") | {
             "split": self._split(one),
-            "start_s": one.start_s,
-            "end_s": one.end_s,
-            "fps": one.fps,
-            "num_frames": one.num_frames,
             "width_px": crop.size[0],
             "height_px": crop.size[1],
             "crop_x0_px": left + x0,
             "crop_y0_px": top + y0,
             "crop_x1_px": left + x1,
             "crop_y1_px": top + y1,
-            "camera": one.camera,
-            "motion": one.motion,
-            "coverage": one.coverage,
-            "also_shown": list(one.also_shown),
-            "frame_indices": list(one.frame_indices),
             "file": file,
             "caption": said,
             "has_audio": has_audio,
@@ -398,7 +390,9 @@ class Clip(BaseStage):
         )
         clips = [model_caption.ClipQuestion.of(row, self.output_dir, cast) for row in rows]
         model = ServedModel(provider=name, captioning=captioning, aws=self.config.aws)
-        said = model_caption.ask(clips, model, self.folder / "answer", note=_say)
+        said = model_caption.ask(
+            clips, model, self.folder / "answer", note=partial(logger.info, "clip: %s")
+        )
         for row, clip in zip(rows, clips, strict=True):
             answer = said[clip.clip_id]
             if answer.status != "done" or not answer.text:
@@ -450,25 +444,8 @@ class Clip(BaseStage):
                 atomic.remove_file(path)
 
 
-def _say(sentence: str) -> None:
-    logger.info("clip: %s", sentence)
-
-
-def _candidate_row(plan: ClipPlan) -> dict[str, object]:
-    """A row of table `clip_candidate`."""
-    return {
-        "clip_id": plan.clip_id,
-        "character": plan.character,
-        "shot_index": plan.shot_index,
-        "start_s": plan.start_s,
-        "end_s": plan.end_s,
-        "num_frames": plan.num_frames,
-        "coverage": plan.coverage,
-        "motion": plan.motion,
-        "sharpness": plan.sharpness,
-        "camera": plan.camera,
-        "also_shown": list(plan.also_shown),
-        "is_chosen": not plan.reason,
-        "reason": plan.reason or "chosen",
-        "detail": plan.detail,
-    }
+def _plan_row(plan: ClipPlan, table: str) -> dict[str, Any]:
+    """The columns of a table that a plan has."""
+    columns = (name for name in schema.TABLE[table].columns() if hasattr(plan, name))
+    row = {name: getattr(plan, name) for name in columns}
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in row.items()}

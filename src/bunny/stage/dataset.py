@@ -44,10 +44,7 @@ def selection_settings(config: Config) -> crop_selection.CropSelectionSettings:
 
 
 def crop_reader(
-    config: Config,
-    film_dir: Path,
-    source: Mapping[str, Any],
-    tables: Mapping[str, pl.DataFrame],
+    config: Config, film_dir: Path, source: Mapping[str, Any], tables: Mapping[str, pl.DataFrame]
 ) -> crop.CropReader:
     """What reads the frames that crops of a film are cut from.
 

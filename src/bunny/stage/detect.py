@@ -231,11 +231,7 @@ class Detect(stage.BaseStage):
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Tables `face` and `drawn_face`: embedded, or only found; an error where unreadable."""
         drawn_shots = medium.drawn_shots(shots)
-        depends = {
-            **self._models.names(),
-            **self.picture_hashes(),
-            "drawn": sorted(drawn_shots),
-        }
+        depends = {**self._models.names(), **self.picture_hashes(), "drawn": sorted(drawn_shots)}
         shards = self.shards("face", depends)
 
         def look(row: Mapping) -> dict[str, list[dict]]:

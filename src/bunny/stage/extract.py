@@ -372,9 +372,8 @@ class Extract(stage.BaseStage):
         if tally.num_failed > self.config.pipeline.max_failed_share * all_frames:
             raise StageError(
                 f"{info.path}: {tally.num_failed} of {all_frames} frames could not be decoded, "
-                "more "
-                f"than pipeline.max_failed_share {self.config.pipeline.max_failed_share}; copy or "
-                "convert the film again"
+                f"more than pipeline.max_failed_share {self.config.pipeline.max_failed_share}; "
+                "copy or convert the film again"
             )
 
 

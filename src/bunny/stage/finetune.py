@@ -128,7 +128,9 @@ class Finetune(BaseStage):
         """Train on each character that has a set."""
         sets = self._sets()
         if not sets:
-            return _empty("no training pictures, nothing to train on")
+            tables = {name: store.from_rows(name, []) for name in self.writes}
+            note = "no training pictures, nothing to train on"
+            return StageOutput(tables=tables, num_items=0, note=note)
         models, device = self.config.models, _device()
         precision = base_model.choose_precision(models.precision, device)
         loaded = base_model.load_base(
@@ -345,12 +347,6 @@ def _device() -> str:
         return "cpu"
     is_one = int(os.environ.get("WORLD_SIZE", "1")) == 1
     return "cuda" if is_one else f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
-
-
-def _empty(reason: str) -> StageOutput:
-    """Nothing to train on."""
-    tables = {name: store.from_rows(name, []) for name in Finetune.writes}
-    return StageOutput(tables=tables, num_items=0, note=reason)
 
 
 def _coverage(made: _Set, examples: _Examples, cluster: pl.DataFrame) -> dict[str, Any]:

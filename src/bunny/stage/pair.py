@@ -69,11 +69,7 @@ class PairStage(BaseStage):
         """Choose, cut and write for each character with training pictures."""
         kinds = self.config.pair.kinds
         rows: list[dict[str, Any]] = []
-        made = {
-            "reference": self._reference_rows,
-            "edit": self._edit_rows,
-            "clip": self._clip_rows,
-        }
+        made = {"reference": self._reference_rows, "edit": self._edit_rows, "clip": self._clip_rows}
         for kind, make in made.items():
             atomic.remove_folder(self.output_dir / "pair" / kind)
             rows += make() if kind in kinds else []

@@ -6,7 +6,7 @@ run. Pictures are opened only where a model is asked who doubtful figures are (`
 
 import logging
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -33,12 +33,7 @@ class Review(BaseStage):
 
     name: ClassVar[str] = "review"
     version: ClassVar[int] = 4
-    reads: tuple[str, ...] = (
-        *review_asset.TABLES,
-        "embedding",
-        "subject_vector",
-        "reference",
-    )
+    reads: tuple[str, ...] = (*review_asset.TABLES, "embedding", "subject_vector", "reference")
     writes: ClassVar[tuple[str, ...]] = (
         "asset",
         "label_corrected",
@@ -164,10 +159,7 @@ class Review(BaseStage):
         return evidence, identification.summarise(evidence)
 
     def _ask(
-        self,
-        figures: "Sequence[DoubtfulFigure]",
-        frame: pl.DataFrame,
-        references: Path,
+        self, figures: "Sequence[DoubtfulFigure]", frame: pl.DataFrame, references: Path
     ) -> pl.DataFrame:
         """Table `identification`."""
         from bunny.caption.provider import ServedModel
@@ -185,7 +177,9 @@ class Review(BaseStage):
             captioning=self.config.captioning,
             aws=self.config.aws,
         )
-        return identification.ask(maker, model, self.folder / "answer", note=_say)
+        return identification.ask(
+            maker, model, self.folder / "answer", note=partial(logger.info, "review: %s")
+        )
 
     @cached_property
     def _events(self) -> list[Event]:
@@ -208,10 +202,6 @@ class Review(BaseStage):
         said = pl.repeat(False, asset.height, eager=True).to_numpy()
         said = said if state is None else state.now.is_said
         return doubt.measure(asset, vectors, said, sure, floor)
-
-
-def _say(sentence: str) -> None:
-    logger.info("review: %s", sentence)
 
 
 def _note(feedback: pl.DataFrame, asset: pl.DataFrame, identified: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -100,21 +100,21 @@ def b_norms(parameters: Mapping[str, torch.Tensor]) -> dict[str, float]:
 @contextmanager
 def disabled(parts: Components) -> Iterator[None]:
     """The base without its adapter, for a while."""
-    layers = list(_layers(parts))
-    for layer in layers:
+    adapted = list(layers(parts.values()))
+    for layer in adapted:
         layer.enable_adapters(False)
     try:
         yield
     finally:
-        for layer in layers:
+        for layer in adapted:
             layer.enable_adapters(True)
 
 
-def _layers(parts: Components) -> Iterator[BaseTunerLayer]:
-    """peft's layers of all parts."""
+def layers(parts: Iterable[torch.nn.Module]) -> Iterator[BaseTunerLayer]:
+    """Find all layers of parts that carry an adapter now."""
     from peft.tuners.tuners_utils import BaseTunerLayer
 
-    for part in parts.values():
+    for part in parts:
         yield from (m for m in part.modules() if isinstance(m, BaseTunerLayer))
 
 

@@ -59,8 +59,8 @@ def denoising_loss(
     times = times.to(latents.device)
     noisy = family.noise.add(latents, noise, times)
     target = family.noise.target(latents, noise, times)
-    dtype = _dtype_of(family.denoiser)
-    words = {k: _lowered(w, dtype) for k, w in words.items()}
+    dtype = next(family.denoiser.parameters()).dtype
+    words = {k: w.to(dtype) if w.is_floating_point() else w for k, w in words.items()}
     drawn = family.predict(noisy.to(dtype), times, words)
     errors = (drawn.float() - target.float()).square()
     if emphasis is not None:
@@ -139,16 +139,6 @@ def gaussian_noise(shape: Sequence[int], seed: int, offset: float = 0.0) -> torc
     if offset:
         noise += offset * torch.randn((*shape[:2], 1, 1), generator=generator)
     return noise
-
-
-def _dtype_of(module: torch.nn.Module) -> torch.dtype:
-    """What a denoiser computes in: that of its first weight."""
-    return next(module.parameters()).dtype
-
-
-def _lowered(tensor: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
-    """A tensor in the denoiser's precision; whole numbers stay."""
-    return tensor.to(dtype) if tensor.is_floating_point() else tensor
 
 
 def _join_batches(

@@ -52,12 +52,7 @@ def header_texts(known: RunRecord) -> dict[str, str]:
 
 def failed_tables(known: RunRecord, error: str) -> dict[str, pl.DataFrame]:
     """Make table ``training_run`` of a fine-tune that could not go on."""
-    row = _run_row(known, {}) | {
-        "num_steps": 0,
-        "seconds": 0.0,
-        "status": "failed",
-        "error": error,
-    }
+    row = _run_row(known, {}) | {"num_steps": 0, "seconds": 0.0, "status": "failed", "error": error}
     return {"training_run": store.from_rows("training_run", [row])}
 
 

@@ -153,10 +153,9 @@ def _memory_advice(models: ModelsConfig) -> str:
     ways = []
     if models.batch_size > 1:
         ways.append(
-            f"models.batch_size {models.batch_size} -> {models.batch_size // 2} "
-            f"(and models.gradient_accumulation {models.gradient_accumulation} -> "
-            f"{2 * models.gradient_accumulation}, so that the effective batch size "
-            "stays the same)"
+            f"models.batch_size {models.batch_size} -> {models.batch_size // 2} (and "
+            f"models.gradient_accumulation {models.gradient_accumulation} -> "
+            f"{2 * models.gradient_accumulation}, so that the effective batch size stays the same)"
         )
     if not models.has_gradient_checkpointing:
         ways.append("models.has_gradient_checkpointing true")

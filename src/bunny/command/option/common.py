@@ -35,8 +35,7 @@ Overrides = Annotated[
     ),
 ]
 FilmName = Annotated[
-    str | None,
-    typer.Argument(help="Film id or its first characters; default: the newest film."),
+    str | None, typer.Argument(help="Film id or its first characters; default: the newest film.")
 ]
 
 

@@ -58,8 +58,7 @@ class ClipExport:
 
     form: TrainerFormat = "musubi"
     output: Annotated[
-        Path | None,
-        typer.Option(help="Output folder; default: export/clips-<format> of the film."),
+        Path | None, typer.Option(help="Output folder; default: export/clips-<format> of the film.")
     ] = None
     character: Annotated[
         str | None, typer.Option(help="Character, if there are clips of more than one.")
@@ -117,8 +116,7 @@ class TimelineExport:
         int | None, typer.Option(min=0, help="Frames added on each side of a clip.")
     ] = None
     has_markers: Annotated[
-        bool,
-        typer.Option("--markers/--no-markers", help="Mark characters and training pictures."),
+        bool, typer.Option("--markers/--no-markers", help="Mark characters and training pictures.")
     ] = True
     is_drop: Annotated[
         bool | None,

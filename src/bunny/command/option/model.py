@@ -76,8 +76,7 @@ class GenerateOptions:
         float | None, typer.Option("--guidance", min=0, help="Guidance scale.")
     ] = None
     size: Annotated[
-        str | None,
-        typer.Option(metavar="WxH", help="Size in px; default: the base model's own."),
+        str | None, typer.Option(metavar="WxH", help="Size in px; default: the base model's own.")
     ] = None
     character: Annotated[
         str | None, typer.Option(help="Character, if there is more than one adapter.")

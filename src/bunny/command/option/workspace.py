@@ -13,8 +13,7 @@ class ForgetOptions:
     """Who is forgotten, where, and whether what is found is removed."""
 
     person: Annotated[
-        str | None,
-        typer.Argument(help="A character; with --film also a group such as person-02."),
+        str | None, typer.Argument(help="A character; with --film also a group such as person-02.")
     ] = None
     film: Annotated[
         str | None,

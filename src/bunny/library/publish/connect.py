@@ -33,51 +33,26 @@ _NETWORK = {
 }
 _FORM = f"{ADDRESS}: expected postgresql://user:password@host:5432/database"
 _ENCODE = "special characters such as @ : / in a password must be percent-encoded: %40 %3A %2F"
+_NOBODY = "no Postgres server is listening there; start it or check host and port"
 
 # What the client library says when it cannot connect, and what that means.
-_CONNECTING: tuple[tuple[str, str], ...] = (
-    (
-        "password authentication failed",
-        "the database refused this user and password; check both",
-    ),
-    ("no password supplied", "the address contains no password; add it"),
-    (
-        "no pg_hba.conf entry",
-        "the server does not accept this user from this machine; allow it there "
-        "(pg_hba.conf, or Supabase's network restrictions)",
-    ),
-    (
-        "does not exist",
-        "the user or the database does not exist on the server; check the address",
-    ),
-    (
-        "could not translate host name",
-        f"host name not found; check the address ({_ENCODE})",
-    ),
-    (
-        "Connection refused",
-        (
-            "connection refused: no Postgres server is listening there; start it or "
-            "check host and port"
-        ),
-    ),
-    (
-        "No such file or directory",
-        "no Postgres server is listening there; start it or check host and port",
-    ),
-    (
-        "timeout expired",
-        "connection timed out; is the server running and reachable from here?",
-    ),
-    (
-        "server closed the connection",
-        "the server closed the connection; is it Postgres? check host and port",
-    ),
-    ("too many", "the server has no free connections; try again later"),
-    ("starting up", "the server is still starting up; try again"),
-    ("SSL", "the encrypted connection failed; check sslmode in the address"),
-    ("invalid", f"the address could not be parsed; {_ENCODE}"),
-)
+_CONNECTING = {
+    "password authentication failed": "the database refused this user and password; check both",
+    "no password supplied": "the address contains no password; add it",
+    "no pg_hba.conf entry": "the server does not accept this user from this machine; allow it "
+    "there (pg_hba.conf, or Supabase's network restrictions)",
+    "does not exist": "the user or the database does not exist on the server; check the address",
+    "could not translate host name": f"host name not found; check the address ({_ENCODE})",
+    "Connection refused": f"connection refused: {_NOBODY}",
+    "No such file or directory": _NOBODY,
+    "timeout expired": "connection timed out; is the server running and reachable from here?",
+    "server closed the connection": "the server closed the connection; is it Postgres? check host "
+    "and port",
+    "too many": "the server has no free connections; try again later",
+    "starting up": "the server is still starting up; try again",
+    "SSL": "the encrypted connection failed; check sslmode in the address",
+    "invalid": f"the address could not be parsed; {_ENCODE}",
+}
 
 # SQLSTATE (Postgres manual, appendix A), by full code or class.
 _STATE: dict[str, str] = {
@@ -190,7 +165,7 @@ def _connect(address: str) -> Connection:
 
 
 def _why_not_connected(text: str) -> str:
-    for part, sentence in _CONNECTING:
+    for part, sentence in _CONNECTING.items():
         if part in text:
             return sentence
     return f"the database could not be reached; check the address ({_ENCODE})"

@@ -6,7 +6,7 @@ for writing: `review_event`. `bunny_schema` says which version of all this a dat
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from functools import cache
 from types import MappingProxyType
 from typing import cast
@@ -47,12 +47,13 @@ _TYPE: dict[type[pl.DataType], str] = {
 }
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class PostgresColumn:
     """One column; `rule` follows its type in SQL, e.g. NOT NULL."""
 
     name: str
     type: str
+    _: KW_ONLY
     comment: str = ""
     rule: str = ""
 
@@ -99,7 +100,7 @@ def _film_target(name: str) -> PostgresTable:
     """The table of the database for one of the film's tables, keyed by film and its own key."""
     declared = schema.TABLE[name]
     columns = [
-        PostgresColumn(name=column, type=_column_type(name, column, spec.dtype))
+        PostgresColumn(column, _column_type(name, column, spec.dtype))
         for column, spec in declared.columns().items()
         if column != "film_id"
     ]
@@ -107,7 +108,7 @@ def _film_target(name: str) -> PostgresTable:
     comment = (declared.__doc__ or name).strip().splitlines()[0]
     return PostgresTable(
         name=name,
-        columns=(PostgresColumn(name="film_id", type="text", rule="NOT NULL"), *columns),
+        columns=(PostgresColumn("film_id", "text", rule="NOT NULL"), *columns),
         key=("film_id", *key),
         comment=comment,
         indexes=(),  # the key begins with film_id
@@ -126,39 +127,31 @@ SHOTS_TARGET = PostgresTable(
     comment="one item of the library: a shot (scene) or a figure in a shot (character)",
     columns=(
         PostgresColumn(
-            name="id",
-            type="uuid",
-            comment="deterministic: the same film and place in it give the same id",
+            "id", "uuid", comment="deterministic: the same film and place in it give the same id"
         ),
+        PostgresColumn("shot_id", "text", comment="asset_id of the shot that contains it"),
         PostgresColumn(
-            name="shot_id", type="text", comment="asset_id of the shot that contains it"
+            "keyframe_path", "text", comment="relative to the film's folder; null: none"
         ),
+        PostgresColumn("frame_index", "bigint", comment="frame number of that picture, 0-based"),
         PostgresColumn(
-            name="keyframe_path", type="text", comment="relative to the film's folder; null: none"
-        ),
-        PostgresColumn(
-            name="frame_index", type="bigint", comment="frame number of that picture, 0-based"
-        ),
-        PostgresColumn(
-            name="cluster_type",
-            type="text",
+            "cluster_type",
+            "text",
             comment="type of the cluster; noise: in no cluster",
             rule="CHECK (cluster_type IN ('scene', 'character', 'noise'))",
         ),
-        PostgresColumn(name="cluster_id", type="text", comment="after corrections; null: noise"),
+        PostgresColumn("cluster_id", "text", comment="after corrections; null: noise"),
+        PostgresColumn("similarity_score", "real", comment="cosine to the cluster's centroid"),
+        PostgresColumn("timestamp", "double precision", comment="seconds of the film"),
+        PostgresColumn("film_id", "text", rule="NOT NULL"),
+        PostgresColumn("asset_id", "text", comment="subset of table asset"),
+        PostgresColumn("level", "text", comment="scene or character, also for noise"),
+        PostgresColumn("name", "text", comment="name given to the cluster"),
+        PostgresColumn("start_s", "double precision", comment="start in the film"),
+        PostgresColumn("end_s", "double precision"),
         PostgresColumn(
-            name="similarity_score", type="real", comment="cosine to the cluster's centroid"
-        ),
-        PostgresColumn(name="timestamp", type="double precision", comment="seconds of the film"),
-        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
-        PostgresColumn(name="asset_id", type="text", comment="subset of table asset"),
-        PostgresColumn(name="level", type="text", comment="scene or character, also for noise"),
-        PostgresColumn(name="name", type="text", comment="name given to the cluster"),
-        PostgresColumn(name="start_s", type="double precision", comment="start in the film"),
-        PostgresColumn(name="end_s", type="double precision"),
-        PostgresColumn(
-            name="boxes",
-            type="double precision[]",
+            "boxes",
+            "double precision[]",
             comment="of a figure: time_s, x0, y0, x1, y1 a view, shares of the film's picture",
         ),
     ),
@@ -171,17 +164,15 @@ TRAINING_FEEDBACK_TARGET = PostgresTable(
     links=(("anchor_id", SHOTS, "CASCADE"), ("positive_id", SHOTS, "CASCADE")),
     indexes=("film_id", "anchor_id", "positive_id"),
     columns=(
-        PostgresColumn(name="id", type="uuid"),
-        PostgresColumn(name="anchor_id", type="uuid", comment="shots.id"),
-        PostgresColumn(name="positive_id", type="uuid", comment="shots.id compared with it"),
-        PostgresColumn(name="label", type="smallint", rule="CHECK (label IN (0, 1))"),
-        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
-        PostgresColumn(name="anchor_asset_id", type="text"),
-        PostgresColumn(name="positive_asset_id", type="text"),
-        PostgresColumn(name="level", type="text"),
-        PostgresColumn(
-            name="event_id", type="text", comment="the correction that this pair comes from"
-        ),
+        PostgresColumn("id", "uuid"),
+        PostgresColumn("anchor_id", "uuid", comment="shots.id"),
+        PostgresColumn("positive_id", "uuid", comment="shots.id compared with it"),
+        PostgresColumn("label", "smallint", rule="CHECK (label IN (0, 1))"),
+        PostgresColumn("film_id", "text", rule="NOT NULL"),
+        PostgresColumn("anchor_asset_id", "text"),
+        PostgresColumn("positive_asset_id", "text"),
+        PostgresColumn("level", "text"),
+        PostgresColumn("event_id", "text", comment="the correction that this pair comes from"),
     ),
 )
 
@@ -195,47 +186,39 @@ REVIEW_EVENT_TARGET = PostgresTable(
     links=(("item_id", SHOTS, "SET NULL"),),
     indexes=("film_id", "item_id"),
     columns=(
-        PostgresColumn(name="event_id", type="uuid", rule="DEFAULT gen_random_uuid()"),
-        PostgresColumn(name="film_id", type="text", rule="NOT NULL"),
+        PostgresColumn("event_id", "uuid", rule="DEFAULT gen_random_uuid()"),
+        PostgresColumn("film_id", "text", rule="NOT NULL"),
+        PostgresColumn("item_id", "uuid", comment="shots.id it is about; null: several, see event"),
+        PostgresColumn("kind", "text", rule="NOT NULL", comment="dashboards: comment or approve"),
         PostgresColumn(
-            name="item_id", type="uuid", comment="shots.id it is about; null: several, see event"
+            "text", "text", rule=f"CHECK (origin <> 'database' OR char_length(text) <= {MAX_TEXT})"
         ),
         PostgresColumn(
-            name="kind", type="text", rule="NOT NULL", comment="dashboards: comment or approve"
-        ),
-        PostgresColumn(
-            name="text",
-            type="text",
-            rule=f"CHECK (origin <> 'database' OR char_length(text) <= {MAX_TEXT})",
-        ),
-        PostgresColumn(
-            name="reason",
-            type="text",
+            "reason",
+            "text",
             rule=f"CHECK (origin <> 'database' OR char_length(reason) <= {MAX_TEXT})",
         ),
-        PostgresColumn(name="created_by", type="text", rule="NOT NULL DEFAULT {me}"),
-        PostgresColumn(name="user_name", type="text", rule="DEFAULT {my_name}"),
+        PostgresColumn("created_by", "text", rule="NOT NULL DEFAULT {me}"),
+        PostgresColumn("user_name", "text", rule="DEFAULT {my_name}"),
+        PostgresColumn("created_at", "timestamp with time zone", rule="NOT NULL DEFAULT now()"),
         PostgresColumn(
-            name="created_at", type="timestamp with time zone", rule="NOT NULL DEFAULT now()"
-        ),
-        PostgresColumn(
-            name="origin",
-            type="text",
+            "origin",
+            "text",
             rule="NOT NULL DEFAULT 'database'",
             comment=(
                 "database: written by a dashboard; otherwise by Diffusion Bunny (board, cli, …)"
             ),
         ),
         PostgresColumn(
-            name="status",
-            type="text",
+            "status",
+            "text",
             rule="NOT NULL DEFAULT 'new' CHECK (status IN ('new', 'taken', 'refused', 'pushed'))",
             comment=(
                 "new until `bunny publish` takes or refuses it; pushed: written by Diffusion Bunny"
             ),
         ),
-        PostgresColumn(name="note", type="text", comment="why it was refused"),
-        PostgresColumn(name="event", type="jsonb", comment="for a pushed event: the whole event"),
+        PostgresColumn("note", "text", comment="why it was refused"),
+        PostgresColumn("event", "jsonb", comment="for a pushed event: the whole event"),
     ),
 )
 

@@ -122,9 +122,8 @@ def _check_owned(
     foreign = sorted((targets.keys() | {STATE}) & known.keys() - ours)
     if foreign:
         raise UserError(
-            f"database: table {place.schema}.{foreign[0]} exists and was not created "
-            "by Diffusion Bunny (its comment does not say so); set "
-            "publish.schema_name to another schema"
+            f"database: table {place.schema}.{foreign[0]} exists and was not created by Diffusion "
+            "Bunny (its comment does not say so); set publish.schema_name to another schema"
         )
 
 
@@ -154,8 +153,7 @@ def _make_table(
             raise UserError(
                 f"database: expected {place.schema}.{target.name}.{column.name} to be "
                 f"{column.type}, found {have[column.name]}; drop that table "
-                "(publishing creates it again) or set publish.schema_name to another "
-                "schema"
+                "(publishing creates it again) or set publish.schema_name to another schema"
             )
     name = place.table(target.name)
     if not have:
@@ -191,13 +189,7 @@ def _fingerprint(
     place: Destination, targets: Mapping[str, PostgresTable], server: DatabaseServer
 ) -> str:
     """What tables and rights are made of; the same: nothing is to be made."""
-    parts = [
-        schema.VERSION,
-        repr(place),
-        repr(server),
-        INSERTABLE,
-        [*map(repr, targets.values())],
-    ]
+    parts = [schema.VERSION, repr(place), repr(server), INSERTABLE, [*map(repr, targets.values())]]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 

@@ -79,9 +79,7 @@ class FilmLibrary:
         from bunny.caption import clip
 
         return clip.load(
-            self.search_config.text_model,
-            setting="search.text_model",
-            otherwise="set it to minilm",
+            self.search_config.text_model, setting="search.text_model", otherwise="set it to minilm"
         )
 
     @cached_property

@@ -14,58 +14,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
+WORD = re.compile(r"[^\W_]+(?:-\d+)?", re.UNICODE)  # "place-004" is one word, "close-up" two
 # English function words, and those of a question, that tell nothing of a picture.
 STOP = frozenset(
-    (
-        "a",
-        "an",
-        "and",
-        "are",
-        "as",
-        "at",
-        "by",
-        "for",
-        "from",
-        "in",
-        "into",
-        "is",
-        "it",
-        "its",
-        "of",
-        "off",
-        "on",
-        "or",
-        "over",
-        "she",
-        "he",
-        "that",
-        "the",
-        "their",
-        "them",
-        "then",
-        "there",
-        "they",
-        "this",
-        "to",
-        "was",
-        "were",
-        "where",
-        "which",
-        "who",
-        "whose",
-        "with",
-        "show",
-        "shows",
-        "seen",
-        "shot",
-        "shots",
-        "find",
-        "picture",
-        "pictures",
-        "scene",
+    WORD.findall(
+        "a an and are as at by for from in into is it its of off on or over she he that the their "
+        "them then there they this to was were where which who whose with show shows seen shot "
+        "shots find picture pictures scene"
     )
 )
-WORD = re.compile(r"[^\W_]+(?:-\d+)?", re.UNICODE)  # "place-004" is one word, "close-up" two
 
 
 @dataclass(frozen=True, kw_only=True)

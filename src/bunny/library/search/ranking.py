@@ -117,7 +117,7 @@ def rank_shots(
         .head(limit)
     )
     best = best.join(known.shot, on=key, how="left", maintain_order="left")
-    why = [_why(parts, i) for i in best["row"]]
+    why = ["; ".join(text for p in parts if (text := p.why(row))) for row in best["row"]]
     return (
         best.with_columns(
             why=pl.Series(why, dtype=pl.String),
@@ -136,10 +136,6 @@ def _total(parts: Sequence[QueryPart], size: int) -> np.ndarray:
     if not parts:
         return np.ones(size, dtype=np.float32)
     return np.asarray(np.mean([p.score for p in parts], axis=0, dtype=np.float32))
-
-
-def _why(parts: Sequence[QueryPart], row: int) -> str:
-    return "; ".join(text for p in parts if (text := p.why(row)))
 
 
 def _stand_in(frame: pl.DataFrame, best: pl.DataFrame) -> list[str | None]:

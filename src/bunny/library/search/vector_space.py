@@ -217,10 +217,7 @@ def content_id(text: str) -> str:
 
 
 def cached_vectors(
-    folder: Path,
-    model: str,
-    contents: Sequence[str],
-    make: Callable[[list[int]], np.ndarray],
+    folder: Path, model: str, contents: Sequence[str], make: Callable[[list[int]], np.ndarray]
 ) -> np.ndarray:
     """Give a vector for each content.
 

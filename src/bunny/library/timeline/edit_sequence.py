@@ -78,7 +78,9 @@ def make_sequence(
     clips = cuts.order_clips(
         [_clip(timing, row, handles, marks) for row in shots.to_dicts()], wanted.order
     )
-    if wanted.has_markers and (note := _note_marker(timing, clips[0].first)):
+    if wanted.has_markers and timing.notes:  # how the film's timing was adjusted
+        text = "; ".join(timing.notes)
+        note = Marker(frame=clips[0].first, name="note", text=text, color=NOTE)
         clips = (replace(clips[0], markers=(note, *clips[0].markers)), *clips[1:])
     longest = cuts.EDL_REEL_MAX if wanted.form == "edl" else cuts.REEL_MAX
     return EditSequence(
@@ -156,13 +158,6 @@ def _match_marker(timing: FrameGrid, row: Mapping[str, Any]) -> Marker | None:
         text=row["why"] or "",
         color=MATCH,
     )
-
-
-def _note_marker(timing: FrameGrid, frame: int) -> Marker | None:
-    """Note on the first clip about adjustments to the film's timing; None if there were none."""
-    if not timing.notes:
-        return None
-    return Marker(frame=frame, name="note", text="; ".join(timing.notes), color=NOTE)
 
 
 def _by_shot(table: pl.DataFrame) -> dict[int, Any]:

@@ -35,7 +35,8 @@ def read(film_dir: Path) -> list[TimelineRecord]:
     newest: dict[str, TimelineRecord] = {}
     for _, values in jsonl.read(film_dir / FILE, "one exported timeline"):
         newest.pop(values["file"], None)
-        newest[values["file"]] = _from(values)
+        clips = tuple((int(first), int(end)) for first, end in values["clips"])
+        newest[values["file"]] = TimelineRecord(**{**values, "clips": clips})
     return list(newest.values())
 
 
@@ -43,8 +44,3 @@ def clips_at(written: TimelineRecord, number: int) -> list[int]:
     """Numbers, from 1, of the clips of a timeline that show a frame of the film."""
     pairs = enumerate(written.clips, 1)
     return [index for index, (first, end) in pairs if first <= number < end]
-
-
-def _from(values: dict) -> TimelineRecord:
-    clips = tuple((int(first), int(end)) for first, end in values["clips"])
-    return TimelineRecord(**{**values, "clips": clips})

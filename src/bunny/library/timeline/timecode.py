@@ -35,6 +35,7 @@ FORM = re.compile(r"(\d{2}):(\d{2}):(\d{2})([:;.,])(\d{2,3})")
 EDITOR_RATES = tuple(
     sorted({Fraction(n) * u for n in (24, 30, 48, 60) for u in (1, NTSC)} | {25, 50})
 )
+INTERLACED = "interlaced film: frames are counted, not fields; the field order is that of the file"
 HALF = Fraction(1, 2)
 SLACK = 1  # frames by which rounded time stamps may put a frame beside its index
 
@@ -167,11 +168,9 @@ def read_grid(
         start_number=start_number,
         is_drop=drops,
     )
-    notes = (_conformed(grid, told, shot), note, _interlaced(film))
+    notes = (_conformed(grid, told, shot), note, INTERLACED if film["is_interlaced"] else None)
     return replace(
-        grid,
-        num_frames=max(1, frame_number(grid, last_pts)),
-        notes=tuple(n for n in notes if n),
+        grid, num_frames=max(1, frame_number(grid, last_pts)), notes=tuple(n for n in notes if n)
     )
 
 
@@ -282,14 +281,6 @@ def _conformed(grid: FrameGrid, told: Fraction, shot: pl.DataFrame) -> str | Non
     if told == grid.rate and off <= SLACK:
         return None
     return (
-        f"variable frame rate or missing frames ({float(told):.6g} fps on average): "
-        f"conformed to {rate_text(grid.rate)}; each cut is moved to the nearest frame "
-        "at that rate"
+        f"variable frame rate or missing frames ({float(told):.6g} fps on average): conformed to "
+        f"{rate_text(grid.rate)}; each cut is moved to the nearest frame at that rate"
     )
-
-
-def _interlaced(film: Mapping[str, Any]) -> str | None:
-    """What a person has to know of an interlaced film."""
-    if not film["is_interlaced"]:
-        return None
-    return "interlaced film: frames are counted, not fields; the field order is that of the file"

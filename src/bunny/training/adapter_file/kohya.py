@@ -342,9 +342,8 @@ def _for_comfy(layers: Layers, component: str, base: Modules | None) -> Layers:
         return layers
     if base is None or component not in base:
         raise UserError(
-            f"adapter: writing a DoRA for ComfyUI needs the base model's {component}, "
-            "found none; set models.base_model to the base model it was trained on, "
-            "or use the format kohya"
+            f"adapter: writing a DoRA for ComfyUI needs the base model's {component}, found none; "
+            "set models.base_model to the base model it was trained on, or use the format kohya"
         )
     suited: Layers = {}
     modules = dict(base[component].named_modules())

@@ -123,9 +123,8 @@ def check_fits(adapter: AdapterFile, components: kohya.Modules) -> None:
             problem = _misfit(layer, kohya.find_module(modules, own))
             if problem:
                 raise UserError(
-                    f"{adapter.path}: the adapter does not fit this base model: "
-                    f"{component}.{own} {problem}; choose the base model it was "
-                    "trained on"
+                    f"{adapter.path}: the adapter does not fit this base model: {component}.{own} "
+                    f"{problem}; choose the base model it was trained on"
                 )
 
 

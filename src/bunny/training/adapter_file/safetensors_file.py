@@ -42,13 +42,7 @@ ARCHITECTURE = {
     "sd3": "stable-diffusion-3/lora",
     "flux": "flux-1/lora",
 }
-VERSION = {
-    "sd1": "sd_v1",
-    "sd2": "sd_v2",
-    "sdxl": "sdxl_base_v1-0",
-    "sd3": "sd3",
-    "flux": "flux1",
-}
+VERSION = {"sd1": "sd_v1", "sd2": "sd_v2", "sdxl": "sdxl_base_v1-0", "sd3": "sd3", "flux": "flux1"}
 IMPLEMENTATION = {
     "sdxl": "https://github.com/Stability-AI/generative-models",
     "flux": "https://github.com/black-forest-labs/flux",
@@ -90,11 +84,12 @@ def write_file(path: Path, tensors: Mapping[str, torch.Tensor], texts: Mapping[s
         raise UserError(f"{path}: expected a file name ending in .safetensors")
     if not tensors:
         raise UserError(f"{path}: no weights to write; train some layers")
-    data = save({name: _plain(tensors[name]) for name in sorted(tensors)})
+    data = save({k: tensors[k].detach().cpu().contiguous().clone() for k in sorted(tensors)})
     length = int.from_bytes(data[:LENGTH_BYTES], "little")
     body = data[LENGTH_BYTES + length :]
     header = json.loads(data[LENGTH_BYTES : LENGTH_BYTES + length])
-    header["__metadata__"] = {**_clean(texts), **_hash_texts(texts, body), "format": "pt"}
+    clean = {str(k): log.redact(_without_folders(str(text))) for k, text in texts.items()}
+    header["__metadata__"] = {**clean, **_hash_texts(texts, body), "format": "pt"}
     content = _encode(header) + body
     atomic.write_bytes(path, content)
     return hashlib.sha256(content).hexdigest()
@@ -161,16 +156,6 @@ def read_tensors(path: Path) -> dict[str, torch.Tensor]:
             f"{path}: not a valid safetensors file "
             f"({' '.join(str(error).split())[:160]}); download it again"
         ) from error
-
-
-def _plain(tensor: torch.Tensor) -> torch.Tensor:
-    """A copy of its own on the CPU."""
-    return tensor.detach().cpu().contiguous().clone()
-
-
-def _clean(texts: Mapping[str, str]) -> dict[str, str]:
-    """Texts without folders of this machine and secrets of its environment."""
-    return {str(key): log.redact(_without_folders(str(text))) for key, text in texts.items()}
 
 
 def _without_folders(text: str) -> str:

@@ -117,13 +117,14 @@ class ModelLayout:
     weights: dict[str, str]  # folder -> stem of its weight files
     configs: tuple[str, ...]  # folders without weights
     optional: frozenset[str] = frozenset()  # folders that a model may lack: SD3 without T5
-    unused: tuple[str, ...] = ()  # parts of model_index.json that we do not load
+    unused: tuple[str, ...] = ("feature_extractor", "image_encoder")  # parts that are not loaded
 
     def parts(self) -> tuple[str, ...]:
         """All folders that are loaded."""
         return (*self.weights, *self.configs)
 
 
+TWO_ENCODERS = {"text_encoder": MODEL, "text_encoder_2": MODEL}
 LAYOUTS = {
     "sd": ModelLayout(
         title="Stable Diffusion 1.x or 2.x",
@@ -137,14 +138,8 @@ LAYOUTS = {
         title="Stable Diffusion XL",
         pipeline="StableDiffusionXLPipeline",
         img2img="StableDiffusionXLImg2ImgPipeline",
-        weights={
-            "unet": DIFFUSION,
-            "vae": DIFFUSION,
-            "text_encoder": MODEL,
-            "text_encoder_2": MODEL,
-        },
+        weights={"unet": DIFFUSION, "vae": DIFFUSION, **TWO_ENCODERS},
         configs=("tokenizer", "tokenizer_2", "scheduler"),
-        unused=("feature_extractor", "image_encoder"),
     ),
     "sd3": ModelLayout(
         title="Stable Diffusion 3",
@@ -153,26 +148,18 @@ LAYOUTS = {
         weights={
             "transformer": DIFFUSION,
             "vae": DIFFUSION,
-            "text_encoder": MODEL,
-            "text_encoder_2": MODEL,
+            **TWO_ENCODERS,
             "text_encoder_3": MODEL,
         },
         configs=("tokenizer", "tokenizer_2", "tokenizer_3", "scheduler"),
         optional=frozenset({"text_encoder_3", "tokenizer_3"}),
-        unused=("feature_extractor", "image_encoder"),
     ),
     "flux": ModelLayout(
         title="Flux",
         pipeline="FluxPipeline",
         img2img="FluxImg2ImgPipeline",
-        weights={
-            "transformer": DIFFUSION,
-            "vae": DIFFUSION,
-            "text_encoder": MODEL,
-            "text_encoder_2": MODEL,
-        },
+        weights={"transformer": DIFFUSION, "vae": DIFFUSION, **TWO_ENCODERS},
         configs=("tokenizer", "tokenizer_2", "scheduler"),
-        unused=("feature_extractor", "image_encoder"),
     ),
 }
 ALL_PARTS = tuple(sorted({part for layout in LAYOUTS.values() for part in layout.parts()}))

@@ -5,30 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bunny.training.family import pipeline
+from bunny.training.family import pipeline, sd
 from bunny.training.family.contract import PromptEmbeds
 
 if TYPE_CHECKING:
     import torch
 
-ATTENTION = (
-    "attn.to_q",
-    "attn.to_k",
-    "attn.to_v",
-    "attn.to_out.0",
-    "attn.to_add_out",
-    "attn.add_q_proj",
-    "attn.add_k_proj",
-    "attn.add_v_proj",
-)
-OTHER = (
-    "ff.net.0.proj",
-    "ff.net.2",
-    "ff_context.net.0.proj",
-    "ff_context.net.2",
-    "proj_mlp",
-    "proj_out",  # of the blocks that words and picture share
-)
+ADDED = ("to_add_out", "add_q_proj", "add_k_proj", "add_v_proj")  # attention of the words
+ATTENTION = tuple(f"attn.{part}" for part in (*sd.ATTENTION, *ADDED))
+JOINT = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+OTHER = (*JOINT, "proj_mlp", "proj_out")  # these of the blocks that words and picture share
 PACK = 2  # latents a side that make one token
 TOKENS = 512  # of the T5; the pipeline's default
 GUIDANCE = 1.0  # diffusers' README of Flux DreamBooth: train the distilled model with 1

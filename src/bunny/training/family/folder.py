@@ -91,8 +91,7 @@ def find_folder(model: str) -> Path:
     if path.is_file():
         raise UserError(
             f"base model {model}: expected a folder or a hub id, found a single file; "
-            "convert it with diffusers' from_single_file and save_pretrained, then "
-            "give the folder"
+            "convert it with diffusers' from_single_file and save_pretrained, then give the folder"
         )
     if not hub.is_hub_id(model):
         raise UserError(
@@ -114,8 +113,9 @@ def _read_family(folder: Path, model: str, wanted: str = AUTO) -> str:
     kind = _read_json(path, model).get("_class_name")
     found = next((name for name, layout in LAYOUTS.items() if layout.pipeline == kind), None)
     if found is None:
+        titles = ", ".join(layout.title for layout in LAYOUTS.values())
         raise UserError(
-            f"base model {model}: expected one of {', '.join(_titles())}, found "
+            f"base model {model}: expected one of {titles}, found "
             f"{kind}; choose a supported base model"
         )
     if wanted not in (AUTO, found):
@@ -153,7 +153,8 @@ def check_folder(folder: Path, model: str, family: str = AUTO) -> str:
 def is_half_only(folder: Path, layout: ModelLayout) -> bool:
     """Whether a part comes as ``*.fp16.safetensors`` alone."""
     return any(
-        (folder / part).is_dir() and not _weights(folder / part, stem, is_half=False)
+        (folder / part).is_dir()
+        and all(".fp16" in p.name for p in (folder / part).glob(f"{stem}*.safetensors"))
         for part, stem in layout.weights.items()
     )
 
@@ -220,15 +221,6 @@ def _check_weights(part: Path, stem: str, model: str) -> None:
     )
 
 
-def _weights(part: Path, stem: str, *, is_half: bool) -> list[Path]:
-    """Weight files of the plain kind or of the variant fp16."""
-    return [p for p in part.glob(f"{stem}*.safetensors") if (".fp16" in p.name) == is_half]
-
-
-def _titles() -> list[str]:
-    return [layout.title for layout in LAYOUTS.values()]
-
-
 def _read_json(path: Path, model: str) -> dict[str, Any]:
     """A configuration file, or one sentence."""
     try:
@@ -276,7 +268,10 @@ def read_size(folder: Path, model: str) -> tuple[int, int]:
     layout = LAYOUTS[_read_family(folder, model)]
     denoiser = next(iter(layout.weights))
     try:
-        config, vae = (_read_config(folder / part / "config.json") for part in (denoiser, "vae"))
+        config, vae = (
+            json.loads((folder / part / "config.json").read_text(encoding="utf-8"))
+            for part in (denoiser, "vae")
+        )
         scale = 2 ** (len(vae["block_out_channels"]) - 1)
         side = config.get("sample_size")  # Flux's transformer has none: the VAE says it
         resolution = int(side) * scale if side else int(vae["sample_size"])
@@ -290,10 +285,6 @@ def read_size(folder: Path, model: str) -> tuple[int, int]:
             f"base model {model}: expected {denoiser}/config.json and vae/config.json of a "
             f"{layout.title} folder, could not read them ({' '.join(str(error).split())})"
         ) from error
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    return json.loads(path.read_text(encoding="utf-8"))
 
 
 def resolution_of(model: str) -> tuple[int, int]:

@@ -40,8 +40,7 @@ def from_scheduler(scheduler: Any, model: str) -> DiffusionNoise | FlowMatchingN
     ):
         raise UserError(
             f"base model {model}: expected a DDPM scheduler with prediction_type "
-            f"{', '.join(PREDICTION_TYPES)}, found {name} with {kind}; choose another "
-            "base model"
+            f"{', '.join(PREDICTION_TYPES)}, found {name} with {kind}; choose another base model"
         )
     return DiffusionNoise(scheduler)
 

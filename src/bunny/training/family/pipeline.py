@@ -138,8 +138,7 @@ class LoadedFamily:
         if has_safety_checker:
             raise UserError(
                 f"base model {self.model}: it has no safety checker; set "
-                "generation.has_safety_checker to false or choose a base model that "
-                "has one"
+                "generation.has_safety_checker to false or choose a base model that has one"
             )
         return {}
 
@@ -154,9 +153,8 @@ class LoadedFamily:
         given, wanted = int(self.denoiser.config.in_channels), self._channels()
         if given != wanted:
             raise UserError(
-                f"base model {self.model}: expected a denoiser with {wanted} input "
-                f"channels, found {given}; choose a text-to-image model, not an "
-                "inpainting model"
+                f"base model {self.model}: expected a denoiser with {wanted} input channels, found "
+                f"{given}; choose a text-to-image model, not an inpainting model"
             )
 
     def _channels(self) -> int:
@@ -195,10 +193,7 @@ class LoadedFamily:
             part.to(self.device)
         with torch.set_grad_enabled(has_grad):
             return self.source.encode_prompt(
-                list(captions),
-                **options,
-                device=self.device,
-                num_images_per_prompt=1,
+                list(captions), **options, device=self.device, num_images_per_prompt=1
             )
 
 

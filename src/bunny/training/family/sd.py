@@ -59,9 +59,7 @@ class StableDiffusion(pipeline.LoadedFamily):
 
     def _safety_parts(self) -> dict[str, Any]:
         """Load the checker; of a hub model its weights come only now."""
-        from diffusers.pipelines.stable_diffusion.safety_checker import (
-            StableDiffusionSafetyChecker,
-        )
+        from diffusers.pipelines.stable_diffusion.safety_checker import StableDiffusionSafetyChecker
         from transformers import CLIPImageProcessor
 
         folder = pipeline.fetch_safety_checker(self.model, self.folder)
@@ -72,11 +70,9 @@ class StableDiffusion(pipeline.LoadedFamily):
             extractor = CLIPImageProcessor.from_pretrained(folder / "feature_extractor")
         except (OSError, ValueError, RuntimeError) as error:
             raise UserError(
-                f"base model {self.model}: could not load safety_checker and "
-                "feature_extractor from safetensors "
-                f"({' '.join(str(error).split())[:160]}); set "
-                "generation.has_safety_checker to false or download the base model "
-                "again"
+                f"base model {self.model}: could not load safety_checker and feature_extractor "
+                f"from safetensors ({' '.join(str(error).split())[:160]}); set "
+                "generation.has_safety_checker to false or download the base model again"
             ) from error
         cast(Any, checker).requires_grad_(False).eval().to(self.device)
         return {"safety_checker": checker, "feature_extractor": extractor}

@@ -5,27 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from bunny.training.family import pipeline
+from bunny.training.family import flux, pipeline, sd
 from bunny.training.family.contract import PromptEmbeds
 
 if TYPE_CHECKING:
     import torch
 
-ATTENTION = (
-    "attn.to_q",
-    "attn.to_k",
-    "attn.to_v",
-    "attn.to_out.0",
-    "attn.to_add_out",
-    "attn.add_q_proj",
-    "attn.add_k_proj",
-    "attn.add_v_proj",
-    "attn2.to_q",
-    "attn2.to_k",
-    "attn2.to_v",
-    "attn2.to_out.0",
-)
-OTHER = ("ff.net.0.proj", "ff.net.2", "ff_context.net.0.proj", "ff_context.net.2")
+ATTENTION = (*flux.ATTENTION, *(f"attn2.{part}" for part in sd.ATTENTION))
+OTHER = flux.JOINT
 TOKENS = 256  # of the T5; the pipeline's default
 
 

@@ -46,7 +46,7 @@ def describe(event: Event, events: Sequence[Event] = ()) -> str:
     events : sequence of Event
         Among which to look for what an undo takes back.
     """
-    things = _things(event)
+    things = f"{len(event.items)} {ITEM_WORD[event.level]}{'' if len(event.items) == 1 else 's'}"
     target = _name(event.cluster)
     if event.kind == "undo":
         past = next((e for e in events if e.event_id == event.undoes), None)
@@ -63,11 +63,6 @@ def describe(event: Event, events: Sequence[Event] = ()) -> str:
         "frame_caption_edit": f"wrote the captions of {len(event.frames)} pictures in {things}",
     }
     return texts[event.kind]
-
-
-def _things(event: Event) -> str:
-    number = len(event.items)
-    return f"{number} {ITEM_WORD[event.level]}{'' if number == 1 else 's'}"
 
 
 def _name(cluster) -> str:

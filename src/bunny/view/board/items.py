@@ -7,7 +7,7 @@ undone on it is the machine's again, and doubtful as the machine's choice is.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
@@ -76,13 +76,11 @@ def _row(state: ReviewState, asset_id: str) -> dict[str, Any]:
         "source": SOURCE[int(now.source[item])],
         "is_approved": bool(now.is_approved[item]),
         "comments": int(now.num_comments[item]),
-        "rejected_from": _rejected(now.cannot.get(item, ()), now.folders),
+        "rejected_from": sorted(
+            {now.folders[n].cluster_id for n in now.cannot.get(item, ()) if n in now.folders}
+        ),
         "doubt": 0.0 if said else state.content.asset["doubt"][item],
     }
-
-
-def _rejected(numbers: Iterable[int], folders: Mapping) -> list[str]:
-    return sorted({folders[n].cluster_id for n in numbers if n in folders})
 
 
 def _named_characters(table: pl.DataFrame, shots: pl.Series) -> pl.DataFrame:

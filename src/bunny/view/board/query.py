@@ -106,11 +106,7 @@ def from_dict(values: Mapping[str, Any]) -> BoardQuery:
     UserError
         For a level, status or sort that there is none of.
     """
-    known = {
-        "level": ("scene", "character"),
-        "status": tuple(STATUS),
-        "sort": tuple(SORT),
-    }
+    known = {"level": ("scene", "character"), "status": tuple(STATUS), "sort": tuple(SORT)}
     for key, allowed in known.items():
         if values.get(key, allowed[0]) not in allowed:
             raise UserError(f"{key}: expected one of {', '.join(allowed)}, got {values[key]!r}")
@@ -215,13 +211,10 @@ def list_folders(table: pl.DataFrame, level: str) -> list[Folder]:
 def _sort_key(folder: Folder) -> tuple:
     """Noise, then named ones by name, then the rest by number: it does not move with the count."""
     text = folder["name"] or folder["id"]
-    parts = [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in _split(text.lower())]
+    parts = (p for p in re.split(r"(\d+)", text.lower()) if p)
+    parts = [(1, int(p), "") if p.isdigit() else (0, 0, p) for p in parts]
     is_plain = folder["name"] is None or folder["name"] == folder["id"]
     return folder["id"] != NOISE, is_plain, parts, folder["id"]
-
-
-def _split(text: str) -> list[str]:
-    return [part for part in re.split(r"(\d+)", text) if part]
 
 
 def _scene_characters(items: pl.LazyFrame) -> dict[str, list[WhoCount]]:

@@ -95,7 +95,7 @@ class BoardSession(BoardItems):
             "act": self._act,
             "undo": self._undo,
             "redo": self._undo,
-            "poll": self._poll,
+            "poll": self._delta,
             "sets": self._sets,
             "set_pictures": self._set_pictures,
             "set_decide": self._set_decide,
@@ -244,9 +244,6 @@ class BoardSession(BoardItems):
             held = next(e for e in self.events if e.event_id == target.undoes)
             done = f"redid: {action.describe(held)}"
         return {**answer, "done": done}, parts
-
-    def _poll(self, message: Mapping) -> Answer:
-        return self._delta(message)
 
     def _upload(self, message: Mapping, buffers: Sequence[bytes]) -> Answer:
         if self.upload is None:

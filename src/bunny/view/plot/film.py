@@ -39,7 +39,8 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
     import plotnine as p9
 
     bars = shot.select("start_s", "end_s", pl.col("kind").cast(pl.String))
-    begins = _transitions(shot).with_columns(y=pl.lit(1.25))
+    begins = shot.select("start_s", how=pl.col("transition_in").cast(pl.String), y=pl.lit(1.25))
+    begins = begins.filter(pl.col("how") != "start")
     taken = _frames_kept(frame, quality).with_columns(y=pl.lit(-0.25))
     fill = {"static": "#BFD9EA", "dynamic": "#F3D9A4"}
     shape = {"cut": "|", "fade": "v", "dissolve": "D"}
@@ -67,12 +68,6 @@ def plot_shots(shot: pl.DataFrame, frame: pl.DataFrame, quality: pl.DataFrame) -
         )
         + style.theme(2.4)
     )
-
-
-def _transitions(shot: pl.DataFrame) -> pl.DataFrame:
-    """`start_s` and `how` of the shots that begin with a cut, a fade or a dissolve."""
-    begins = shot.select("start_s", how=pl.col("transition_in").cast(pl.String))
-    return begins.filter(pl.col("how") != "start")
 
 
 def _frames_kept(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
@@ -142,10 +137,11 @@ def plot_reasons(quality: pl.DataFrame) -> ggplot:
         return style.empty_plot("no frame was dropped")
     import plotnine as p9
 
+    nudge = scalar.as_float(left_out["pictures"].max()) * 0.012  # between a bar and its number
     return (
         p9.ggplot(left_out, p9.aes("reason", "pictures"))
         + p9.geom_col(fill=style.BAD, width=0.65)
-        + p9.geom_text(p9.aes(label="pictures"), ha="left", nudge_y=_nudge(left_out), size=9)
+        + p9.geom_text(p9.aes(label="pictures"), ha="left", nudge_y=nudge, size=9)
         + p9.scale_x_discrete(limits=left_out["reason"].to_list(), name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole_number_ticks)
         + p9.coord_flip()
@@ -245,11 +241,6 @@ def _largest_lanes(points: pl.DataFrame) -> list[str]:
     named = sizes.filter(pl.col("lane") != NO_SCENE).sort("size", "lane", descending=[True, False])
     lanes = named.head(MAX_LANES).sort("first", "lane")["lane"].to_list()
     return lanes + ([NO_SCENE] if named.height < sizes.height else [])
-
-
-def _nudge(table: pl.DataFrame) -> float:
-    """Room between a bar and its number."""
-    return scalar.as_float(table["pictures"].max()) * 0.012
 
 
 def _present(values: dict[str, str], column: pl.Series) -> list[str]:

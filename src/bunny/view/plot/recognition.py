@@ -155,10 +155,7 @@ def plot_captions(caption: pl.DataFrame) -> ggplot:
         + p9.scale_x_continuous(name="words per caption", breaks=style.whole_number_ticks)
         + p9.scale_y_continuous(breaks=style.whole_number_ticks)
         + p9.expand_limits(x=(0, scalar.as_float(counts["words"].max()) + 1))
-        + p9.labs(
-            title="Caption length",
-            subtitle=f"{words.height} captions, {distinct} different",
-        )
+        + p9.labs(title="Caption length", subtitle=f"{words.height} captions, {distinct} different")
         + style.theme(2.4)
     )
 

@@ -39,7 +39,7 @@ def clips(data: ReportData) -> ReportSection | None:
     left = Counter(candidate.filter(~candidate["is_chosen"])["reason"].cast(str).to_list())
     words = [
         f"{style.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames a second, "
-        f"{', '.join(sizes)} px; {held} held out.",
+        f"{', '.join(sizes)} px; {held} held out."
     ]
     if left:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left.most_common())
@@ -109,12 +109,14 @@ def _counts(rows: Sequence[dict]) -> section.ReportTable:
 
 def _strip(root: Path, row: dict) -> ReportPicture | None:
     """A few frames side by side; None for a clip that cannot be read."""
+    from PIL import Image
+
     frames = read_frames(root / row["file"], FRAME_PX)
     if not frames:
         return None
     at = np.linspace(0, len(frames) - 1, FRAMES_A_STRIP).round().astype(int)
     width, height = frames[0].size
-    strip = _image().new("RGB", (width * len(at), height))
+    strip = Image.new("RGB", (width * len(at), height))
     for place, index in enumerate(at):
         strip.paste(frames[index], (place * width, 0))
     return ReportPicture(
@@ -166,9 +168,3 @@ def read_frames(path: Path, width_px: int) -> list[Image]:
             ]
     except (FFmpegError, OSError, IndexError):
         return []
-
-
-def _image():
-    from PIL import Image
-
-    return Image

@@ -76,12 +76,10 @@ def _sentences(summary: Coverage) -> list[str]:
     if summary.nearest_median is not None:
         alike = share(summary.num_alike or 0, summary.num_pictures)
         texts.append(
-            "The median distance to the nearest other picture is "
-            f"{summary.nearest_median:.2f} ({summary.nearest_min:.2f} to "
-            f"{summary.nearest_max:.2f}; 0 means identical, 1 means as different as "
-            "two random pictures of the film); "
-            f"{alike} closely resemble "
-            "another one."
+            f"The median distance to the nearest other picture is {summary.nearest_median:.2f} "
+            f"({summary.nearest_min:.2f} to {summary.nearest_max:.2f}; 0 means identical, 1 means "
+            f"as different as two random pictures of the film); {alike} closely resemble another "
+            "one."
         )
     return texts
 

@@ -88,8 +88,7 @@ def advice(summary: Coverage) -> list[str]:
     if summary.held_out_distance is not None and summary.held_out_distance < 0.05:
         found.append(
             "A held-out picture is almost identical to a training picture (distance "
-            f"{summary.held_out_distance:.3f}): the held-out loss will look better "
-            "than it is."
+            f"{summary.held_out_distance:.3f}): the held-out loss will look better than it is."
         )
     return found
 

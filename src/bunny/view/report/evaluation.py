@@ -15,7 +15,6 @@ from bunny.view import contact_sheet, style
 from bunny.view.plot import evaluation as plot_evaluation
 from bunny.view.report.section import (
     ReportData,
-    ReportGroup,
     ReportSection,
     ReportTable,
     group,
@@ -50,6 +49,7 @@ def evaluation(data: ReportData) -> ReportSection:
         )
         return ReportSection(id="evaluation", title="Did it learn the character?", missing=why)
     found = findings(data)
+    drawn = list(plot_evaluation.tiles(data.root, picture).items())[:MAX_PROMPTS]
     return ReportSection(
         id="evaluation",
         title="Did it learn the character?",
@@ -61,7 +61,7 @@ def evaluation(data: ReportData) -> ReportSection:
             plot(plot_evaluation.plot_confusion(evaluation), "confusion matrix of the characters"),
             plot(plot_evaluation.plot_copying(picture), "similarity to the training pictures"),
         ],
-        groups=_groups(data, picture),
+        groups=[group(t[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, t in drawn],
     )
 
 
@@ -132,12 +132,6 @@ def _numbers(rows: pl.DataFrame) -> ReportTable:
                 lines.append((metric + words, _with_interval(base), _with_interval(ours), count))
     head = ("measure", "base model alone", f"step {step}", "pictures")
     return ReportTable(head=head, rows=lines, numeric=(1, 2, 3))
-
-
-def _groups(data: ReportData, picture: pl.DataFrame) -> list[ReportGroup]:
-    """The drawings behind the figures."""
-    found = list(plot_evaluation.tiles(data.root, picture).items())[:MAX_PROMPTS]
-    return [group(tiles[:MAX_DRAWINGS], f"“{prompt}”", kind="pairs") for prompt, tiles in found]
 
 
 def _with_interval(row: dict | None) -> str:

@@ -153,12 +153,8 @@ def scenes(data: ReportData) -> ReportSection:
         why = "No scene was found." if data.record("cluster") else "Stage cluster has not run."
         return ReportSection(id="scenes", title="Scenes", missing=why)
     names = list(rows)[:MAX_SCENES]
-    texts = [
-        (
-            "A scene groups shots that look like the same place and time, wherever they are "
-            "in the film."
-        )
-    ]
+    where = "wherever they are in the film"
+    texts = [f"A scene groups shots that look like the same place and time, {where}."]
     if len(rows) > len(names):
         texts.append(f"The first {len(names)} of {len(rows)} are shown.")
     return ReportSection(

@@ -28,11 +28,10 @@ NOTICEABLE = 0.02  # difference of mean similarity below which base and adapter 
 MAX_PROMPTS = 12
 MAX_DRAWINGS = 8  # of one prompt
 TOY_NOTE = (
-    "The base model is the toy base that ships with this package: it has the same "
-    "parts as Stable Diffusion but is tiny, works at 128 pixels and was trained only "
-    "on synthetic drawings. Its pictures show that the whole pipeline works, not how "
-    "good a LoRA can be. For realistic pictures set models.base_model to a Stable "
-    "Diffusion folder or Hub id and run again."
+    "The base model is the toy base that ships with this package: it has the same parts as Stable "
+    "Diffusion but is tiny, works at 128 pixels and was trained only on synthetic drawings. Its "
+    "pictures show that the whole pipeline works, not how good a LoRA can be. For realistic "
+    "pictures set models.base_model to a Stable Diffusion folder or Hub id and run again."
 )
 
 
@@ -209,16 +208,11 @@ def _base_notes(names: list[str]) -> list[str]:
 def _run_sentences(row: dict) -> list[str]:
     """Say in words whether the losses fell."""
     if row["error"]:
-        return [
-            (f"The run for {row['character']} ended with status {row['status']}: {row['error']}.")
-        ]
+        ended = f"ended with status {row['status']}: {row['error']}."
+        return [f"The run for {row['character']} {ended}"]
     if row["held_out_loss_first"] is None or row["held_out_loss_last"] is None:
-        return [
-            (
-                f"No picture of {row['character']} could be held out, so overfitting cannot "
-                "be measured."
-            )
-        ]
+        why = "could be held out, so overfitting cannot be measured."
+        return [f"No picture of {row['character']} {why}"]
     first, last = row["held_out_loss_first"], row["held_out_loss_last"]
     verb = "fell" if last < first else "did not fall"
     return [
@@ -252,10 +246,9 @@ def _similarity_sentences(picture: pl.DataFrame) -> list[str]:
     gain = adapter - base
     word = "not noticeably more" if abs(gain) < NOTICEABLE else "more" if gain > 0 else "less"
     return [
-        f"With the adapter the generated pictures are {word} like the held-out "
-        f"pictures of the character: mean centred cosine similarity {base:.3f} "
-        f"without, {adapter:.3f} with (0: no more similar than a random picture of "
-        "the film)."
+        f"With the adapter the generated pictures are {word} like the held-out pictures of the "
+        f"character: mean centred cosine similarity {base:.3f} without, {adapter:.3f} with (0: no "
+        "more similar than a random picture of the film)."
     ]
 
 

@@ -88,19 +88,15 @@ def render_page(page: ReportPage) -> str:
 
 
 def _page(data: ReportData) -> ReportPage:
+    film = data.table("film")
     return ReportPage(
-        title=_title(data),
+        title=data.film_id if film.is_empty() else Path(film["path"][0]).stem,
         project=f"{data.config.project.name} {data.config.project.version}",
         lead=_lead(data),
         numbers=_numbers(data),
         sections=[section for make in SECTIONS if (section := make(data)) is not None],
         footer=f"{data.film_id} · seed {data.config.seed} · tables in {data.root / 'table'}",
     )
-
-
-def _title(data: ReportData) -> str:
-    film = data.table("film")
-    return data.film_id if film.is_empty() else Path(film["path"][0]).stem
 
 
 def _lead(data: ReportData) -> str:

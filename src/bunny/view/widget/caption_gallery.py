@@ -177,7 +177,11 @@ def open_gallery(space: Workspace, config: Config, user: str = "notebook") -> Ca
 def draw(gallery: CaptionGallery, rows: pl.DataFrame) -> str:
     """Captions of a selection beside their pictures, with what is doubtful."""
     tiles = [
-        (gallery.pictures.get(row["frame_id"], ""), _words(row), _tone(row))
+        (
+            gallery.pictures.get(row["frame_id"], ""),
+            f"{row['text'] or 'no caption'} ({_about(row)})",
+            _tone(row),
+        )
         for row in rows.head(PAGE).iter_rows(named=True)
     ]
     numbers = {
@@ -331,10 +335,6 @@ class _GalleryControls:
     def _on_on(self, _button: object) -> None:
         self._page += 1
         self._show()
-
-
-def _words(row: Mapping[str, Any]) -> str:
-    return f"{row['text'] or 'no caption'} ({_about(row)})"
 
 
 def _about(row: Mapping[str, Any]) -> str:

@@ -33,17 +33,7 @@ if TYPE_CHECKING:
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
-TABLES = (
-    "frame",
-    "extra_frame",
-    "measure",
-    "quality",
-    "face",
-    "label",
-    "cluster",
-    "caption",
-    "embedding",
-)
+TABLES = (*candidate.TABLES, "embedding")
 ASPECTS = ("square", "buckets")
 MARGIN_RANGE: explorer.Range = (0.0, 1.5, 0.05)
 MAX_PLACES = 12  # lines of the table

@@ -105,10 +105,7 @@ def judge(
     label = naming.decide_compared(compared.face, votes, seen.cast, wanted, learned)
     face = naming.face_threshold(wanted, learned)
     figure = naming.figure_threshold(votes, seen.cast, wanted)
-    subjects = [
-        _faces(label, face, wanted.min_margin),
-        _figures(label, votes, figure, wanted),
-    ]
+    subjects = [_faces(label, face, wanted.min_margin), _figures(label, votes, figure, wanted)]
     return PreviewDecision(
         label=label,
         subject=pl.concat(subjects, how="vertical_relaxed"),

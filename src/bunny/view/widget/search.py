@@ -105,22 +105,20 @@ def draw(found: FoundShots) -> str:
     return search_result.strips(found.shots, found.root, found.question, found.notes)
 
 
-def to_timeline(export: Callable[..., WrittenTimeline], **more: object) -> Send:
+def to_timeline(export: Callable[..., WrittenTimeline], *, data_dir: str | None = None) -> Send:
     """Make the "send" action: each film's picked shots become a timeline.
 
     Parameters
     ----------
     export : callable
-        From film_id and "shots:3,7" to something with `to_text`.
-    **more
-        Given on to `export`, e.g. `form` and `data_dir`.
+        From film_id, "shots:3,7" and `data_dir` to something with `to_text`.
     """
 
     def send(shots: pl.DataFrame) -> str:
         said = []
         for (film_id,), own in shots.group_by("film_id", maintain_order=True):
             numbers = ",".join(str(n) for n in sorted(own["shot_index"]))
-            said.append(export(film_id, f"shots:{numbers}", **more).to_text())
+            said.append(export(film_id, f"shots:{numbers}", data_dir=data_dir).to_text())
         return "\n".join(said)
 
     return send
@@ -189,14 +187,11 @@ class SearchWidget:
         self.message.value = "searching …"
         try:
             wanted = self._make_filter(**chosen)
-            found = self._like(like, wanted) if like else self._by_controls(wanted)
+            found = self._find("", like=like, wanted=wanted) if like else self._by_controls(wanted)
         except BunnyError as error:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
         self._show(found)
-
-    def _like(self, item: str, wanted: SearchFilter) -> FoundShots:
-        return self._find("", like=item, wanted=wanted)
 
     def _by_controls(self, wanted: SearchFilter) -> FoundShots:
         """Search by words, and by the picture that was uploaded."""

@@ -26,10 +26,7 @@ DECISION = ("subject_id", "character", "similarity", "margin", "confidence", "sl
 
 
 def list_subjects(
-    face: pl.DataFrame,
-    region: pl.DataFrame,
-    frame: pl.DataFrame,
-    nearest: Mapping[str, str],
+    face: pl.DataFrame, region: pl.DataFrame, frame: pl.DataFrame, nearest: Mapping[str, str]
 ) -> pl.DataFrame:
     """All faces and figures with their track and place, the best view of each track first.
 
@@ -164,8 +161,7 @@ def select(tracks: pl.DataFrame, name: str = EVERYBODY, sort: str = "doubt") -> 
 def count(subject: pl.DataFrame, decision: pl.DataFrame) -> dict[str, tuple[int, int, int]]:
     """Frames, shots and tracks by character; faces without a name are "unknown", last."""
     named = decision.select("subject_id", "character").join(
-        subject.select("subject_id", "kind", "frame_id", "shot_index", "track_id"),
-        on="subject_id",
+        subject.select("subject_id", "kind", "frame_id", "shot_index", "track_id"), on="subject_id"
     )
     rows = (
         named.filter(pl.col("character").is_not_null() | (pl.col("kind") == "face"))
@@ -200,10 +196,7 @@ def changed(subject: pl.DataFrame, before: pl.DataFrame, after: pl.DataFrame) ->
     )
     return (
         view.group_by("track_id", "before", "after", maintain_order=True)
-        .agg(
-            pl.first("subject_id", "file", "timestamp_s", *BOX),
-            pl.len().alias("num_pictures"),
-        )
+        .agg(pl.first("subject_id", "file", "timestamp_s", *BOX), pl.len().alias("num_pictures"))
         .with_columns(kind=kind)
         .sort("num_pictures", "track_id", descending=[True, False], maintain_order=True)
     )

@@ -1,12 +1,16 @@
-"""`bunny export stats`: the change of every frame as PySceneDetect's stats file."""
+"""`bunny export json`, `feedback` and `stats`: tables of a film as files for other tools."""
+
+from __future__ import annotations
 
 import csv
 import io
+import json
 from pathlib import Path
 
 import polars as pl
 
 from bunny.command import film_workspace
+from bunny.core import atomic, input_path
 from bunny.core.error import UserError
 
 HEAD = ("Frame Number", "Timecode")  # of PySceneDetect's `StatsManager`, 0.7
@@ -14,7 +18,58 @@ METRICS = ("brightness", "contrast", "cut_score", "dissolve_weight", "luma_chang
 THUMBNAIL_LEVELS = 64 * 36 * 255  # largest sum of `luma_levels`
 
 
-def export(film: str | None, output: Path | None = None, data_dir: str | None = None) -> str:
+def export_json(film: str | None, data_dir: str | None, output: Path | None) -> str:
+    """Write metadata.json of a known film; returns its path as text."""
+    from bunny.table import metadata
+
+    space, _ = film_workspace.open_film(film, data_dir, parts=())
+    path = output or space.root / "metadata.json"
+    input_path.check_output_file(path)
+    atomic.write_bytes(path, metadata.to_json(space.table).encode())
+    return str(path)
+
+
+def export_feedback(
+    film: str | None,
+    output: Path | None = None,
+    data_dir: str | None = None,
+    *,
+    has_events: bool = False,
+) -> str:
+    """Write pairs (anchor, positive, label), or the record itself, as JSON lines.
+
+    Parameters
+    ----------
+    output : Path, optional
+        File to write; None: `export/feedback.jsonl` of the film.
+
+    Raises
+    ------
+    UserError
+        If stage review has not run, or the file cannot be written.
+    """
+    from bunny.command import correct
+    from bunny.review import corrected_table, event_log
+
+    library = correct.open_reviewed_film(film, data_dir)
+    out = output or library.space.root / "export" / "feedback.jsonl"
+    if has_events:
+        rows = [event.to_dict() for event in event_log.read(library.space.root)]
+    else:
+        pairs = corrected_table.constraint_pairs(library.state)
+        columns = {"anchor": "anchor_id", "positive": "positive_id", "label": "label"}
+        rows = pairs.select(**columns).to_dicts()
+    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    try:
+        atomic.write_bytes(out, lines.encode())
+    except OSError as error:
+        raise UserError(
+            f"{out}: cannot write this file ({error.strerror}); give another --out"
+        ) from error
+    return f"{out}: {len(rows)} {'events' if has_events else 'pairs'}"
+
+
+def export_stats(film: str | None, output: Path | None = None, data_dir: str | None = None) -> str:
     """Write the stats file of a known film; returns what was written, as text.
 
     Parameters
@@ -29,7 +84,6 @@ def export(film: str | None, output: Path | None = None, data_dir: str | None = 
     UserError
         If nothing was measured, or the file cannot be written.
     """
-    from bunny.core import atomic
     from bunny.table import store
 
     space, config = film_workspace.open_film(film, data_dir, parts=())
