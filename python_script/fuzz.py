@@ -170,7 +170,7 @@ def _run_without_report(film: Path) -> None:
     """As `bunny run FILM --until filter`, without the report, which takes longer than all else."""
     from bunny import pipeline
     from bunny.command import film_workspace
-    from bunny.core import workspace
+    from bunny.core import exit_code, workspace
     from bunny.core.error import BunnyError
 
     try:
@@ -179,7 +179,7 @@ def _run_without_report(film: Path) -> None:
         pipeline.run(space, config, ("extract", "filter"))
     except BunnyError as error:
         print(f"{PREFIX}{error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
+        raise SystemExit(exit_code.of_error(error)) from error
     except Exception:  # noqa: BLE001 it is counted
         traceback.print_exc()
         raise SystemExit(1) from None
@@ -266,11 +266,11 @@ def _record(root: Path) -> str:
     from bunny.review import create_event
 
     film = correct.open_reviewed_film(root.name, str(root.parents[1]))
-    ids, say = film.state.content.ids[:2], {"user": "ana"}
+    ids, ana = film.state.content.ids[:2], create_event.EventContext(user="ana")
     events = [
-        create_event.comment(film.state, ids[:1], "a comment", **say),
-        create_event.assign(film.state, ids[:1], "a place", **say),
-        create_event.caption_edit(film.state, ids[:1], "bunny hops", **say),
+        create_event.comment(film.state, ana, ids[:1], "a comment"),
+        create_event.assign(film.state, ana, ids[:1], "a place"),
+        create_event.caption_edit(film.state, ana, ids[:1], "bunny hops"),
     ]
     return "".join(json.dumps(event.to_dict()) + "\n" for event in events)
 

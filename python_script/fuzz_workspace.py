@@ -122,13 +122,14 @@ def _write_remote(folder: Path) -> None:
 
 def read(name: str, *arguments: str) -> None:
     """Call one of `READERS`; what a person would be told goes to standard error."""
+    from bunny.core import exit_code
     from bunny.core.error import BunnyError
 
     try:
         READERS[name](*map(Path, arguments))
     except BunnyError as error:
         print(f"bunny: {error}", file=sys.stderr)
-        raise SystemExit(error.exit_code) from error
+        raise SystemExit(exit_code.of_error(error)) from error
 
 
 def _read_queue(data: Path) -> None:

@@ -12,7 +12,7 @@ import yaml
 
 from bunny import notebook, pipeline
 from bunny.command import film_workspace
-from bunny.core import log
+from bunny.core import exit_code, log
 from bunny.core.error import BunnyError, UserError
 
 
@@ -23,7 +23,7 @@ def main() -> int:
         _run(given)
     except BunnyError as error:
         print(f"run_notebook: {' '.join(log.redact(str(error)).split())}", file=sys.stderr)
-        return error.exit_code
+        return exit_code.of_error(error)
     return 0
 
 

@@ -260,16 +260,16 @@ def make_corrections(project: small_project.Project) -> list[Event]:
     Their ids and times are fixed, so that two records of the same corrections are equal.
     """
     film = correct.open_reviewed_film(project.done["film_id"], str(project.folder / "data"))
-    state, say = film.state, {"user": "ana", "origin": "cli"}
+    state, ana = film.state, create_event.EventContext(user="ana", origin="cli")
     items = film.state.content.ids
     shots = [i for i in items if state.level_of([i]) == "scene"]
     figures = [i for i in items if state.level_of([i]) == "character"]
     made = [
-        create_event.assign(state, shots[:1], "the first place", **say),
-        create_event.approve(state, shots[1:2], **say),
-        create_event.caption_edit(state, shots[1:2], "bunny hops over the grass", **say),
-        create_event.reject(state, figures[:1], **say),
-        *(create_event.comment(state, shots[:1], f"note {i}", **say) for i in range(NUM_COMMENTS)),
+        create_event.assign(state, ana, shots[:1], "the first place"),
+        create_event.approve(state, ana, shots[1:2]),
+        create_event.caption_edit(state, ana, shots[1:2], "bunny hops over the grass"),
+        create_event.reject(state, ana, figures[:1]),
+        *(create_event.comment(state, ana, shots[:1], f"note {i}") for i in range(NUM_COMMENTS)),
     ]
     return [_fix(event, number) for number, event in enumerate(made)]
 

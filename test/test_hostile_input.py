@@ -345,6 +345,7 @@ def test_hostile_settings_are_refused_in_a_sentence(tmp_path, bunny, text):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="runs command lines in forks")
+@pytest.mark.slow
 def test_a_sample_of_damaged_files_is_done_or_refused(tmp_path):
     line = ["--films", "12", "--others", "8", "--workers", "1", "--keep", str(tmp_path)]
     command = [sys.executable, str(ROOT / "python_script" / "fuzz.py"), *line]

@@ -21,7 +21,8 @@ def copied(run: Path, folder: Path) -> Path:
     """Tables, pictures and records of the run under another data folder."""
     target = folder / "output" / run.name
     for name in ("table", "stage", "frame", "dataset"):
-        shutil.copytree(run / name, target / name)
+        others = shutil.ignore_patterns(".*.tmp")  # written by a test beside this one
+        shutil.copytree(run / name, target / name, ignore=others)
     shutil.copy(run / "source.json", target)
     return target
 

@@ -19,7 +19,10 @@ from bunny.remote.film_sync import FilmSync
 from bunny.remote.object_store import Entry, ObjectStore
 from bunny.remote.working_copy import Upload
 
-pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
 FAULTS = ("500", "slowdown", "cut", "torn", "lost", None, None, None, None, None)
 
 

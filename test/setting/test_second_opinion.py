@@ -22,6 +22,8 @@ from bunny.caption import identity
 from bunny.core import config as configuration
 from bunny.core.error import UserError
 
+pytestmark = pytest.mark.slow
+
 service = SimpleNamespace(
     **runpy.run_path(str(Path(__file__).parents[1] / "caption" / "service.py"))
 )

@@ -14,6 +14,8 @@ from bunny.core.error import UserError
 from bunny.stage.caption import Caption
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]

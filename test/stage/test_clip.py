@@ -22,6 +22,8 @@ from bunny.stage.extract import Extract
 from bunny.stage.filter import Filter
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 WIDTH, HEIGHT, RATE, NUM = 320, 192, 24, 96  # frames a shot: 4 s
 LIT = {"preset": "own", "width_px": 320, "height_px": 192, "num_frames": [33]}
 

@@ -15,6 +15,8 @@ from bunny.quality import luma, measure, reason
 from bunny.stage.detect import Detect
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 PHOTOGRAPHED = (
     "sintel_trailer-720p.mp4",
     "open_reel.mp4",

@@ -13,6 +13,8 @@ from bunny.stage.extract import FINISHED, Extract
 from bunny.table import store
 from bunny.video.image_writer import FrameWriter
 
+pytestmark = pytest.mark.slow
+
 TABLES = ("film", "shot", "change", "frame", "measure")
 
 

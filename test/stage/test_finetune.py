@@ -16,6 +16,8 @@ from bunny.table import store
 from bunny.training.adapter_file import safetensors_file
 from bunny.training.settings import TrainingSettings
 
+pytestmark = pytest.mark.slow
+
 
 def make(film_dir, base_folder, **models) -> Finetune:
     settings = {

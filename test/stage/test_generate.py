@@ -16,7 +16,10 @@ from bunny.generation import provenance, request
 from bunny.stage.generate import Generate
 from bunny.table import store
 
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+]
 
 DRAWN = {"prompts": ("{trigger} on a beach", "a red bear"), "seeds": (1, 2), "num_steps": 2}
 STEPS = (5, 10)

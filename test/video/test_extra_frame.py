@@ -16,6 +16,8 @@ from bunny.stage.detect import Detect
 from bunny.stage.extract import Extract
 from bunny.table import store
 
+pytestmark = pytest.mark.slow
+
 RATE, LENGTH = 10, 40
 
 

@@ -27,6 +27,8 @@ from bunny.video.range_extraction import (
 )
 from bunny.video.selection_event import SelectedFrame, ShotEnd
 
+pytestmark = pytest.mark.slow
+
 SIZE = (96, 54)  # pixels
 SETTING = ExtractionConfig(extra_interval_seconds=0.5, output_format="png")
 OVERLAP = (84 + 48 + 8) + (80 + 36 + 1)  # frames: warmup and lag of detector `fast`, by hand
