@@ -10,6 +10,7 @@ from small_project import QUICK, ROOT
 from toy import model
 
 from bunny.core import workspace
+from bunny.core.config import ReviewConfig
 from bunny.table import corrected, schema, store
 from bunny.view.board import items, session
 
@@ -148,7 +149,7 @@ def test_corrections_are_read_before_the_first_run(old_corrected):
 
 def test_the_board_opens_with_every_correction(old_corrected):
     space, _ = old_corrected
-    board = session.BoardSession(items.read_film(FILM_ID, space.root))
+    board = session.BoardSession(items.read_film(FILM_ID, space.root), ReviewConfig())
     assert [event.kind for event in board.events] == ["rename", "rename", "caption_edit", "reject"]
     table = {row["asset_id"]: row for row in board.table.iter_rows(named=True)}
     assert {table[SHOT.format(i)]["name"] for i in (0, 1)} == {"meadow"}
