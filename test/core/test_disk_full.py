@@ -29,7 +29,10 @@ def test_what_a_disk_refuses_is_told_from_other_errors(error, words):
         (OSError(28, "No space left", "/a/.b.tmp"), ": the disk is full; free some space"),
         (RuntimeError("parquet: underlying IO error (os error 28)"), ": the disk is full; free"),
         (FileNotFoundError(2, "No such file", "/a/b"), " (No such file); free some space or give"),
-        (ValueError("too long"), " (too long); free some space or give another --data-dir"),
+        (
+            RuntimeError("invalid thrift: transport error"),  # polars' words on a full disk
+            " (invalid thrift: transport error), probably because the disk is full; free some space",
+        ),
     ],
 )
 def test_a_write_that_failed_names_what_it_wrote(error, reason):

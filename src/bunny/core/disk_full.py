@@ -45,13 +45,17 @@ def write_error(what: str, error: BaseException) -> UserError:
     what : str
         Begins the sentence: what could not be written, and where.
     error : BaseException
-        See `describe`; of another one its own words are repeated.
+        See `describe`; of another one its own words are repeated. Polars keeps the system's to
+        itself, so that what is no `OSError` is probably a full disk.
     """
     found = _find_fault(error)
     if found is not None:
         return UserError(f"{what}: {DISK_FAULTS[found[0]]}, {RESUME}")
+    guess = "" if isinstance(error, OSError) else ", probably because the disk is full"
     words = (error.strerror if isinstance(error, OSError) else None) or error
-    return UserError(f"{what} ({words}); free some space or give another --data-dir, {RESUME}")
+    return UserError(
+        f"{what} ({words}){guess}; free some space or give another --data-dir, {RESUME}"
+    )
 
 
 def _find_fault(error: BaseException) -> tuple[int, str | None] | None:
