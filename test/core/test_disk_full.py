@@ -31,7 +31,7 @@ def test_what_a_disk_refuses_is_told_from_other_errors(error, words):
         (FileNotFoundError(2, "No such file", "/a/b"), " (No such file); free some space or give"),
         (
             RuntimeError("invalid thrift: transport error"),  # polars' words on a full disk
-            " (invalid thrift: transport error), probably because the disk is full; free some space",
+            " (invalid thrift: transport error), probably because the disk is full; free some",
         ),
     ],
 )
