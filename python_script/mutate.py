@@ -134,7 +134,7 @@ class Bench:
         self.is_sound: dict[str, bool] = {}  # by test that failed: whether it passes unchanged
 
     def attempt(self, subject: str, make: Callable[[], Mutant | None]) -> dict | None:
-        """What became of a mutant; None: it is none."""
+        """Result of one mutant; None if it cannot be made."""
         one = make()
         if one is None:
             return None
@@ -161,7 +161,7 @@ class Bench:
         return row
 
     def _run(self, root: Path, tests: tuple[str, ...]) -> tuple[str, str]:
-        """How the tests end, and the one that failed."""
+        """Exit state of the tests, and the first one that failed."""
         paths = os.pathsep.join([str(root / "src"), *PATHS])
         own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as log:

@@ -84,7 +84,7 @@ def _row(one: describe.Setting) -> str:
 
 
 def texts() -> dict[str, str]:
-    """What is written, by file."""
+    """Text of each file that is written, by its path."""
     return {"config/main.yaml": yaml_text(), "memory_bank/setting.md": guide_text()}
 
 

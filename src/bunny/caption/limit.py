@@ -14,7 +14,7 @@ from typing import Any
 BURST_S = 1.0  # of a minute's requests that may go out at once
 TOKEN_BURST_S = 10.0  # of a minute's tokens; a request costs a thousand or so
 NUM_THROTTLED = 3  # in a row, from which a pause holds for all
-FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0  # of our own; what the server asks for is obeyed
+FIRST_PAUSE_S, MAX_PAUSE_S = 1.0, 60.0  # seconds; a longer pause that the server asks for is kept
 MIN_CUT_INTERVAL_S = 1.0  # answers to requests sent before a cut say nothing new
 
 

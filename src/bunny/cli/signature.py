@@ -16,7 +16,7 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show tracebacks and more l
 
 
 class Result(Protocol):
-    """What a command found or did; its `exit_code`, if it has one, is the command's."""
+    """A command's result; its `exit_code`, if it has one, is the command's."""
 
     def to_text(self) -> str:
         """Return lines for a person."""

@@ -42,7 +42,7 @@ EMPTY: dict[str, Any] = dict.fromkeys(batch_report.COUNTS, 0) | {
 
 @dataclass(frozen=True, kw_only=True)
 class BatchResult:
-    """What a batch ended with."""
+    """Result of a batch."""
 
     table: pl.DataFrame  # `batch_film`
     folder: Path  # with the table, `status.json`, `report.html` and the log of each attempt

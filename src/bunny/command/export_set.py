@@ -37,7 +37,7 @@ RIGHTS_TABLES = ("face", "reference", "region", "figure", "embedding", "caption"
 
 @dataclass(frozen=True, kw_only=True)
 class ExportedSet:
-    """What was exported, pictures, clips or pairs, and what its trainer will see of it."""
+    """An exported set of pictures, clips or pairs, and what its trainer will read."""
 
     output: Path
     form: str

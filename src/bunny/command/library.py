@@ -30,7 +30,7 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True, kw_only=True)
 class FilmRun:
-    """How a film ran after the library changed, see `library_run`."""
+    """A film's run after the library changed, see `library_run`."""
 
     film_id: str
     film: str

@@ -12,7 +12,7 @@ TrainerFormat = Annotated[str, typer.Option("--format", help=f"Trainer: {TRAINER
 
 @dataclass(frozen=True, kw_only=True)
 class SetExport:
-    """How a training set is exported."""
+    """Options for exporting a training set."""
 
     form: Annotated[
         str, typer.Option("--format", help="Format: imagefolder, kohya or webdataset.")
@@ -54,7 +54,7 @@ class AdapterExport:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipExport:
-    """How clips are exported."""
+    """Options for exporting clips."""
 
     form: TrainerFormat = "musubi"
     output: Annotated[
@@ -73,7 +73,7 @@ class ClipExport:
 
 @dataclass(frozen=True, kw_only=True)
 class PairExport:
-    """How pairs of one kind are exported."""
+    """Options for exporting pairs of one kind."""
 
     form: TrainerFormat = "musubi"
     output: Annotated[

@@ -44,7 +44,7 @@ class RunOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BatchOptions:
-    """How a batch runs."""
+    """Options of a batch."""
 
     engine: Annotated[
         str, typer.Option(help="local (processes on this machine) or ray (needs the extra ray).")

@@ -9,7 +9,7 @@ import typer
 
 @dataclass(frozen=True, kw_only=True)
 class SearchQuestion:
-    """What is searched for."""
+    """Options of a search."""
 
     words: Annotated[str, typer.Argument(help='Words to search for, e.g. "bunny at night".')] = ""
     picture: Annotated[
@@ -55,7 +55,7 @@ class FilterOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class BoardOptions:
-    """How the review board is served."""
+    """Options of the review board."""
 
     port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="0: any free port; default: review.port.")

@@ -28,7 +28,7 @@ class EvaluateOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class GenerateOptions:
-    """What is drawn; None and empty: as the settings say."""
+    """Options for generating pictures; None and empty values leave the settings unchanged."""
 
     prompts: Annotated[
         list[str],
