@@ -166,7 +166,7 @@ class Bench:
         own = {"OMP_NUM_THREADS": "1", "PYTHONPATH": paths}
         with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
             command = [*PYTEST, f"--basetemp={root.parent / 'base'}", *tests]
-            environment = {**os.environ, **own}
+            environment = {**os.environ, **own, "PYTEST_ADDOPTS": ""}
             run = subprocess.Popen(
                 command, cwd=root, env=environment, stdout=log, stderr=log, start_new_session=True
             )
