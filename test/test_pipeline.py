@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 
 import bare_film
 import pytest
@@ -22,8 +23,9 @@ def test_without_names_the_stages_that_are_set_run(tmp_path):
         assert (found.name, found.status) == ("cluster", status)
 
 
-def test_status_as_json_says_who_writes(small_project, bunny, monkeypatch):
-    monkeypatch.chdir(small_project.folder)
+def test_status_as_json_says_who_writes(small_project, bunny, monkeypatch, tmp_path):
+    others = shutil.ignore_patterns(".*.tmp")  # tests beside this one use the film itself
+    monkeypatch.chdir(shutil.copytree(small_project.folder, tmp_path / "project", ignore=others))
     code, out, _ = bunny("status", "--json")
     [film] = json.loads(out)["films"]
     assert code == 0
