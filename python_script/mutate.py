@@ -46,7 +46,7 @@ NO_TESTS = 5  # pytest's exit code where nothing was selected
 FAILED = ("FAILED ", "ERROR ")  # lines of pytest that name a test
 WORDS = '-m pytest -x -q -n 0 --tb=line -m "not slow" -p no:cacheprovider -p no:cov'
 PYTEST = [sys.executable, *shlex.split(WORDS), "-p", "mutation.quick"]
-PATHS = (str(ROOT / "python_script"),)  # of the plugin
+PATHS = (str(ROOT / "python_script"),)  # where pytest finds the plugin
 Candidate = tuple[str, Callable[[], Mutant | None]]  # the subject, and what makes the mutant
 
 

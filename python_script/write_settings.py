@@ -12,8 +12,8 @@ from pathlib import Path
 from bunny.core.config import describe
 
 ROOT = Path(__file__).resolve().parents[1]
-COLUMN, WIDTH = 32, 120  # of comments in the YAML, and of its lines
-KEPT = "\xa0"  # stands for a space at which no line ends
+COLUMN, WIDTH = 32, 120  # column where comments start; maximum line length of the YAML
+KEPT = "\xa0"  # replaces a space at which no line may break
 YAML_HEAD = """\
 # All settings with their defaults. Override them in config/local_<anything>.yaml (ignored by git)
 # or for one run with --set section.key=value. Environment variables BUNNY_<SECTION>__<KEY>=value,

@@ -27,7 +27,7 @@ from bunny.table import corrected, schema, store
 FACTS = ("frame", "shot", "label", "cluster", "quality")  # tables that facts are gathered from
 MIN_WORDS = 3
 MAX_WORDS = 77  # a CLIP text encoder reads 77 tokens and drops the rest; a word is one or more
-MIN_AGREEMENT = 0.3  # of two models; captions of other pictures of a film reach 0.1 to 0.2
+MIN_AGREEMENT = 0.3  # between two models; captions of different pictures reach 0.1 to 0.2
 PERSON = "person"  # provider of what a person wrote
 _ORDER = {"close-up": 0, "medium": 1, "wide": 2}
 
@@ -224,7 +224,7 @@ def audit_captions(
         provider_report.newest_answers(kept), (*triggers.values(), *triggers)
     )
     joined = (
-        newest.drop("light", strict=False)  # as the caption says it; the tables' own comes below
+        newest.drop("light", strict=False)  # the caption's word; the value from the tables is joined below
         .with_columns(
             pl.col("status").cast(pl.String),
             shot_index=pl.col("frame_id").replace_strict(shots, default=None),

@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 class ProviderEntry:
     """A provider in the order of asking."""
 
-    name: str  # as in `captioning.providers`
+    name: str  # a name from `captioning.providers`
     # Makes the provider when the first question comes; raises `UserError` when it cannot.
     load: Callable[[], CaptionProvider]
     num_in_flight: int = 1  # threads that ask at once

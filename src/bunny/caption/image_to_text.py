@@ -89,7 +89,7 @@ class ImageToText:
 def make_conversation(
     question: CaptionQuestion, picture: np.ndarray, prompt: str = ""
 ) -> list[dict[str, object]]:
-    """What a chat model is asked, in the form of transformers: the picture, the prompt, the facts.
+    """A chat model's question in the format of transformers: the picture, the prompt, the facts.
 
     Parameters
     ----------
