@@ -224,7 +224,7 @@ def audit_captions(
         provider_report.newest_answers(kept), (*triggers.values(), *triggers)
     )
     joined = (
-        newest.drop("light", strict=False)  # the caption's word; the value from the tables is joined below
+        newest.drop("light", strict=False)  # the tables' own light is joined below
         .with_columns(
             pl.col("status").cast(pl.String),
             shot_index=pl.col("frame_id").replace_strict(shots, default=None),
