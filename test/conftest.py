@@ -26,6 +26,26 @@ pytest_plugins = ["training_fixture"]  # of test/common: tiny bases and adapters
 
 CHROMIUM = ("chromium", "chromium-browser", "google-chrome")  # Debian's first
 OWL_PX = 64
+# Files of the second tier that take one to five minutes; the first makes the small project.
+LONGEST = (
+    "test_kill_anywhere.py",
+    "browser/test_lab.py",
+    "stage/test_extract_again.py",
+    "stage/test_clip.py",
+    "batch/test_ray_engine.py",
+    "test_bad_machine.py",
+    "command/test_forget.py",
+    "test_run.py",
+    "remote/test_streamed_film.py",
+    "command/test_library_train.py",
+    "remote/test_remote_clean.py",
+    "stage/test_detect_medium.py",
+    "test_planted_secret.py",
+    "remote/test_remote_folder.py",
+    "command/test_assist.py",
+    "command/test_library_run.py",
+    "test_several_writers.py",
+)
 MAX_PROCESSES = 8  # each takes about a gigabyte
 # Tests that write, replace and delete files; see `windows_rule`.
 AS_ON_WINDOWS = (
@@ -47,7 +67,8 @@ AS_ON_WINDOWS = (
     "test_windows",
     "test_portable",
 )
-MATERIAL = (Path(__file__).resolve().parents[2] / "shared" / "material").resolve()
+HERE = Path(__file__).resolve().parent
+MATERIAL = (HERE.parents[1] / "shared" / "material").resolve()
 
 
 def pytest_addoption(parser):
@@ -76,9 +97,21 @@ def _is_whole_suite(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Let one file make the small project while other processes run what does not need it."""
+    """Begin with the files that take longest, so that no process is left alone with one.
+
+    One file makes the small project while the others run what does not need it.
+    """
     using = list(dict.fromkeys(i.path for i in items if "small_project" in i.fixturenames))
-    items.sort(key=lambda item: item.path in using and 2 * (item.path != using[0]) - 1)
+    first = [HERE / name for name in LONGEST]
+    if not any(path in using for path in first) and using:
+        first.append(using[0])
+
+    def place(item):
+        if item.path in first:
+            return first.index(item.path)
+        return len(first) + (item.path in using)
+
+    items.sort(key=place)
 
 
 @pytest.hookimpl(optionalhook=True)
