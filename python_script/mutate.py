@@ -10,10 +10,10 @@ Mutants of the logic are mutmut's changes of the modules of the subjects that st
 wiring put a setting's default in a place that reads it; they are tried by the test in which the
 setting's effect is seen, and by small test files that name the module and the key.
 
-Each mutant is written into a copy of the repository, where its tests of the first tier run until
-one fails. `<folder>/result.jsonl` has a line for each mutant as soon as it is tried; at the end
-`<folder>/survived.md` shows those that no test noticed, and a table is printed. Counted apart are
-those whose tests take longer than `--limit`, and those that no test runs for.
+Each mutant is written into a copy of the repository, where its tests run until one fails; of the
+second tier only tests that are named. `<folder>/result.jsonl` has a line for each mutant as soon as
+it is tried; at the end `<folder>/survived.md` shows those that no test noticed, and a table is
+printed. Counted apart are those whose tests take longer than `--limit`, and those without a test.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ ROOT = Path(__file__).resolve().parents[1]
 STATES = ("noticed", "survived", "timeout", "no test", "broken")  # broken: fails unchanged too
 NO_TESTS = 5  # pytest's exit code where nothing was selected
 FAILED = ("FAILED ", "ERROR ")  # lines of pytest that name a test
-WORDS = '-m pytest -x -q -n 0 --tb=line -m "not slow" -p no:cacheprovider -p no:cov'
+WORDS = "-m pytest -x -q -n 0 --tb=line -p no:cacheprovider -p no:cov"
 PYTEST = [sys.executable, *shlex.split(WORDS), "-p", "mutation.quick"]
 PATHS = (str(ROOT / "python_script"),)  # where pytest finds the plugin
 Candidate = tuple[str, Callable[[], Mutant | None]]  # the subject, and what makes the mutant

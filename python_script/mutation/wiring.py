@@ -18,6 +18,7 @@ from mutation.mutant import Mutant
 WHOLE = ("config", "_config")  # names of all settings
 LEFT_OUT = ("src/bunny/core/config/",)  # the classes themselves
 NUM_NEAR = 6  # test files that are run for a place, beside the test of its key
+SLOW = "pytestmark = pytest.mark.slow"
 ROWS = "test/setting/test_setting.py::test_the_setting_has_its_effect"
 
 
@@ -55,6 +56,7 @@ def make(root: Path, settings: Settings, seen_in: dict[str, str]) -> list[Mutant
         path.relative_to(root).as_posix(): path.read_text(encoding="utf-8")
         for path in (root / "test").rglob("test_*.py")
     }
+    texts = {path: text for path, text in texts.items() if SLOW not in text}
     made = []
     for path in sorted((root / "src" / "bunny").rglob("*.py")):
         name = path.relative_to(root).as_posix()
