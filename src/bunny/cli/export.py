@@ -10,8 +10,10 @@ from bunny.cli.signature import Result
 from bunny.command.option.common import DataDir, FilmName, FilmOptions
 from bunny.command.option.export import (
     AdapterExport,
+    Base,
     ClipExport,
     PairExport,
+    Resolution,
     SetExport,
     TimelineExport,
 )
@@ -98,11 +100,19 @@ def _add_export(form: str, text: str) -> None:
         captions: Annotated[
             str | None, typer.Option(help="Also write captions as txt or jsonl.")
         ] = None,
+        base: Base = None,
+        resolution_px: Resolution = 0,
         *,
         chosen: FilmOptions,
     ) -> str:
         options = SetExport(
-            form=form, output=output, character=character, repeats=repeats, captions=captions
+            form=form,
+            output=output,
+            character=character,
+            repeats=repeats,
+            captions=captions,
+            base=base,
+            resolution_px=resolution_px,
         )
         return export_set(options, chosen)
 

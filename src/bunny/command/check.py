@@ -17,6 +17,7 @@ from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.trainer_format.export import configuration
+from bunny.training.family import folder as family_folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,11 +70,13 @@ def check(
         return CheckReport(findings=[found])
     space, config = film_workspace.open_film(what, data_dir, overrides, ("dataset/*",))
     names = export_set.read_training_set(space)["character"].unique().sort().to_list()
+    read_size = family_folder.choose_read_size(config.models, config.dataset, options.resolution_px)
     found = [
         picture_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),
             trainer,
             resolution_px=options.resolution_px,
+            read_size=read_size,
             batch_size=options.batch_size or config.models.batch_size,
             caption=CaptionRule(
                 trigger=trigger or trigger_word(config.captioning.trigger_word, name)

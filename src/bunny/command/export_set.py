@@ -24,7 +24,9 @@ from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.trainer_format.export import folder, kohya, webdataset
-from bunny.trainer_format.export.folder import ExportInfo
+from bunny.trainer_format.export.folder import ExportInfo, ExportPicture
+from bunny.training.family import folder as family_folder
+from bunny.training.family import known_base
 
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
@@ -50,7 +52,7 @@ class ExportedSet:
         """Lines for a person."""
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
         lines = [f"{self.character} as {self.form}: {counts}", f"  {self.output}"]
-        lines += [f"  rights: {note}" for note in self.notes]
+        lines += [f"  {note}" for note in self.notes]
         if self.findings is not None:
             lines.append(f"  {self.findings.to_line()}")
         return "\n".join(lines)
@@ -80,13 +82,14 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
     table = read_training_set(space)
     who = choose_character(table, options.character, "a training set")
     pictures = folder.with_repeats(folder.read_pictures(table, space.root, who), number)
+    pictures, side, said = choose_pictures(pictures, form, options, config)
     record = exported_rights(space, config, who)
     about = ExportInfo(
         character=who,
         trigger=trigger_word(config.captioning.trigger_word, who),
         class_word=config.captioning.class_word,
         rights=record,
-        resolution_px=folder.resolution_of(pictures, config.dataset.bucket_step_px),
+        resolution_px=side,
         step_px=config.dataset.bucket_step_px,
         batch_size=config.models.batch_size,
         has_txt=captions == "txt",
@@ -105,9 +108,69 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
         form=form,
         character=who,
         counts=counts,
-        notes=record["notes"],
+        notes=[*said, *(f"rights: {note}" for note in record["notes"])],
         findings=_preview_export(place, form, about),
     )
+
+
+def choose_pictures(
+    pictures: Sequence[ExportPicture], form: str, options: SetExport, config: Config
+) -> tuple[list[ExportPicture], int, list[str]]:
+    """The pictures that are large enough for a trainer, its resolution, and what to say of both.
+
+    Parameters
+    ----------
+    pictures : sequence of ExportPicture
+        Of one character.
+    options : SetExport
+        Its `resolution_px`, else that of its `base`, else of `models.base_model` if that is not the
+        toy, else what most of the pictures allow. Where neither is given, a format without a
+        resolution of its own gets all pictures.
+
+    Raises
+    ------
+    UserError
+        If no training picture is large enough.
+    """
+    most = config.dataset.max_upscale
+    best = folder.best_resolution(pictures, most, config.dataset.bucket_step_px)
+    side = options.resolution_px or _base_resolution(options.base, config) or best
+    if form != "kohya" and not (options.resolution_px or options.base):
+        return list(pictures), best, []
+    kept = [one for one in pictures if folder.is_enough(one, side, most)]
+    if not any(not one.is_class and not one.is_held_out for one in kept):
+        raise UserError(
+            f"--resolution: expected pictures that {side} px enlarges at most {most:g} times "
+            f"(dataset.max_upscale), found none; use --resolution {best}"
+        )
+    said = [f"resolution {side} px"]
+    if len(kept) < len(pictures):
+        said[0] += f"; {len(pictures) - len(kept)} pictures are too small for it and left out"
+    if side < best:
+        said.append(
+            f"the film gives more than {side} px: with --resolution {best} (and a base model made "
+            "for it) the same pictures train better"
+        )
+    return kept, side, said
+
+
+def _base_resolution(base: str | None, config: Config) -> int:
+    """Side of the pictures of a base; 0 where none is named."""
+    models = config.models
+    if base is None:
+        if models.base_model in ("", family_folder.TOY):
+            return 0
+        return family_folder.choose_resolution(models.base_model, models.resolution, models.family)[
+            0
+        ]
+    known = known_base.BY_NAME.get(base)
+    if known is not None:
+        return known.resolution_px
+    if "/" not in base:
+        raise UserError(
+            f"--base: expected {', '.join(known_base.BY_NAME)}, a hub id or a folder, got {base}"
+        )
+    return family_folder.resolution_of(base, models.family)[0]
 
 
 def exported_rights(space: Workspace, config: Config, character: str) -> RightsRecord:

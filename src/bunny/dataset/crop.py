@@ -1,12 +1,12 @@
 """Crop windows around a subject: size, aspect and position.
 
-A view gives up to three windows, each clearly larger than the one before: the subject alone, with a
-margin, and as high as the picture. A window has the aspect of the picture it is written as, so
-nothing is distorted; it is moved into the frame, moved off other people where it can be, and grown
-until it need not be enlarged beyond what is allowed.
+A view gives up to four windows, each clearly larger than the one before: the subject alone, with a
+margin and large enough for trainers of 512 and of 1024 px, and as high as the picture. A window has
+the aspect of one of the trainers' buckets, is moved into the frame, and off other people where it
+can be.
 
-Aspect-ratio buckets are the sizes that training pictures are written in. Crops are cut from stored
-pictures, or from frames of the film decoded again.
+Crops are cut from stored pictures, or from frames of the film decoded again, and keep the film's
+pixels: which size they are read at is the trainer's affair.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ FACE_MARGIN = 0.9  # of the face's size on each side: head and shoulders come al
 WIDER_GAIN = 1.25  # another window is taken when it is at least this much larger
 SEEN_MIN = 0.3  # share of another's box inside the window from which the caption keeps them
 HEAD_LINE = 1 / 3  # of a window's height, where a face lies in medium and wide ones
+READ_PX = (128, 512, 1024)  # sides that trainers read: the toy base's, SD 1.5's, SDXL's
+SHAPE_PX = READ_PX[-1]  # side of the square whose buckets give windows their aspects
 SHIFTS = 9  # places tried a side, to leave others out
 FREE = 0.05  # share of another's box that may stay in a window that is free of them
 HIDDEN_COST = 100.0  # of a part of somebody who was forgotten; more than of all others
@@ -98,26 +100,18 @@ def _tallest(found: set[Size], resolution_px: int) -> set[Size]:
 
 @dataclass(frozen=True, kw_only=True)
 class CropSetting:
-    """Sizes that crops are written in, and the sections of the settings that shape windows."""
+    """Aspects of crops, and the sections of the settings that shape windows."""
 
-    sizes: tuple[Size, ...]  # one: always that
+    shapes: tuple[Size, ...]  # buckets whose aspects windows have; one: always that
     dataset: DatasetConfig = field(default_factory=DatasetConfig)
     models: ModelsConfig = field(default_factory=ModelsConfig)
 
 
-def written_sizes(wanted: DatasetConfig, side_px: int, unit_px: int) -> tuple[Size, ...]:
-    """Sizes that crops are written in: the square, or buckets around its area.
-
-    Parameters
-    ----------
-    wanted : DatasetConfig
-        Its `aspect` and `bucket_step_px`.
-    side_px, unit_px : int
-        Resolution of the base model, and what its sides are multiples of.
-    """
+def shapes(wanted: DatasetConfig) -> tuple[Size, ...]:
+    """Aspects of crops by `aspect` and `bucket_step_px`: the square, or buckets of 1024 px."""
     if wanted.aspect == "square":
-        return ((side_px, side_px),)
-    return tuple(sizes(side_px, math.lcm(wanted.bucket_step_px, unit_px)))
+        return ((SHAPE_PX, SHAPE_PX),)
+    return tuple(sizes(SHAPE_PX, wanted.bucket_step_px))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,7 +129,7 @@ class CropWindow:
 
     @property
     def upscale(self) -> float:
-        """Written height over the window's; above 1 pixels are invented."""
+        """Written height over the window's, at most about 1."""
         return self.size[1] / (self.y1_px - self.y0_px)
 
 
@@ -159,14 +153,15 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
     -------
     list of CropWindow
         Inside `view.area`, none with a part of `view.hidden`. Empty when even the largest would be
-        enlarged more than allowed.
+        enlarged more than allowed at the least side of `READ_PX`.
     """
     found: list[CropWindow] = []
-    for width, height in _wanted(view, rule):
-        size = nearest(width, height, rule.sizes)
-        shape = _fit(width, height, size, view.area, rule.dataset.max_upscale)
-        if shape is None:
-            continue
+    if min_upscale(view, rule) > rule.dataset.max_upscale * (1 + 1e-9):
+        return found
+    for width, height, least in _wanted(view, rule):
+        bucket = nearest(width, height, rule.shapes)
+        shape = _fit(width, height, bucket, view.area, least)
+        size = _written(shape, rule.dataset.max_px)
         is_larger = not found or shape[1] >= WIDER_GAIN * (found[-1].y1_px - found[-1].y0_px)
         if is_larger and (rule.dataset.has_wider_crops or not found):
             window = _place(view, shape, size, len(found))
@@ -176,9 +171,9 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
 
 
 def min_upscale(view: CharacterView, rule: CropSetting) -> float:
-    """By how much the largest window of a view would be enlarged."""
+    """By how much the largest window of a view would be enlarged at the least side read."""
     wide, high = view.area[2] - view.area[0], view.area[3] - view.area[1]
-    return min(max(w / wide, h / high) for w, h in rule.sizes)
+    return READ_PX[0] / SHAPE_PX * min(max(w / wide, h / high) for w, h in rule.shapes)
 
 
 def caption_of(view: CharacterView, window: CropWindow, words: CaptionWords) -> str:
@@ -251,25 +246,31 @@ def pick_windows(
     return taken
 
 
-def _wanted(view: CharacterView, rule: CropSetting) -> list[tuple[float, float]]:
-    """Width and height that windows should have at least, the tightest first."""
+def _wanted(view: CharacterView, rule: CropSetting) -> list[tuple[float, float, float]]:
+    """Least width, height and side of windows in px, the tightest first."""
     width, height = view.box[2] - view.box[0], view.box[3] - view.box[1]
     margins = (FACE_MARGIN, 2 * FACE_MARGIN) if view.is_face else (0.0, rule.models.crop_margin)
-    found = [(width * (1 + 2 * m), height * (1 + 2 * m)) for m in margins]
-    return [*found, (view.area[2] - view.area[0], view.area[3] - view.area[1])]
+    tight, wide = ((width * (1 + 2 * m), height * (1 + 2 * m)) for m in margins)
+    sides = [side / rule.dataset.max_upscale for side in READ_PX]
+    whole = (view.area[2] - view.area[0], view.area[3] - view.area[1])
+    return [(*tight, sides[0]), *((*wide, side) for side in sides[1:]), (*whole, sides[0])]
 
 
 def _fit(
-    width: float, height: float, size: Size, area: tuple[int, int, int, int], max_upscale: float
-) -> tuple[int, int] | None:
-    """Width and height of a window of the aspect of `size`; None when it is too small a picture."""
+    width: float, height: float, size: Size, area: tuple[int, int, int, int], least_px: float
+) -> tuple[int, int]:
+    """Width and height of a window of the aspect of `size`, as far as the picture goes."""
     wide, high = area[2] - area[0], area[3] - area[1]
-    unit = max(width / size[0], height / size[1], 1 / max_upscale)  # window over written size
+    unit = max(width / size[0], height / size[1], least_px / SHAPE_PX)  # window over bucket
     unit = min(unit, wide / size[0], high / size[1])
-    if unit * max_upscale < 1 - 1e-9:
-        return None
     shape = max(1, round(unit * size[0])), max(1, round(unit * size[1]))
     return min(shape[0], wide), min(shape[1], high)
+
+
+def _written(shape: tuple[int, int], max_px: int) -> Size:
+    """The size that a window is stored in: its own, or that of a square of `max_px`."""
+    scale = min(1.0, max_px / math.sqrt(shape[0] * shape[1]))
+    return max(1, round(shape[0] * scale)), max(1, round(shape[1] * scale))
 
 
 def _place(view: CharacterView, shape: tuple[int, int], size: Size, index: int) -> CropWindow:

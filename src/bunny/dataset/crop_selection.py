@@ -169,10 +169,10 @@ class CropSelector:
         Returns
         -------
         list of str
-            Those that the settings name and a picture shows; without names the one that most
-            shots show.
+            Those that the settings name and a picture shows; without names everybody who is
+            labelled, first who is in most shots.
         str
-            What the user should know about it; may be empty.
+            Who else was asked for and why there is no set of them; may be empty.
 
         Raises
         ------
@@ -181,15 +181,14 @@ class CropSelector:
         """
         names = candidate.count_views(self._tables["label"])["character"].to_list()
         wanted = list(dict.fromkeys(self._settings.crop.models.characters))
-        if not names:
-            return [], "no picture shows a labelled character, so there is nothing to train on"
-        if not wanted:
-            return names[:1], ""
-        missing = [name for name in wanted if name not in names]
-        reason = f"models.characters: no picture shows {', '.join(missing)}" if missing else ""
-        if len(missing) == len(wanted):
+        asked = wanted or self._tables["reference"]["character"].unique().sort().to_list()
+        missing = [name for name in asked if name not in names]
+        reason = "; ".join(f"{name}: 0 pictures, not found in the film" for name in missing)
+        if wanted and len(missing) == len(wanted) and names:
             reason += f"; labelled characters: {', '.join(names)}"
-        found = [name for name in wanted if name in names]
+        if not names:
+            return [], reason or "nobody is labelled, so there is nothing to train on"
+        found = [name for name in wanted or names if name in names]
         _check_folders(found)
         return found, reason
 

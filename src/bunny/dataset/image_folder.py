@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import math
 import os
 import re
 import shutil
@@ -18,8 +19,9 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from bunny.core import atomic
+from bunny.core import atomic, image_file
 from bunny.dataset import addition, candidate, mask, select, split
+from bunny.dataset import crop as cropping
 from bunny.dataset.crop import Crop, CropSource, Size, box_of
 from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.view import CharacterView
@@ -30,6 +32,24 @@ logger = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 8
 CLASS_FOLDER, MASK_FOLDER = "class", "masks"
+UPSCALE_ROUNDING = 0.02  # that whole pixels of a window may cost
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReadSize:
+    """The buckets that a trainer reads pictures in, and the most that it enlarges one."""
+
+    buckets: Sequence[Size]
+    max_upscale: float
+
+    def fit(self, width: int, height: int) -> tuple[Size, float]:
+        """A picture's bucket and the scale at which the picture fills it."""
+        bucket = cropping.nearest(width, height, self.buckets)
+        return bucket, max(bucket[0] / width, bucket[1] / height)
+
+    def is_enough(self, width: int, height: int) -> bool:
+        """Whether a picture need not be enlarged too much; a rounded pixel is none."""
+        return self.fit(width, height)[1] <= self.max_upscale + UPSCALE_ROUNDING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,13 +143,20 @@ def write_dataset(
     return WrittenDataset(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
-def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExample]]:
+def load_dataset(
+    folder: Path, size: ReadSize, mask_folder: Path | None = None
+) -> tuple[list[TrainingExample], list[TrainingExample]]:
     """Load what `write_dataset` wrote, as the trainer gets it: train and held-out examples.
 
     Parameters
     ----------
     folder : Path
         Holds pictures and ``metadata.jsonl``; its subfolders are left alone.
+    size : ReadSize
+        Pictures are scaled to fill their bucket and cut around the middle; those that would be
+        enlarged too much are left out.
+    mask_folder : Path, optional
+        Masks are taken from here, under the names of their pictures.
 
     Notes
     -----
@@ -152,16 +179,30 @@ def load_dataset(folder: Path) -> tuple[list[TrainingExample], list[TrainingExam
             keep_in_memory=True,  # what is mapped cannot be deleted on Windows
         )
         for row in cast("Iterable[dict[str, Any]]", loaded):
-            picture = np.asarray(row["image"].convert("RGB"))
+            width, height = row["image"].size
+            if not size.is_enough(width, height):
+                continue
+            bucket, _ = size.fit(width, height)
+            picture = fill(np.asarray(row["image"].convert("RGB")), bucket)
+            outline = _read_mask(mask_folder, Path(row["image"].filename).name)
             pairs = zip(row.get("texts") or (), row.get("shares") or (), strict=True)
             example = TrainingExample(
                 picture=picture,
+                mask=None if outline is None else fill(outline, bucket),
                 caption=row["text"],
                 variants=tuple(CaptionVariant(text=text, share=share) for text, share in pairs),
                 repeats=int(row["repeats"]),
             )
             examples[row["split"]].append(example)
     return examples["train"], examples["held-out"]
+
+
+def _read_mask(folder: Path | None, name: str) -> np.ndarray | None:
+    """A training picture's mask; None where there is none."""
+    path = None if folder is None else folder / name
+    if path is None or not path.is_file():
+        return None
+    return image_file.read(path, cv2.IMREAD_GRAYSCALE)
 
 
 def hash_examples(examples: Sequence[TrainingExample]) -> str:
@@ -185,6 +226,28 @@ def resize(picture: np.ndarray, size: Size) -> np.ndarray:
         half = (picture.shape[1] // 2, picture.shape[0] // 2)
         picture = cv2.resize(picture, half, interpolation=cv2.INTER_AREA)
     return cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4)
+
+
+def too_small(rows: Sequence[Mapping[str, Any]], size: ReadSize) -> str:
+    """Why a trainer takes none of a set's pictures: the largest, and what to set."""
+    side = math.isqrt(max(w * h for w, h in size.buckets))
+    largest = max(math.isqrt(row["width_px"] * row["height_px"]) for row in rows)
+    most = math.floor(largest * size.max_upscale)
+    return (
+        f"expected pictures that need not be enlarged more than {size.max_upscale:g} times for "
+        f"training at {side} px, the largest is {largest} px; set models.resolution to {most} or "
+        "less, or raise dataset.max_upscale"
+    )
+
+
+def fill(picture: np.ndarray, bucket: Size) -> np.ndarray:
+    """Scale a picture until it fills a bucket, and cut what stands out evenly on both sides."""
+    height, width = picture.shape[:2]
+    scale = max(bucket[0] / width, bucket[1] / height)
+    scaled = max(bucket[0], round(width * scale)), max(bucket[1], round(height * scale))
+    picture = resize(picture, scaled) if scaled != (width, height) else picture
+    x0, y0 = (scaled[0] - bucket[0]) // 2, (scaled[1] - bucket[1]) // 2
+    return np.ascontiguousarray(picture[y0 : y0 + bucket[1], x0 : x0 + bucket[0]])
 
 
 def measure_variety(
@@ -347,12 +410,16 @@ def stage_note(
     views: Sequence[CharacterView],
     made: select.ViewSelection,
     written: WrittenDataset,
+    max_upscale: float,
 ) -> str:
-    """Say in one sentence what was chosen of a character's views."""
+    """Say in one sentence what was chosen of a character's views, how large, and why not more."""
     own = [row for row in written.rows if row["role"] == "subject"]
+    if not own:
+        return f"{character}: 0 pictures of {len(views)} views, {_why_not(made) or 'none was cut'}"
     held = sum(row["split"] == split.HELD_OUT for row in own)
     num_chosen = len({row for row, _ in made.picked})
     words = [f"{character}: {len(own)} pictures from {num_chosen} of {len(views)} views"]
+    words.append(_sizes(own, max_upscale))
     by_hand = len(addition.added_rows(made))
     words += [f"{by_hand} of them added by hand"] if by_hand else []
     words.append(f"{held} held out")
@@ -361,4 +428,25 @@ def stage_note(
         words.append(f"{num_class} class pictures")
     if written.num_without_mask:
         words.append(f"no usable mask for {written.num_without_mask}")
+    words += [why] if (why := _why_not(made)) else []
     return ", ".join(words)
+
+
+def _sizes(rows: Sequence[Mapping[str, Any]], max_upscale: float) -> str:
+    """The pictures' sides, and how many are large enough to train at the usual resolutions."""
+    sides = [math.sqrt(row["width_px"] * row["height_px"]) for row in rows]
+    enough = [
+        f"{number} large enough for {side}"
+        for side in cropping.READ_PX[1:]
+        if (number := sum((one + 1) * max_upscale >= side for one in sides))
+    ]
+    low, high = round(min(sides)), round(max(sides))
+    span = f"{low} px" if low == high else f"{low} to {high} px"
+    return f"{span} ({', '.join(enough) or f'too small for {cropping.READ_PX[1]}'})"
+
+
+def _why_not(made: select.ViewSelection) -> str:
+    """Why views were left out, the most frequent reasons first."""
+    count = Counter(verdict.reason for verdict in made.verdicts if verdict.reason)
+    words = ", ".join(f"{number} {why}" for why, number in count.most_common(3))
+    return f"left out: {words}" if words else ""

@@ -82,7 +82,8 @@ def _too_small(view: CharacterView, rule: crop.CropSetting) -> CandidateVerdict:
         return CandidateVerdict(reason="crowded", detail=what)
     scale = crop.min_upscale(view, rule)
     most = rule.dataset.max_upscale
-    what = f"would be enlarged {scale:.1f} times, dataset.max_upscale is {most:g}"
+    what = f"would be enlarged {scale:.1f} times to {crop.READ_PX[0]} px, "
+    what += f"dataset.max_upscale is {most:g}"
     return CandidateVerdict(reason="small", detail=what)
 
 

@@ -20,7 +20,6 @@ from bunny.core.config import Config
 from bunny.dataset import addition, candidate, crop, crop_selection, image_folder, rights
 from bunny.dataset.addition import Addition
 from bunny.table import store
-from bunny.training.family import folder as family_folder
 from bunny.video import extra_frame
 
 MODEL_KEYS = ("characters", "max_images", "crop_margin", "held_out_share")
@@ -28,14 +27,10 @@ RIGHTS = f"dataset/{rights.FILE}"
 
 
 def selection_settings(config: Config) -> crop_selection.CropSelectionSettings:
-    """What crops are chosen by, in sizes of the base model that is to be trained."""
-    models = config.models
-    side, unit = family_folder.choose_resolution(models.base_model, models.resolution)
+    """What crops are chosen by."""
     return crop_selection.CropSelectionSettings(
         crop=crop.CropSetting(
-            sizes=crop.written_sizes(config.dataset, side, unit),
-            dataset=config.dataset,
-            models=models,
+            shapes=crop.shapes(config.dataset), dataset=config.dataset, models=config.models
         ),
         captioning=config.captioning,
         filtering=config.filtering,
@@ -71,7 +66,7 @@ class Dataset(BaseStage):
     """Labels, measures and captions in; training pictures and the reasons for them out."""
 
     name: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 3
+    version: ClassVar[int] = 4
     reads: tuple[str, ...] = (
         "film",
         *candidate.TABLES,
@@ -85,7 +80,7 @@ class Dataset(BaseStage):
     unit: ClassVar[str] = "picture"
 
     def settings(self) -> dict[str, Any]:
-        """All of `dataset`, what is trained on whom at which size, and the words for it."""
+        """All of `dataset`, whom pictures are wanted of and how many, and the words for them."""
         config = self.config
         return {
             **settings_of(config, "dataset"),
@@ -96,9 +91,6 @@ class Dataset(BaseStage):
                 config, "filtering", "blur_threshold", "duplicate_distance", "duplicate_structure"
             ),
             **extra_frame.settings(config.extraction),
-            "size": list(
-                family_folder.choose_resolution(config.models.base_model, config.models.resolution)
-            ),
             "seed": config.seed,
             **addition.fingerprint_settings(self._additions),
             **forgotten.hidden_settings(self.input_dir),
@@ -136,7 +128,11 @@ class Dataset(BaseStage):
             candidates += image_folder.candidate_rows(views, made, failed, written.rows)
             rows += written.rows
             num_failed += len(written.errors)
-            notes.append(image_folder.stage_note(character, views, made, written))
+            notes.append(
+                image_folder.stage_note(
+                    character, views, made, written, self.config.dataset.max_upscale
+                )
+            )
         self._write_rights()
         return StageOutput(
             tables={

@@ -7,15 +7,14 @@ import os
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
-import cv2
-import numpy as np
 import polars as pl
 
 from bunny.contract.stage import BaseStage, StageOutput, StageResult, settings_of
-from bunny.core import image_file, workspace
+from bunny.core import workspace
 from bunny.core.config import ModelsConfig
 from bunny.core.error import StageError, UserError
 from bunny.dataset import approval, rights
@@ -33,14 +32,13 @@ from bunny.training.settings import TrainingError, TrainingSettings
 if TYPE_CHECKING:
     from tqdm.auto import tqdm
 
-    from bunny.dataset.image_folder import TrainingExample
+    from bunny.dataset.image_folder import ReadSize, TrainingExample
     from bunny.training.settings import Step
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
-SET_KEYS = ("resolution", "max_images", "crop_margin", "held_out_share")  # of stage dataset
+SET_KEYS = ("max_images", "crop_margin", "held_out_share")  # of stage dataset
 MODEL_KEYS = tuple(key for key in ModelsConfig.model_fields if key not in SET_KEYS)
-SPLITS = ("train", "held-out")
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
 
 
@@ -82,6 +80,7 @@ class Finetune(BaseStage):
         return {
             **approvals,
             **settings_of(self.config, "models", *MODEL_KEYS),
+            **settings_of(self.config, "dataset", "bucket_step_px", "max_upscale"),
             **settings_of(self.config, "captioning", "trigger_word", "class_word"),
             **settings_of(self.config, "rights"),
             "base_hash": family_folder.hash_base(self.config.models.base_model),
@@ -159,11 +158,15 @@ class Finetune(BaseStage):
     # -- what is trained on -------------------------------------------------------------------
 
     def _sets(self) -> list[_Set]:
-        """The characters' sets, in the order in which the settings name them."""
+        """Sets of those whom the settings name, in their order; else the largest set."""
         table = self.read("dataset").filter(pl.col("role").fill_null("subject") == "subject")
         wanted = list(self.config.models.characters)
-        names = table["character"].unique().sort().to_list()
-        names.sort(key=lambda name: wanted.index(name) if name in wanted else len(wanted))
+        counted = (
+            table.group_by("character").len().sort(["len", "character"], descending=[True, False])
+        )
+        names = counted["character"].to_list()
+        names = [name for name in wanted if name in names] if wanted else names[:1]
+        table = table.filter(pl.col("character").is_in(names))
         missing = [f for f in table["file"] if not (self.output_dir / f).is_file()]
         if missing:
             raise StageError(
@@ -181,31 +184,22 @@ class Finetune(BaseStage):
 
     def _examples(self, loaded: Base, made: _Set, folder: Path, run_folder: Path) -> _Examples:
         """Everything that the adapter of a character is trained on."""
-        train, held_out = self._load(made, folder)
+        train, held_out = self._load(folder)
         prior = self._class_examples(loaded, made, folder, run_folder, train)
         return _Examples(train=train, held_out=held_out, prior=prior)
 
-    def _load(
-        self, made: _Set, folder: Path
-    ) -> tuple[list[TrainingExample], list[TrainingExample]]:
+    def _load(self, folder: Path) -> tuple[list[TrainingExample], list[TrainingExample]]:
         """Train and held-out examples with their masks."""
         from bunny.dataset import image_folder
 
-        train, held_out = image_folder.load_dataset(folder)
-        if self.config.models.background_weight >= 1:
-            return train, held_out
-        files = {s: [r["mask_file"] for r in made.rows if r["split"] == s] for s in SPLITS}
-        train, held_out = (
-            [replace(e, mask=self._mask(f)) for e, f in zip(examples, files[s], strict=True)]
-            for s, examples in zip(SPLITS, (train, held_out), strict=True)
-        )
-        return train, held_out
+        has_masks = self.config.models.background_weight < 1
+        masks = folder / image_folder.MASK_FOLDER if has_masks else None
+        return image_folder.load_dataset(folder, self._read_size, masks)
 
-    def _mask(self, file: str | None) -> np.ndarray | None:
-        """A training picture's mask; None where there is none."""
-        return (
-            None if file is None else image_file.read(self.output_dir / file, cv2.IMREAD_GRAYSCALE)
-        )
+    @cached_property
+    def _read_size(self) -> ReadSize:
+        """The buckets that pictures are read in."""
+        return family_folder.choose_read_size(self.config.models, self.config.dataset)
 
     def _class_examples(
         self, loaded: Base, made: _Set, folder: Path, run_folder: Path, train: list[TrainingExample]
@@ -229,7 +223,7 @@ class Finetune(BaseStage):
                 "models.class_pictures: expected class pictures of the film in the training set, "
                 "found none; set dataset.num_class_images above 0, or choose drawn or none"
             )
-        found, _ = image_folder.load_dataset(own)
+        found, _ = image_folder.load_dataset(own, self._read_size)
         return [replace(e, role=image_folder.CLASS) for e in found]
 
     # -- training -----------------------------------------------------------------------------
@@ -258,12 +252,15 @@ class Finetune(BaseStage):
             num_images=len(examples.train),
             num_held_out=len(examples.held_out),
             num_class_pictures=len(examples.prior),
-            coverage=_coverage(made, examples, cluster),
+            coverage=_coverage(made, examples, cluster, self._read_size),
             set_hash=image_folder.hash_examples([*examples.train, *examples.held_out]),
         )
         texts = run_record.header_texts(known) | self._rights(loaded)
         texts |= approval.to_metadata(self._approvals, made.character)
         settings = replace(known.settings, metadata=texts)
+        if not examples.train:
+            error = image_folder.too_small(made.rows, self._read_size)
+            return run_record.failed_tables(known, error), f"{made.character}: {error}"
         try:
             log_dir = space.log / "tensorboard" / run_id
             result = trainer.train_lora(
@@ -294,6 +291,7 @@ class Finetune(BaseStage):
             folder,
             "ours",
             batch_size=self.config.models.batch_size,
+            read_size=self._read_size,
             caption=CaptionRule(trigger=words.trigger, count_tokens=count_tokens, max_tokens=most),
         )
 
@@ -349,12 +347,15 @@ def _device() -> str:
     return "cuda" if is_one else f"cuda:{os.environ.get('LOCAL_RANK', '0')}"
 
 
-def _coverage(made: _Set, examples: _Examples, cluster: pl.DataFrame) -> dict[str, Any]:
+def _coverage(
+    made: _Set, examples: _Examples, cluster: pl.DataFrame, size: ReadSize
+) -> dict[str, Any]:
     """How varied the set is; train and held-out come back from disk in the order of the rows."""
     from bunny.dataset import image_folder
 
     scenes = cluster.filter(pl.col("level") == "scene")
     place = dict(zip(scenes["item_id"], scenes["cluster_id"], strict=True))
-    ordered = [r for split in SPLITS for r in made.rows if r["split"] == split]
+    read = [r for r in made.rows if size.is_enough(r["width_px"], r["height_px"])]
+    ordered = [r for split in ("train", "held-out") for r in read if r["split"] == split]
     pictures = [example.picture for example in (*examples.train, *examples.held_out)]
     return image_folder.measure_variety(pictures, ordered, place)

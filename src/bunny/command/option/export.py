@@ -7,6 +7,21 @@ from typing import Annotated
 import typer
 
 TRAINERS = "musubi, diffusion-pipe, ai-toolkit, simpletuner, diffsynth, ltx or finetrainers"
+Base = Annotated[
+    str | None,
+    typer.Option(
+        help="Base model that is to be trained: sd15, sd21, sdxl, pony, illustrious, noobai, sd35, "
+        "flux1, a hub id or a folder."
+    ),
+]
+Resolution = Annotated[
+    int,
+    typer.Option(
+        "--resolution",
+        min=0,
+        help="Training resolution in px; 0: of the base model, else what the pictures allow.",
+    ),
+]
 TrainerFormat = Annotated[str, typer.Option("--format", help=f"Trainer: {TRAINERS}.")]
 
 
@@ -31,6 +46,8 @@ class SetExport:
         str | None,
         typer.Option(help="Also write captions as txt or jsonl, where the format does not."),
     ] = None
+    base: Base = None
+    resolution_px: Resolution = 0
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -20,8 +20,10 @@ class DatasetConfig(ConfigSection):
     """shape of the pictures; buckets: aspect-ratio buckets of about equal area"""
     bucket_step_px: int = Field(default=64, ge=8, le=512)
     """bucket sides are multiples of this"""
+    max_px: int = Field(default=1536, ge=128, le=8192)
+    """larger crops are shrunk to the area of a square of this side; smaller ones keep their size"""
     max_upscale: float = Field(default=2.0, ge=1, le=16)
-    """crops that need more upscaling are dropped"""
+    """the most that a picture is enlarged when it is trained on; smaller pictures are left out"""
     has_wider_crops: bool = True
     """add wider crops: the subject with a margin, and at full picture height"""
     mask: Literal["none", "grabcut"] = "none"
@@ -52,7 +54,7 @@ class ModelsConfig(ConfigSection):
     base_model: str = "toy"
     """toy (bundled, tiny), a folder in diffusers format or a hub id"""
     characters: tuple[str, ...] = ()
-    """characters to train; []: the one with the most pictures"""
+    """characters to make sets of and to train; []: a set of each, the largest one is trained"""
     family: Literal["auto", "sd", "sdxl", "sd3", "flux"] = "auto"
     """architecture of the base model; auto: from its files; sd: 1.x and 2.x"""
     adapter: Literal["lora", "dora"] = "lora"

@@ -17,6 +17,7 @@ from typing import Any
 
 from bunny.core import exit_code
 from bunny.core.error import UserError
+from bunny.dataset.image_folder import ReadSize
 from bunny.trainer_format.check import finding, imagefolder, kohya_folder, picture_file
 from bunny.trainer_format.check.finding import Finding
 from bunny.trainer_format.check.kohya_folder import Size
@@ -67,13 +68,14 @@ class BucketSetting:
     most_px: int
     no_upscale: bool
     has_buckets: bool
+    read_size: ReadSize | None = None  # of our own trainer; None: pictures as they are
     buckets: dict[Size, int] = field(default_factory=dict)
 
     def fit(self, size: Size, trainer: str) -> tuple[Size, float]:
         """The size that a picture gets and the scale to it."""
         side = self.resolution_px
         if trainer == "ours":
-            return size, 1.0
+            return (size, 1.0) if self.read_size is None else self.read_size.fit(*size)
         if trainer == "imagefolder" or not self.has_buckets:
             return (side, side), side / min(size)
         if self.no_upscale:
@@ -83,7 +85,12 @@ class BucketSetting:
 
 
 def _bucket_setting(
-    settings: Mapping[str, Any], resolution: int, batch: int, step: int, no_upscale: bool
+    settings: Mapping[str, Any],
+    resolution: int,
+    batch: int,
+    step: int,
+    no_upscale: bool,
+    read_size: ReadSize | None,
 ) -> BucketSetting:
     """Take what was asked for, else the data set's own, else kohya's defaults."""
     own = settings.get("resolution", DEFAULT_PX)
@@ -100,6 +107,7 @@ def _bucket_setting(
         most_px=int(settings.get("max_bucket_reso", most)) if is_own else most,
         no_upscale=no_upscale or bool(settings.get("bucket_no_upscale", False)),
         has_buckets=bool(settings.get("enable_bucket", True)),
+        read_size=read_size,
     )
 
 
@@ -242,6 +250,7 @@ def preview_folder(
     batch_size: int = 0,
     step_px: int = 0,
     no_upscale: bool = False,
+    read_size: ReadSize | None = None,
     caption: CaptionRule = ANY_CAPTION,
 ) -> TrainerPreview:
     """Say what a trainer will see of a folder.
@@ -252,14 +261,16 @@ def preview_folder(
         One of `TRAINERS`: our own fine-tune, kohya's sd-scripts, a script that loads a Hugging
         Face imagefolder and resizes its shorter side; ``auto``: by what lies in the folder.
     resolution_px : int
-        Side of the square; 0: of kohya's ``dataset.toml``, else 512. Our own trainer takes
-        pictures in the size that they have.
+        Side of the square; 0: of kohya's ``dataset.toml``, else 512.
     batch_size : int
         0: of ``dataset.toml``, else 1.
     step_px : int
         Of kohya's buckets; 0: of ``dataset.toml``, else 64.
     no_upscale : bool
         kohya's ``bucket_no_upscale``.
+    read_size : ReadSize, optional
+        The buckets of our own trainer, which leaves out what it would enlarge too much; without
+        them pictures keep the size that they have.
     caption : CaptionRule
         Class pictures need no trigger.
 
@@ -276,14 +287,18 @@ def preview_folder(
         raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
-    rule = _bucket_setting(listing.settings, resolution_px, batch_size, step_px, no_upscale)
+    rule = _bucket_setting(
+        listing.settings, resolution_px, batch_size, step_px, no_upscale, read_size
+    )
     if trainer == "kohya" and rule.has_buckets and rule.resolution_px < rule.step_px:
         raise UserError(
             f"{folder}: expected a resolution of at least one kohya bucket step, "
             f"{rule.step_px} px, got {rule.resolution_px}; raise --resolution"
         )
-    items = [i for i in listing.items if seen[i.file].size is not None]
     sizes = {path: one.size for path, one in seen.items() if one.size is not None}
+    items = [i for i in listing.items if i.file in sizes]
+    if trainer == "ours" and read_size is not None:
+        items = [i for i in items if _is_enough(i.file, sizes[i.file], read_size, listing)]
     times = _count_repeats(items, sizes, trainer, rule, listing)
     problems = [*listing.problems, *((p, x) for p, s in seen.items() for x in s.problems)]
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
@@ -304,6 +319,16 @@ def preview_folder(
         steps_per_epoch=_count_steps(rule, trainer),
         found=_order(problems, folder),
     )
+
+
+def _is_enough(path: Path, size: Size, read_size: ReadSize, listing: TrainerListing) -> bool:
+    """Whether our trainer takes a picture; why not is put down."""
+    if read_size.is_enough(*size):
+        return True
+    bucket, scale = read_size.fit(*size)
+    reason = f"{size[0]}x{size[1]} is left out: too small for {bucket[0]}x{bucket[1]}"
+    listing.add(path, DOUBT, f"{reason} (enlarged {scale:.1f} times)")
+    return False
 
 
 def _choose_trainer(folder: Path) -> str:

@@ -265,19 +265,36 @@ def caption_lines(one: ExportPicture) -> list[str]:
     return lines or [one.caption]
 
 
-def resolution_of(pictures: Sequence[ExportPicture], step_px: int = 64) -> int:
-    """The resolution that a set's sizes were made for: the side of the largest area in steps.
+LADDER_PX = (1024, 768, 512, 384, 256, 192, 128, 64)  # sides that sets are trained at
+
+
+def is_enough(one: ExportPicture, side_px: int, max_upscale: float) -> bool:
+    """Whether training at a side enlarges a picture at most `max_upscale` times."""
+    area = one.columns["width_px"] * one.columns["height_px"]
+    return (math.sqrt(area) + 1) * max_upscale >= side_px
+
+
+def best_resolution(
+    pictures: Sequence[ExportPicture], max_upscale: float, step_px: int = 64
+) -> int:
+    """The largest usual side for which half of the training pictures are large enough.
 
     Examples
     --------
     >>> size = {"width_px": 448, "height_px": 576}
     >>> one = ExportPicture(file=Path("a.png"), caption="", columns=size)
-    >>> resolution_of([one])
-    512
+    >>> best_resolution([one], 2.0), best_resolution([one], 1.0)
+    (1024, 384)
     """
-    areas = [p.columns["width_px"] * p.columns["height_px"] for p in pictures if not p.is_class]
-    side = math.sqrt(max(areas, default=step_px**2))
-    return max(step_px, round(side / step_px) * step_px)
+    train = [one for one in pictures if not one.is_class and not one.is_held_out]
+    return next(
+        (
+            side
+            for side in LADDER_PX
+            if 2 * sum(is_enough(one, side, max_upscale) for one in train) >= len(train)
+        ),
+        step_px,
+    )
 
 
 def toml_lines(values: Mapping[str, object]) -> list[str]:

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from bunny.core import hub
+from bunny.core.config import DatasetConfig, ModelsConfig
 from bunny.core.error import UserError
+from bunny.dataset import crop
+from bunny.dataset.image_folder import ReadSize
+from bunny.training.family import known_base
 from bunny.training.family.contract import ALL_PARTS, LAYOUTS, ModelLayout
 
 CONFIGS = ("*.json", "*/*.json", "*/*.txt", "*/*.model", "README.md")
@@ -27,9 +32,6 @@ HASHED = (".json", ".txt", ".model", ".safetensors")
 
 FLUX_PACK = 2  # latents a side of Flux's tokens
 LARGE_PX, LARGE_UNIT_PX = 512, 64  # from here on sides go in steps of 64, as NovelAI's buckets do
-
-DEFAULT_PX = 512
-DEFAULT_UNIT_PX = 64  # of Stable Diffusion 1.x, while a hub model is not here yet
 
 
 def weight_patterns(layout: ModelLayout, *, is_half: bool = False) -> list[str]:
@@ -287,14 +289,16 @@ def read_size(folder: Path, model: str) -> tuple[int, int]:
         ) from error
 
 
-def resolution_of(model: str) -> tuple[int, int]:
+def resolution_of(model: str, family: str = AUTO) -> tuple[int, int]:
     """The picture side that a base was made for and the unit that sides must be multiples of.
 
     Parameters
     ----------
     model : str
-        As `models.base_model`; only its configuration is read, nothing is fetched. A hub model
-        that is not on this machine counts as Stable Diffusion 1.x.
+        As `models.base_model`. Of a hub model that is not on this machine, the table of known bases
+        is asked, then the hub for `model_index.json` alone.
+    family : str
+        As `models.family`; where it is not ``auto``, the hub need not be asked.
 
     Returns
     -------
@@ -303,22 +307,55 @@ def resolution_of(model: str) -> tuple[int, int]:
     Raises
     ------
     UserError
-        If the folder's configuration is of no family that is known.
+        If the family is not one that is known, or cannot be learned without a hub.
     """
-    if is_on_hub(model):
-        return DEFAULT_PX, DEFAULT_UNIT_PX
-    return read_size(find_folder(model), model)
+    if not is_on_hub(model):
+        return read_size(find_folder(model), model)
+    cached = hub.find_cached(model, CONFIGS)
+    if cached is not None and (cached / INDEX).is_file() and (cached / "vae").is_dir():
+        return read_size(cached, model)
+    known = known_base.find(model)
+    if known is not None and family in (AUTO, known.family):
+        return known.resolution_px, LARGE_UNIT_PX
+    if family == AUTO:
+        advice = (
+            "or set models.family (sd, sdxl, sd3 or flux), which tells the size of its pictures"
+        )
+        family = _read_family(hub.fetch("base model", model, (INDEX,), advice), model)
+    return known_base.FAMILY_PX[family], LARGE_UNIT_PX
 
 
-def choose_resolution(model: str, wanted: int) -> tuple[int, int]:
-    """Side of the training pictures and its unit; a `wanted` of 0 asks for the base's own.
+def choose_read_size(
+    models: ModelsConfig, dataset: DatasetConfig, resolution_px: int = 0
+) -> ReadSize:
+    """The buckets that our trainer reads pictures in, and the most that it enlarges one.
+
+    Parameters
+    ----------
+    resolution_px : int
+        In place of `models.resolution`; 0: that, else the base's own.
+
+    Raises
+    ------
+    UserError
+        As of `choose_resolution`.
+    """
+    side, unit = choose_resolution(
+        models.base_model, resolution_px or models.resolution, models.family
+    )
+    buckets = crop.sizes(side, math.lcm(dataset.bucket_step_px, unit))
+    return ReadSize(buckets=buckets, max_upscale=dataset.max_upscale)
+
+
+def choose_resolution(model: str, wanted: int, family: str = AUTO) -> tuple[int, int]:
+    """Side that pictures are trained at and its unit; a `wanted` of 0 asks for the base's own.
 
     Raises
     ------
     UserError
         If the base cannot be trained at `wanted`.
     """
-    own, unit = resolution_of(model)
+    own, unit = resolution_of(model, family)
     side = wanted or own
     if side % unit:
         raise UserError(

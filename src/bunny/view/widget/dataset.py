@@ -21,7 +21,6 @@ from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import CropWindow
 from bunny.dataset.view import CharacterView
 from bunny.table import corrected, schema, store
-from bunny.training.family import folder as family_folder
 from bunny.view import html, style, tile
 from bunny.view.widget import explorer
 from bunny.view.widget.explorer import Values
@@ -56,7 +55,6 @@ class DatasetData:
     characters: Mapping[str, CharacterViews]
     tables: Mapping[str, pl.DataFrame]
     config: Config
-    resolution: tuple[int, int]  # side and unit in pixels
     pictures: Mapping[str, str]
     before: Mapping[str, CropPreview]  # as the settings are
 
@@ -118,19 +116,16 @@ def open_dataset(space: Workspace, config: Config) -> DatasetData:
     names = store.read_or_empty(space.table, "candidate")["character"].unique(maintain_order=True)
     found = {name: _views(name, tables, subject, config) for name in names}
     found = {name: own for name, own in found.items() if own.views}
-    models = config.models
-    size = family_folder.choose_resolution(models.base_model, models.resolution)
     shown = {view.frame_id for own in found.values() for view in own.views}
     frame = tables["frame"].filter(pl.col("frame_id").is_in(list(shown)))
     opened = DatasetData(
         characters=found,
         tables=tables,
         config=config,
-        resolution=size,
         pictures=explorer.frame_pictures(space, frame),
         before={},
     )
-    start = {"aspect": config.dataset.aspect, "crop_margin": models.crop_margin}
+    start = {"aspect": config.dataset.aspect, "crop_margin": config.models.crop_margin}
     before = {name: decide(opened, start | {"character": name}) for name in found}
     return replace(opened, before=before)
 
@@ -146,7 +141,7 @@ def decide(opened: DatasetData, values: Values) -> CropPreview:
     own, config = opened.characters[values["character"]], opened.config
     wanted = config.dataset.model_copy(update={"aspect": values["aspect"]})
     rule = crop.CropSetting(
-        sizes=crop.written_sizes(wanted, *opened.resolution),
+        shapes=crop.shapes(wanted),
         dataset=wanted,
         models=config.models.model_copy(update={"crop_margin": values["crop_margin"]}),
     )
