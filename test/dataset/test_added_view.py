@@ -7,14 +7,13 @@ from character_view import make_view
 from hypothesis import given
 from hypothesis import strategies as st
 
-from bunny.core.config import DatasetConfig
 from bunny.dataset import addition, crop, split
 from bunny.dataset.addition import Addition
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.select import ViewSelection
 from bunny.dataset.view import CharacterView
 
-RULE = crop.CropSetting(sizes=((64, 64),), dataset=DatasetConfig(max_upscale=1.0))
+RULE = crop.CropSetting(shapes=((1024, 1024),))
 KEPT = CandidateVerdict()
 SOFT = CandidateVerdict(reason="soft", detail="3.0, dataset.min_subject_sharpness is 10")
 
@@ -120,7 +119,7 @@ def test_a_view_that_is_too_small_is_enlarged_when_it_was_asked_for():
     tiny = view_at(11, area=(0, 0, 40, 40), frame_size=(40, 40), box=(5.0, 5.0, 35.0, 35.0))
     assert crop.windows(tiny, RULE) == []
     made = add([tiny], [CandidateVerdict(reason="small")])
-    assert made.picked[0][1].upscale >= 64 / 40
+    assert made.picked[0][1].size == (30, 30)  # as it is
 
 
 def test_sides_stay_and_added_shots_follow_their_group():

@@ -16,7 +16,7 @@ from bunny.dataset.view import CharacterView, OtherCharacter, share_inside
 from bunny.training.family import folder
 
 BUNNY = CaptionWords(trigger="bunny", class_word="character", other_triggers={"Anna": "anna"})
-SQUARE = ((64, 64),)
+SQUARE = ((1024, 1024),)
 FREE = DatasetConfig(max_upscale=16.0)
 SINGLE = DatasetConfig(max_upscale=16.0, has_wider_crops=False)
 
@@ -27,7 +27,7 @@ def view(box, *, is_face=False, others=(), area=(0, 0, 640, 360), text=None) -> 
 
 
 def cut(box, *, rule=None, **values):
-    return crop.windows(view(box, **values), rule or CropSetting(sizes=SQUARE, dataset=FREE))
+    return crop.windows(view(box, **values), rule or CropSetting(shapes=SQUARE, dataset=FREE))
 
 
 def corners(window):
@@ -35,13 +35,13 @@ def corners(window):
 
 
 def test_squares_around_the_subject():
-    rule = CropSetting(sizes=SQUARE, dataset=FREE, models=ModelsConfig(crop_margin=0.25))
+    rule = CropSetting(shapes=SQUARE, dataset=FREE, models=ModelsConfig(crop_margin=0.25))
     one, two = cut((100, 80, 200, 280), rule=rule)
     # 100x200 around (150, 180): side 200 from (50, 80); side 300 from (0, 30); 360 is no 1.25 * 300
     assert corners(one) == (50, 80, 250, 280)
     assert corners(two) == (0, 30, 300, 330)
     assert [one.shot_size, two.shot_size] == ["medium", "medium"]  # 0.7 * 200 of 200, of 300
-    assert one.upscale == pytest.approx(0.32)
+    assert (one.size, two.size) == ((200, 200), (300, 300))  # the film's own pixels
 
 
 def test_moved_and_shrunk_to_fit():
@@ -60,13 +60,13 @@ def test_figure_that_does_not_fit_keeps_its_head():
 def test_each_further_window_is_clearly_larger():
     small = (300, 200, 360, 260)
     models = ModelsConfig(crop_margin=0.5)
-    windows = cut(small, rule=CropSetting(sizes=SQUARE, dataset=FREE, models=models))
+    windows = cut(small, rule=CropSetting(shapes=SQUARE, dataset=FREE, models=models))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 120, 360]
     assert [w.shot_size for w in windows] == ["medium", "wide", "wide"]  # 0.7 of 1, 1/2, 1/6
     models = ModelsConfig(crop_margin=0.1)
-    windows = cut(small, rule=CropSetting(sizes=SQUARE, dataset=FREE, models=models))
+    windows = cut(small, rule=CropSetting(shapes=SQUARE, dataset=FREE, models=models))
     assert [w.x1_px - w.x0_px for w in windows] == [60, 360]  # 72 is less than 1.25 * 60
-    alone = CropSetting(sizes=SQUARE, dataset=SINGLE)
+    alone = CropSetting(shapes=SQUARE, dataset=SINGLE)
     assert len(cut(small, rule=alone)) == 1
 
 
@@ -82,17 +82,27 @@ def test_face_has_head_and_shoulders_and_lies_high():
 
 
 def test_small_subject_is_cut_wider_rather_than_enlarged():
-    rule = CropSetting(sizes=((256, 256),))
+    rule = CropSetting(shapes=SQUARE)  # enlarged twice at most
     windows = cut((300, 100, 330, 130), is_face=True, rule=rule)
-    assert [w.x1_px - w.x0_px for w in windows] == [128, 360]  # not 84: 256 / 2
-    assert windows[0].upscale == 2.0
-    too_large = CropSetting(sizes=((1024, 1024),))
-    assert cut((300, 100, 330, 130), rule=too_large) == []
-    assert crop.min_upscale(view((300, 100, 330, 130)), too_large) == pytest.approx(1024 / 360)
+    # 30 * 2.8 and 30 * 4.6 px, then 512 / 2 px and, as 1024 / 2 are too many, all of the picture
+    assert [w.x1_px - w.x0_px for w in windows] == [84, 138, 256, 360]
+    assert windows[0].size == (84, 84)
+    large = view((0, 0, 30, 30), area=(0, 0, 1920, 1080), is_face=True)
+    sides = [w.x1_px - w.x0_px for w in crop.windows(large, rule)]
+    assert sides == [84, 138, 256, 512, 1080]
+    tiny = view((0, 0, 30, 30), area=(0, 0, 90, 50))
+    assert crop.windows(tiny, rule) == []  # 128 / 2 px are the least
+    assert crop.min_upscale(tiny, rule) == pytest.approx(128 / 50)
+
+
+def test_what_is_larger_than_the_most_is_shrunk():
+    rule = CropSetting(shapes=SQUARE, dataset=DatasetConfig(max_px=512))
+    *_, whole = crop.windows(view((0, 0, 300, 300), area=(0, 0, 1920, 1080)), rule)
+    assert corners(whole) == (0, 0, 1080, 1080) and whole.size == (512, 512)
 
 
 def test_window_moves_off_others():
-    rule = CropSetting(sizes=SQUARE, dataset=SINGLE)
+    rule = CropSetting(shapes=SQUARE, dataset=SINGLE)
     box, anna = (200, 100, 300, 300), (310, 80, 420, 320)
     (still,) = cut(box, rule=rule)
     assert share_inside(anna, corners(still)) > 0.3
@@ -117,21 +127,21 @@ def test_window_moves_off_others():
 def test_windows_law(x, y, w, h, is_face, step, others):
     """Inside the picture, of the written aspect, holding the subject where it fits."""
     box = (x, y, min(640, x + w), min(360, y + h))
-    sizes = tuple(crop.sizes(128, step)) if step else ((128, 128),)
-    rule = CropSetting(sizes=sizes)
+    shapes = tuple(crop.sizes(1024, 8 * step)) if step else SQUARE
+    rule = CropSetting(shapes=shapes)
     for window in cut(box, is_face=is_face, rule=rule, others=[(None, (0, 0, 60, 60))] * others):
         x0, y0, x1, y1 = corners(window)
         assert 0 <= x0 < x1 <= 640 and 0 <= y0 < y1 <= 360
-        assert window.size in sizes and window.upscale <= 2.02
-        wide, high = window.size
-        # both sides are rounded to whole pixels; besides that nothing is distorted
-        assert abs((x1 - x0) * high - (y1 - y0) * wide) <= 0.51 * (wide + high)
+        assert window.size == (x1 - x0, y1 - y0) and window.upscale == 1
+        # both sides are rounded to whole pixels; besides that the aspect is a bucket's
+        off = [abs((x1 - x0) * h - (y1 - y0) * w) / (w + h) for w, h in shapes]
+        assert min(off) <= 0.51
         if x1 - x0 >= box[2] - box[0] and y1 - y0 >= box[3] - box[1]:
             assert share_inside(box, corners(window)) > 0.97
 
 
 def test_bucket_follows_the_figure():
-    rule = CropSetting(sizes=tuple(crop.sizes(128, 32)), dataset=FREE)
+    rule = CropSetting(shapes=tuple(crop.sizes(128, 32)), dataset=FREE)
     tall, *_, wide = cut((300, 60, 380, 220), rule=rule)
     assert tall.size == (96, 160)
     assert wide.size[0] > wide.size[1]  # the whole picture is wide
@@ -140,7 +150,7 @@ def test_bucket_follows_the_figure():
 def test_caption_of_a_window():
     text = "anna character and bunny character on a hill, wide shot"
     seen = view((20, 100, 120, 200), others=[("Anna", (500, 100, 600, 200))], text=text)
-    (window, *_) = crop.windows(seen, CropSetting(sizes=SQUARE, dataset=FREE))
+    (window, *_) = crop.windows(seen, CropSetting(shapes=SQUARE, dataset=FREE))
     assert (
         crop.caption_of(seen, window, BUNNY) == "bunny character on a hill"
     )  # now a figure, now a head
@@ -186,7 +196,11 @@ def test_resolution_of_the_tiny_base(tiny_folder, tmp_path):
     assert folder.resolution_of(str(tiny_folder)) == (32, 16)
     assert folder.choose_resolution(str(tiny_folder), 0) == (32, 16)
     assert folder.choose_resolution(str(tiny_folder), 48) == (48, 16)
-    assert folder.resolution_of("somebody/not-here") == (512, 64)
+    assert folder.resolution_of("somebody/sdxl-anime") == (1024, 64)
+    assert folder.resolution_of("stable-diffusion-v1-5/stable-diffusion-v1-5") == (512, 64)
+    assert folder.resolution_of("somebody/not-here", "flux") == (1024, 64)
+    with pytest.raises(UserError, match=r"or set models.family \(sd, sdxl, sd3 or flux\)"):
+        folder.resolution_of("somebody/not-here")
     with pytest.raises(
         UserError, match=("expected a multiple of 16 for this base model, got 40; 0 selects")
     ):

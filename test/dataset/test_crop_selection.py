@@ -18,7 +18,7 @@ WORDS = CaptionWords(trigger="bunny", class_word="character", other_triggers={"a
 
 def choose(tables, number, **options):
     others = {"anna": candidate.gather("anna", tables, NOTHING)}
-    rule = crop.CropSetting(sizes=((64, 64),))
+    rule = crop.CropSetting(shapes=((1024, 1024),))
     return crop_selection.choose_crops("bunny", tables, others, rule, WORDS, number, **options)
 
 
@@ -61,7 +61,7 @@ def test_words_of_framing_are_those_that_the_subject_would_get(film_tables):
     far = {"who": "anna", "box": (300, 100, 310, 116), "text": "anna character runs, medium shot"}
     tables = film_tables([{"shot": 0, **near}, {"shot": 1, **far}])
     own = CaptionWords(trigger="anna", class_word="character")
-    rule = crop.CropSetting(sizes=((64, 64),), dataset=DatasetConfig(max_upscale=4.0))
+    rule = crop.CropSetting(shapes=((1024, 1024),), dataset=DatasetConfig(max_upscale=4.0))
     views = candidate.gather("anna", tables, NOTHING)
     windows = [crop.windows(view, rule) for view in views]
     middle = [found[len(found) // 2] for found in windows]
@@ -85,7 +85,7 @@ def test_who_is_outside_the_window_is_not_counted(film_tables):
     )
     views = {"anna": candidate.gather("anna", tables, NOTHING)}
     found = crop_selection.choose_crops(
-        "bunny", tables, views, crop.CropSetting(sizes=((64, 64),)), words, 9
+        "bunny", tables, views, crop.CropSetting(shapes=((1024, 1024),)), words, 9
     )
     assert [c.caption for c in found] == ["character dance"]
 
@@ -110,7 +110,7 @@ def _reasons(tables, additions=(), **filtering):
         captioning=CaptioningConfig(),
         filtering=FilteringConfig(**filtering),
         seed=0,
-        crop=crop.CropSetting(sizes=((64, 64),)),
+        crop=crop.CropSetting(shapes=((1024, 1024),)),
     )
     more = {name: store.from_rows(name, []) for name in ("region", "figure", "reference")}
     selector = crop_selection.CropSelector(tables | more, additions, settings)

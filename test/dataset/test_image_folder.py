@@ -16,6 +16,8 @@ from bunny.dataset.image_folder import TrainingExample
 from bunny.generation import similarity
 from bunny.table import store
 
+AS_THEY_ARE = image_folder.ReadSize(buckets=((32, 32), (48, 32)), max_upscale=1.0)
+
 
 def crop(
     index: int,
@@ -122,7 +124,7 @@ def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subjec
     folder = film_dir / "dataset" / "bunny"
     lines = (folder / "class" / "metadata.jsonl").read_text().splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == ["0000.png", "0001.png"]
-    train, held_out = image_folder.load_dataset(folder)
+    train, held_out = image_folder.load_dataset(folder, AS_THEY_ARE)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert held_out == []
 
@@ -131,7 +133,7 @@ def test_back_through_datasets(film_dir, tmp_path):
     crops = [crop(0), crop(1, split="held-out"), crop(2, size=(48, 32))]
     write(film_dir, crops)
     folder = film_dir / "dataset" / "bunny"
-    train, held_out = image_folder.load_dataset(folder)
+    train, held_out = image_folder.load_dataset(folder, AS_THEY_ARE)
     assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
     assert [e.caption for e in held_out] == ['bunny "1", medium shot']
     assert [e.picture.shape for e in train] == [(32, 32, 3), (32, 48, 3)]
@@ -156,7 +158,7 @@ def test_several_captions_come_back_with_their_shares(film_dir):
     table = store.from_rows("dataset", made.rows)
     assert table["variant_captions"].to_list() == [["bunny", "bunny, day"], None]
     assert table["variant_shares"].to_list() == [[0.25, 0.75], None]
-    one, two = image_folder.load_dataset(film_dir / "dataset" / "bunny")[0]
+    one, two = image_folder.load_dataset(film_dir / "dataset" / "bunny", AS_THEY_ARE)[0]
     assert (one.variants, two.variants) == (variants, ())
     assert one.caption == 'bunny "0", medium shot'
     alone = replace(one, variants=())

@@ -11,9 +11,9 @@ NOTHING = pl.DataFrame(
 )
 
 
-def choose(tables, side_px=64, subject=NOTHING, **models):
+def choose(tables, subject=NOTHING, **models):
     views = candidate.gather("bunny", tables, subject)
-    rule = crop.CropSetting(sizes=((side_px, side_px),), models=ModelsConfig(**models))
+    rule = crop.CropSetting(shapes=((1024, 1024),), models=ModelsConfig(**models))
     verdicts = candidate.judge(views, tables["quality"], {}, rule.dataset, FilteringConfig())
     return views, select.choose(views, verdicts, tables, rule, FilteringConfig())
 
@@ -62,9 +62,12 @@ def test_surplus_when_enough_are_there_and_number_is_reached(film_tables):
 
 
 def test_small_says_by_how_much(film_tables):
-    _, made = choose(film_tables([{"shot": 0}]), 1024)
+    tables = film_tables([{"shot": 0, "box": (10, 10, 40, 40)}])
+    size = {"width_px": pl.lit(80, pl.Int32), "height_px": pl.lit(50, pl.Int32)}
+    _, made = choose({**tables, "frame": tables["frame"].with_columns(**size)})
     assert reasons(made) == ["small"]
-    assert made.verdicts[0].detail == "would be enlarged 2.8 times, dataset.max_upscale is 2"
+    what = "would be enlarged 2.6 times to 128 px, dataset.max_upscale is 2"
+    assert made.verdicts[0].detail == what
 
 
 def test_alone_comes_first_and_crowded_fills_up(film_tables):
@@ -113,7 +116,7 @@ def make_long_film(film_tables, shots: int = 1200, share: float = 0.35) -> dict[
 
 def test_long_film_gives_five_hundred_varied_pictures(film_tables):
     tables = make_long_film(film_tables)
-    views, made = choose(tables, 512, max_images=500)
+    views, made = choose(tables, max_images=500)
     assert len(views) > 1100
     assert len(made.gains) == len(made.picked) == 500
     chosen = [views[row] for row in made.gains]

@@ -104,7 +104,7 @@ def test_which_films_are_held_out_follows_the_seed(film_tables):
             captioning=config.captioning,
             filtering=config.filtering,
             seed=seed,
-            crop=CropSetting(sizes=((64, 64),), dataset=config.dataset, models=config.models),
+            crop=CropSetting(shapes=((1024, 1024),), dataset=config.dataset, models=config.models),
         )
         crops = picture_set.choose(merged, "anna", settings, picture_set.FILM).crops
         held.append({one.view.frame_id for one in crops if one.split == "held-out"})

@@ -52,7 +52,7 @@ def test_tables_and_files(labelled_film, tiny_base_folder):
     assert all(c.startswith("bunny character in a blue place") for c in pictures["caption"])
     for row in pictures.to_dicts():
         written = cv2.imread(str(labelled_film / row["file"]))
-        assert written.shape == (row["height_px"], row["width_px"], 3) == (32, 32, 3)
+        assert written.shape == (row["height_px"], row["width_px"], 3)
     assert f"bunny: {pictures.height} pictures from" in result.note
     assert make(labelled_film, tiny_base_folder).execute().status == "skipped"
 
@@ -102,7 +102,7 @@ def test_film_without_labels_ends_with_a_reason(labelled_film, tiny_base_folder)
     store.write(labelled_film / "table", "label", store.from_rows("label", []))
     result = make(labelled_film, tiny_base_folder).execute()
     assert (result.status, result.rows) == ("done", 0)
-    assert result.note.startswith("no picture shows a labelled character")
+    assert result.note == "nobody is labelled, so there is nothing to train on"
 
 
 def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
@@ -111,19 +111,13 @@ def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
     store.write(labelled_film / "table", "label", label.with_columns(character=anna))
     both = {"characters": ("anna", "bunny", "carl")}
     result = make(labelled_film, tiny_base_folder, both).execute()
-    assert result.note.startswith("models.characters: no picture shows carl; anna: ")
+    assert result.note.startswith("carl: 0 pictures, not found in the film; anna: ")
     assert set(tables(labelled_film)[0]["character"]) == {"anna", "bunny"}
     nobody = make(labelled_film, tiny_base_folder, {"characters": ("carl",)}).execute()
-    assert (
-        nobody.note == "models.characters: no picture shows carl; labelled characters: bunny, anna"
-    )
-    make(labelled_film, tiny_base_folder).execute()  # the one with most pictures
-    assert set(tables(labelled_film)[0]["character"]) == {"bunny"}
-
-
-def test_resolution_that_does_not_fit_is_refused(labelled_film, tiny_base_folder):
-    with pytest.raises(UserError, match="expected a multiple of 16 for this base model, got 40"):
-        make(labelled_film, tiny_base_folder, {"resolution": 40}).execute()
+    what = "carl: 0 pictures, not found in the film; labelled characters: bunny, anna"
+    assert nobody.note == what
+    make(labelled_film, tiny_base_folder).execute()  # all of them
+    assert set(tables(labelled_film)[0]["character"]) == {"anna", "bunny"}
 
 
 def test_a_picture_that_cannot_be_read_is_unreadable(labelled_film, tiny_base_folder):
@@ -298,10 +292,9 @@ def test_recovered_crops_are_those_of_the_stored_picture(
         assert difference.mean() <= (most if image_id not in again else 0)
         differences.append(difference.max())
     assert (max(differences) == 0) == (output_format == "png")
-    enlarged = {i for i, (row, _) in mixed.items() if row["upscale"] > 1}
-    assert 0 < len(enlarged) < len(mixed)
-    assert {i for i, (row, _) in mixed.items() if row["is_recovered"]} == enlarged | set(again)
-    assert all(np.array_equal(mixed[i][1], recovered[i][1]) for i in enlarged)
+    # all are below 512 px, which trainers enlarge: better without JPEG's loss
+    assert all(row["is_recovered"] for row, _ in mixed.values())
+    assert all(np.array_equal(mixed[i][1], recovered[i][1]) for i in mixed)
 
 
 @pytest.mark.parametrize("pair", [["Bun Ny", "Bun_Ny"], ["Bunny", "bunny"]])

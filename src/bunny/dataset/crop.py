@@ -1,7 +1,7 @@
 """Crop windows around a subject: size, aspect and position.
 
-A view gives up to four windows, each clearly larger than the one before: the subject alone, with a
-margin and large enough for trainers of 512 and of 1024 px, and as high as the picture. A window has
+A view gives up to five windows, each clearly larger than the one before: the subject alone, with a
+margin, large enough for trainers of 512 and of 1024 px, and as high as the picture. A window has
 the aspect of one of the trainers' buckets, is moved into the frame, and off other people where it
 can be.
 
@@ -156,11 +156,11 @@ def windows(view: CharacterView, rule: CropSetting) -> list[CropWindow]:
         enlarged more than allowed at the least side of `READ_PX`.
     """
     found: list[CropWindow] = []
-    if min_upscale(view, rule) > rule.dataset.max_upscale * (1 + 1e-9):
-        return found
     for width, height, least in _wanted(view, rule):
         bucket = nearest(width, height, rule.shapes)
         shape = _fit(width, height, bucket, view.area, least)
+        if shape is None:
+            continue
         size = _written(shape, rule.dataset.max_px)
         is_larger = not found or shape[1] >= WIDER_GAIN * (found[-1].y1_px - found[-1].y0_px)
         if is_larger and (rule.dataset.has_wider_crops or not found):
@@ -253,16 +253,18 @@ def _wanted(view: CharacterView, rule: CropSetting) -> list[tuple[float, float, 
     tight, wide = ((width * (1 + 2 * m), height * (1 + 2 * m)) for m in margins)
     sides = [side / rule.dataset.max_upscale for side in READ_PX]
     whole = (view.area[2] - view.area[0], view.area[3] - view.area[1])
-    return [(*tight, sides[0]), *((*wide, side) for side in sides[1:]), (*whole, sides[0])]
+    return [(*tight, sides[0]), *((*wide, side) for side in sides), (*whole, sides[0])]
 
 
 def _fit(
     width: float, height: float, size: Size, area: tuple[int, int, int, int], least_px: float
-) -> tuple[int, int]:
-    """Width and height of a window of the aspect of `size`, as far as the picture goes."""
+) -> tuple[int, int] | None:
+    """Width and height of a window of the aspect of `size`; None where the picture is too small."""
     wide, high = area[2] - area[0], area[3] - area[1]
     unit = max(width / size[0], height / size[1], least_px / SHAPE_PX)  # window over bucket
     unit = min(unit, wide / size[0], high / size[1])
+    if unit * SHAPE_PX < least_px * (1 - 1e-9):
+        return None
     shape = max(1, round(unit * size[0])), max(1, round(unit * size[1]))
     return min(shape[0], wide), min(shape[1], high)
 
@@ -381,7 +383,8 @@ class CropReader:
     tables : mapping
         frame and extra_frame.
     cut_from : {"auto", "picture", "film"}
-        "auto" goes to the film, where it is there, for crops that would be enlarged.
+        "auto" goes to the film, where it is there, for crops below 512 px, which most trainers
+        enlarge.
     """
 
     def __init__(
@@ -414,7 +417,7 @@ class CropReader:
         """Whether a crop is decoded again: asked for, nowhere stored, or small and film at hand."""
         if one.view.file is None:
             return True
-        is_small = one.window.upscale > 1
+        is_small = math.sqrt(math.prod(one.window.size)) < READ_PX[1]
         return self._cut_from == "film" or (self._cut_from == "auto" and is_small and has_film)
 
     def _recovered(self, crops: Sequence[Crop]) -> Iterator[CropSource]:

@@ -419,7 +419,8 @@ def stage_note(
     held = sum(row["split"] == split.HELD_OUT for row in own)
     num_chosen = len({row for row, _ in made.picked})
     words = [f"{character}: {len(own)} pictures from {num_chosen} of {len(views)} views"]
-    words.append(_sizes(own, max_upscale))
+    sizes = [(row["width_px"], row["height_px"]) for row in own]
+    words.append(describe_sizes(sizes, max_upscale))
     by_hand = len(addition.added_rows(made))
     words += [f"{by_hand} of them added by hand"] if by_hand else []
     words.append(f"{held} held out")
@@ -432,9 +433,15 @@ def stage_note(
     return ", ".join(words)
 
 
-def _sizes(rows: Sequence[Mapping[str, Any]], max_upscale: float) -> str:
-    """The pictures' sides, and how many are large enough to train at the usual resolutions."""
-    sides = [math.sqrt(row["width_px"] * row["height_px"]) for row in rows]
+def describe_sizes(sizes: Sequence[Size], max_upscale: float) -> str:
+    """The pictures' sides, and how many are large enough to train at the usual resolutions.
+
+    Examples
+    --------
+    >>> describe_sizes([(200, 200), (640, 480)], 2.0)
+    '200 to 554 px (1 large enough for 512, 1 large enough for 1024)'
+    """
+    sides = [math.sqrt(width * height) for width, height in sizes]
     enough = [
         f"{number} large enough for {side}"
         for side in cropping.READ_PX[1:]

@@ -168,10 +168,20 @@ def test_repeats_are_the_tables_or_one_number_for_the_character(pictures):
     assert changed[0].columns["repeats"] == 5
 
 
-def test_resolution_is_the_square_of_the_largest_area(pictures):
-    assert folder.resolution_of(pictures[:2], 32) == 64
-    assert folder.resolution_of(pictures, 32) == 96  # 64 x 128: 90.5, in steps of 32
-    assert folder.resolution_of([], 32) == 32
+def test_the_resolution_is_the_largest_that_half_of_the_pictures_allow(pictures):
+    """Sides by area of those to be trained on: 64, 64, 400, 500 px."""
+    sizes = [(64, 64), (64, 64), (400, 400), (625, 400)]
+    made = [
+        replace(pictures[0], columns={"width_px": w, "height_px": h}, is_held_out=False)
+        for w, h in sizes
+    ]
+    assert folder.best_resolution(made, 1.0) == 384
+    assert folder.best_resolution(made, 2.0) == 768
+    assert folder.best_resolution(made[:3], 1.0) == 64
+    assert (
+        folder.best_resolution([replace(made[0], columns={"width_px": 9, "height_px": 9})], 1.0, 16)
+        == 16
+    )
 
 
 def test_several_captions_are_columns_of_every_split(tmp_path, pictures, about, load):

@@ -30,7 +30,7 @@ class DatasetConfig(ConfigSection):
     """grabcut: write a subject mask beside each picture (subject is white)"""
     cut_from: Literal["auto", "film", "picture"] = "auto"
     """source of the crops; film: decoded again, without JPEG loss; picture: as extracted; auto:
-    film for upscaled crops"""
+    film for crops below 512 px"""
     num_class_images: int = Field(default=0, ge=0, le=100_000)
     """pictures of the film without the character, for prior preservation"""
 

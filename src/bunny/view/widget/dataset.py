@@ -19,6 +19,7 @@ import polars as pl
 from bunny.dataset import appearance, candidate, coverage, crop, select
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import CropWindow
+from bunny.dataset.image_folder import describe_sizes
 from bunny.dataset.view import CharacterView
 from bunny.table import corrected, schema, store
 from bunny.view import html, style, tile
@@ -161,14 +162,14 @@ def draw(opened: DatasetData, values: Values) -> str:
     now, before = decide(opened, values), opened.before[values["character"]]
     new = len(now.image_ids - before.image_ids)
     gone = len(before.image_ids - now.image_ids)
-    sizes = Counter(window.size for _, window in now.picked)
     left_out = {f"left out: {reason}": number for reason, number in now.reasons.items()}
-    written = ", ".join(f"{w} x {h} px: {n}" for (w, h), n in sorted(sizes.items()))
+    sizes = [window.size for _, window in now.picked]
+    written = describe_sizes(sizes, opened.config.dataset.max_upscale) if sizes else "nothing"
     shown = [pair for pair in now.picked if pair[0].frame_id in opened.pictures]
     return (
         html.counts({"pictures": len(now.picked), **left_out})
         + f"<p>compared with the settings as they are: <b>{new}</b> new, <b>{gone}</b> gone"
-        + f"; written as {escape(written) or 'nothing'}</p>"
+        + f"; {escape(written)}</p>"
         + _margin_line(now, values["crop_margin"])
         + count_table(before.count(), now.count())
         + _windows([(opened.pictures[v.frame_id], v, w) for v, w in tile.spread(shown, GALLERY)])
@@ -235,7 +236,9 @@ def _window(uri: str, view: CharacterView, window: CropWindow) -> str:
         "height": (window.y1_px - window.y0_px) / high,
     }
     css = ";".join(f"{key}:{share:.1%}" for key, share in place.items())
-    words = f"{style.clock(view.timestamp_s)} {window.shot_size}, {window.upscale:.1f}x"
+    words = (
+        f"{style.clock(view.timestamp_s)} {window.shot_size}, {window.size[0]} x {window.size[1]}"
+    )
     return (
         '<figure style="margin:0;width:122px">'
         f'<div style="position:relative;display:inline-block"><img src="{escape(uri)}" '
