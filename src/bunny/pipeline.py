@@ -64,6 +64,8 @@ def choose_stages(
 ) -> tuple[str, ...]:
     """Stages to run, in order: those of the settings, narrowed by `only` and `until`.
 
+    Without a base model nothing is trained, evaluated or drawn unless `only` or `until` names it.
+
     Raises
     ------
     UserError
@@ -76,6 +78,8 @@ def choose_stages(
     chosen = [n for n in order if n in (only or config.pipeline.stages)]
     if until:
         chosen = [n for n in chosen if order.index(n) <= order.index(until)]
+    if not config.models.base_model:
+        chosen = [n for n in chosen if n not in TRAINING or n in only or until in TRAINING]
     return tuple(chosen)
 
 

@@ -207,9 +207,7 @@ def _check_output(target: Path, source: Path) -> None:
 
 def _base_folder(config: Config) -> Path | None:
     """The base's folder if it lies on this machine; a hub model is not fetched for its names."""
-    model = config.models.base_model
-    folder = family_folder.TOY_FOLDER if model == family_folder.TOY else Path(model).expanduser()
-    return folder if folder.is_dir() else None
+    return family_folder.find_local(config.models.base_model)
 
 
 def _shape(folder: Path | None) -> layer.UnetShape | None:

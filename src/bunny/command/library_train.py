@@ -32,6 +32,7 @@ from bunny.series import joint_workspace, picture_set
 from bunny.series.joint_workspace import JointOrigin
 from bunny.stage.dataset import Dataset
 from bunny.table import store
+from bunny.training.family import folder as family_folder
 
 logger = logging.getLogger(__name__)
 
@@ -114,6 +115,8 @@ def train(
     config = film_workspace.load_settings(data_dir, overrides, space)[1]
     log.configure(space.log / space.film_id)
     configuration.load_secrets(root)
+    if not config.models.base_model and until != "dataset":
+        raise UserError(family_folder.NO_BASE)
     with workspace.lock(space, config.pipeline.lock_wait_seconds):
         errors = _draw(space, config, source, origin)
     chosen = pipeline.choose_stages(config, (), until)

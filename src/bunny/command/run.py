@@ -24,6 +24,7 @@ logger = logging.getLogger(__name__)
 
 # The demo's own choices, kept with its film so that every command knows them; --set wins.
 DEMO_SETTINGS = (
+    "models.base_model=toy",
     "models.characters=[bunny]",
     "extraction.extra_interval_seconds=0.5",
     "clip.preset=wan",
@@ -57,6 +58,7 @@ class RunReport:
     results: Sequence[StageResult]
     seconds: float
     report: Path | None
+    advice: Sequence[str] = ()  # what to do next, where the run ended at the training set
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -76,7 +78,7 @@ class RunReport:
             "tables": self.space.table,
         }
         lines += [f"  {k:13}{v}" for k, v in places.items() if v is not None and v.exists()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *self.advice])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -221,8 +223,31 @@ def run_film(
         report = page.write(space, config)
         workspace.publish(space)
     pipeline.status(space, config)  # kept, so that the next run need not look
+    advice = ()
+    if not config.models.base_model and results and results[-1].name in ("dataset", "clip", "pair"):
+        advice = _ways_on(space)
     seconds = time.monotonic() - started
-    return RunReport(space=space, results=results, seconds=seconds, report=report)
+    return RunReport(space=space, results=results, seconds=seconds, report=report, advice=advice)
+
+
+def _ways_on(space: Workspace) -> list[str]:
+    """What to do with a training set where no base model is set; nothing where there is no set."""
+    from bunny.table import store
+    from bunny.training.family import known_base
+
+    if store.read_or_empty(space.table, "dataset").is_empty():
+        return []
+    medium = store.read_or_empty(space.table, "shot_medium")
+    is_drawn = bool(medium.height) and medium["is_drawn"].sum() * 2 > medium.height
+    base = known_base.BY_NAME["illustrious" if is_drawn else "sdxl"]
+    what = "drawn" if is_drawn else "photographed"
+    again = f"bunny run {space.film_id} --set models.base_model="
+    return [
+        "no base model is set, so the run ends at the training set; from here:",
+        f"  train        {again}{base.hub_id}   ({base.title}, for {what} film; {base.needs})",
+        f"  export       bunny export kohya {space.film_id} --base {base.name}   (another trainer)",
+        f"  try          {again}toy   (128 px, on a CPU in minutes, to see every stage)",
+    ]
 
 
 def write_report(chosen: FilmOptions) -> str:

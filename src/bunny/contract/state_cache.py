@@ -33,8 +33,9 @@ PASSED_OVER = frozenset(
 def stamp(space: Workspace, config: Config) -> str:
     """SHA-256, in hex, of all that the states of a film's stages follow from."""
     digest = hashlib.sha256(config.model_dump_json().encode())
-    base = Path(config.models.base_model).expanduser()
-    folders = [Path(bunny.__file__).parent, space.root, space.checkpoint, base]
+    folders = [Path(bunny.__file__).parent, space.root, space.checkpoint]
+    if config.models.base_model:
+        folders.append(Path(config.models.base_model).expanduser())
     for number, folder in enumerate(folders):
         digest.update(f"\n{number}\n".encode())
         for line in _stamps(folder):

@@ -51,8 +51,9 @@ class RightsConfig(ConfigSection):
 class ModelsConfig(ConfigSection):
     """Stage finetune: the base model, the characters to train, and how."""
 
-    base_model: str = "toy"
-    """toy (bundled, tiny), a folder in diffusers format or a hub id"""
+    base_model: str = ""
+    """a folder in diffusers format, a hub id, or toy (bundled, tiny); empty: a run ends at the
+    training set"""
     characters: tuple[str, ...] = ()
     """characters to make sets of and to train; []: a set of each, the largest one is trained"""
     family: Literal["auto", "sd", "sdxl", "sd3", "flux"] = "auto"

@@ -24,6 +24,11 @@ SAFETY = ("safety_checker/model.safetensors", "safety_checker/*.json", "feature_
 TOY = "toy"
 TOY_FOLDER = Path(__file__).resolve().parents[2] / "demo" / "base"
 AUTO = "auto"
+NO_BASE = (
+    "models.base_model: expected a base model, none is set; give a folder or a hub id "
+    f"(photographed film: {known_base.BY_NAME['sdxl'].hub_id}, "
+    f"drawn film: {known_base.BY_NAME['illustrious'].hub_id}), or toy to try the stages"
+)
 INDEX = "model_index.json"
 PICKLES = (".bin", ".ckpt", ".pt", ".pth")
 FULL_HASH_MAX = 256 << 20  # bytes; of larger files 64 blocks are hashed
@@ -74,7 +79,7 @@ def find_local(model: str) -> Path | None:
     if model == TOY:
         return TOY_FOLDER
     path = Path(model).expanduser()
-    return path if path.is_dir() else None
+    return path if model and path.is_dir() else None
 
 
 def find_folder(model: str) -> Path:
@@ -85,6 +90,8 @@ def find_folder(model: str) -> Path:
     UserError
         If it is neither a folder nor a hub id, or the hub did not give it.
     """
+    if not model:
+        raise UserError(NO_BASE)
     if model == TOY:
         return TOY_FOLDER
     path = Path(model).expanduser()
@@ -166,8 +173,8 @@ def hash_base(model: str) -> str:
 
     Cheap enough for a fingerprint: a file over 256 MiB is hashed by its size and 64 blocks.
     """
-    folder = TOY_FOLDER if model == TOY else Path(model).expanduser()
-    return hash_folder(folder) if folder.is_dir() else hashlib.sha256(model.encode()).hexdigest()
+    folder = find_local(model)
+    return hash_folder(folder) if folder else hashlib.sha256(model.encode()).hexdigest()
 
 
 def hash_folder(folder: Path) -> str:

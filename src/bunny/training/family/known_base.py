@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 
 FAMILY_PX = {"sd": 512, "sdxl": 1024, "sd3": 1024, "flux": 1024}
+# Memory of a GPU for a LoRA: diffusers' training guides (SD 1.5, SDXL), ai-toolkit's FAQ (Flux.1).
+FAMILY_GB = {"sd": 11, "sdxl": 16, "flux": 24}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +24,12 @@ class KnownBase:
     hub_id: str  # an example
     pattern: str  # of hub ids, in lower case
     is_for_drawn: bool = False
+
+    @property
+    def needs(self) -> str:
+        """The GPU that a LoRA of it needs, as far as that is known."""
+        memory = FAMILY_GB.get(self.family)
+        return f"a GPU with {memory} GB" if memory else "a GPU"
 
 
 KNOWN = (
