@@ -23,6 +23,18 @@ def test_without_names_the_stages_that_are_set_run(tmp_path):
         assert (found.name, found.status) == ("cluster", status)
 
 
+def test_without_a_base_a_run_ends_at_the_set_unless_more_is_asked_for():
+    training = ("finetune", "evaluate", "generate")
+    config = Config()
+    assert config.models.base_model == ""
+    assert not set(training) & set(pipeline.choose_stages(config))
+    assert pipeline.choose_stages(config)[-1] == "pair"
+    assert pipeline.choose_stages(config, ("finetune",)) == ("finetune",)
+    assert "finetune" in pipeline.choose_stages(config, (), "evaluate")
+    toy = Config(models={"base_model": "toy"})
+    assert pipeline.choose_stages(toy)[-3:] == training
+
+
 def test_status_as_json_says_who_writes(small_project, bunny, monkeypatch, tmp_path):
     others = shutil.ignore_patterns(".*.tmp")  # tests beside this one use the film itself
     monkeypatch.chdir(shutil.copytree(small_project.folder, tmp_path / "project", ignore=others))

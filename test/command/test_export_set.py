@@ -3,7 +3,10 @@
 import hashlib
 import json
 import tarfile
+import tomllib
 
+import cv2
+import numpy as np
 import pytest
 from set_on_disk import make_set
 
@@ -196,9 +199,10 @@ def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
         return one["buckets"], one["steps_per_epoch"], enlarged
 
     assert bunny("export", "kohya", "--output", "out")[0] == 0
-    assert look("--batch-size", "8") == ({"64x64": 6}, 1, [])
-    assert look("--batch-size", "2") == ({"64x64": 6}, 3, [])
-    assert look("--resolution", "128") == ({"128x128": 6}, 1, ["64x64 is upscaled to 128x128"] * 3)
+    twice = ["64x64 is upscaled to 128x128"] * 3  # as far as dataset.max_upscale allows
+    assert look("--batch-size", "8") == ({"128x128": 6}, 1, twice)
+    assert look("--batch-size", "2") == ({"128x128": 6}, 3, twice)
+    assert look("--resolution", "64") == ({"64x64": 6}, 1, [])
     code, out, err = bunny("check", "out", "--resolution", "32")
     assert (code, out) == (2, "") and "one kohya bucket step, 64 px, got 32" in err
 
@@ -218,3 +222,60 @@ def test_a_set_is_checked_for_the_trigger_word_that_is_set(bunny, space):
     (one,) = json.loads(bunny(*options)[1])["sets"]
     lacking = "the trigger word 'sks anna' is not in the caption"
     assert [found["reason"] for found in one["found"]] == [lacking] * 4
+
+
+def _add_sizes(space, sizes):
+    """Give the pictures of the set other sides, as far as the table and their files say."""
+    rows = store.read(space.table, "dataset").to_dicts()
+    for row, side in zip(rows, sizes, strict=True):
+        cv2.imwrite(str(space.root / row["file"]), np.full((side, side, 3), side % 256, np.uint8))
+        row |= {"width_px": side, "height_px": side}
+    store.write(space.table, "dataset", store.from_rows("dataset", rows))
+
+
+def test_a_set_is_exported_at_the_resolution_of_the_base_that_is_named(bunny, space, tmp_path):
+    """Pictures of 600, 600 and 300 px, enlarged twice at most; the last one is held out."""
+    _add_sizes(space, [600, 600, 300, 600])
+
+    def export(*options):
+        code, out, err = bunny("export", "kohya", "--output", "out", *options)
+        toml = tomllib.loads((tmp_path / "out" / "dataset.toml").read_text())
+        return (
+            code,
+            toml["general"]["resolution"],
+            len(list((tmp_path / "out").rglob("img/*/*.png"))),
+            out + err,
+        )
+
+    assert export("--base", "sdxl")[:3] == (0, 1024, 2)
+    assert "1 pictures are too small" not in export("--base", "sd15")[3]
+    code, side, number, said = export("--base", "sd15")
+    assert (code, side, number) == (0, 512, 3)
+    assert "the film gives more than 512 px: with --resolution 1024" in said
+    assert export()[:3] == (0, 1024, 2)  # what half of the pictures allow
+    assert export("--resolution", "256")[:3] == (0, 256, 3)
+    assert export("--base", "somebody/flux.1-anime")[:2] == (0, 1024)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--base", "sd3000"), "--base: expected sd21, sd15, pony, illustrious"),
+        (("--base", "some/body"), "or set models.family (sd, sdxl, sd3 or flux)"),
+        (("--resolution", "1024"), "found none; use --resolution 128"),
+    ],
+)
+def test_a_base_or_resolution_that_does_not_serve_is_one_sentence(bunny, space, options, words):
+    """The pictures have 64 px."""
+    code, _, err = bunny("export", "kohya", "--output", "out", *options)
+    assert code == 2 and words in err and len(err.strip().splitlines()) == 1
+
+
+def test_check_shows_what_our_trainer_reads_at_a_resolution(bunny, space):
+    _add_sizes(space, [600, 600, 300, 600])
+    (one,) = json.loads(bunny("check", "--json", "--resolution", "1024")[1])["sets"]
+    assert (one["num_pictures"], one["buckets"]) == (2, {"1024x1024": 4})
+    (reason,) = {one["reason"] for one in one["found"] if "left out" in one["reason"]}
+    assert reason == "300x300 is left out: too small for 1024x1024 (enlarged 3.4 times)"
+    (one,) = json.loads(bunny("check", "--json", "--resolution", "512")[1])["sets"]
+    assert (one["num_pictures"], one["buckets"]) == (3, {"512x512": 6})

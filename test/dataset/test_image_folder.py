@@ -234,3 +234,19 @@ def test_a_full_disk_leaves_the_set_that_was_there(film_dir):
     write(film_dir, crops)
     assert len(files()) == 10
     assert [p.name for p in (film_dir / "dataset").iterdir()] == ["bunny"]
+
+
+def test_pictures_are_read_at_the_trainers_size_and_small_ones_are_left_out(film_dir):
+    """64 x 64 px are halved; 48 x 40 fill 32 x 32 at 0.8 and lose 3 px on each side; 12 px go."""
+    made = [crop(0, size=(64, 64)), crop(1, size=(48, 40)), crop(2, size=(12, 12))]
+    write(film_dir, made)
+    folder = film_dir / "dataset" / "bunny"
+    size = image_folder.ReadSize(buckets=((32, 32),), max_upscale=2.0)
+    train, _ = image_folder.load_dataset(folder, size)
+    assert [one.caption for one in train] == [made[0].caption, made[1].caption]
+    assert [one.picture.shape for one in train] == [(32, 32, 3)] * 2
+    whole = cv2.cvtColor(cv2.imread(str(folder / "0000.png")), cv2.COLOR_BGR2RGB)
+    assert np.abs(train[0].picture.astype(int) - whole[::2, ::2]).max() <= 1  # it is of one colour
+    rows = [{"width_px": 12, "height_px": 12}]
+    said = image_folder.too_small(rows, size)
+    assert "training at 32 px, the largest is 12 px; set models.resolution to 24 or less" in said

@@ -70,7 +70,11 @@ def check(
         return CheckReport(findings=[found])
     space, config = film_workspace.open_film(what, data_dir, overrides, ("dataset/*",))
     names = export_set.read_training_set(space)["character"].unique().sort().to_list()
-    read_size = family_folder.choose_read_size(config.models, config.dataset, options.resolution_px)
+    read_size = None  # where nothing says at which size they will be read
+    if options.resolution_px or config.models.base_model:
+        read_size = family_folder.choose_read_size(
+            config.models, config.dataset, options.resolution_px
+        )
     found = [
         picture_preview.preview_folder(
             space.root / "dataset" / sets.folder_name(name),

@@ -339,6 +339,8 @@ def choose_read_size(
 
     Parameters
     ----------
+    models : ModelsConfig
+        Without a base model, `resolution_px` says all.
     resolution_px : int
         In place of `models.resolution`; 0: that, else the base's own.
 
@@ -347,9 +349,9 @@ def choose_read_size(
     UserError
         As of `choose_resolution`.
     """
-    side, unit = choose_resolution(
-        models.base_model, resolution_px or models.resolution, models.family
-    )
+    side, unit = resolution_px or models.resolution, 1
+    if models.base_model or not side:
+        side, unit = choose_resolution(models.base_model, side, models.family)
     buckets = crop.sizes(side, math.lcm(dataset.bucket_step_px, unit))
     return ReadSize(buckets=buckets, max_upscale=dataset.max_upscale)
 
