@@ -279,3 +279,14 @@ def test_check_shows_what_our_trainer_reads_at_a_resolution(bunny, space):
     assert reason == "300x300 is left out: too small for 1024x1024 (enlarged 3.4 times)"
     (one,) = json.loads(bunny("check", "--json", "--resolution", "512")[1])["sets"]
     assert (one["num_pictures"], one["buckets"]) == (3, {"512x512": 6})
+
+
+@pytest.mark.parametrize("form", ["set", "imagefolder", "webdataset"])
+def test_other_formats_leave_out_what_is_too_small_only_where_a_size_is_asked_for(
+    bunny, space, tmp_path, form
+):
+    """One of three pictures to train with has 300 px, and 1024 px are more than twice as many."""
+    _add_sizes(space, [600, 600, 300, 600])
+    assert "3 train, 1 test" in bunny("export", form, "--output", "all")[1]
+    assert "2 train, 1 test" in bunny("export", form, "--output", "a", "--resolution", "1024")[1]
+    assert "2 train, 1 test" in bunny("export", form, "--output", "b", "--base", "flux1")[1]

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from character_view import make_view
 
+from bunny.dataset import crop as cropping
 from bunny.dataset import image_folder
 from bunny.dataset.crop import Crop, CropSource, CropWindow, read_crops
 from bunny.dataset.crop_caption import CaptionVariant
@@ -250,3 +251,11 @@ def test_pictures_are_read_at_the_trainers_size_and_small_ones_are_left_out(film
     rows = [{"width_px": 12, "height_px": 12}]
     said = image_folder.too_small(rows, size)
     assert "training at 32 px, the largest is 12 px; set models.resolution to 24 or less" in said
+
+
+def test_windows_cut_for_a_resolution_are_large_enough_for_it():
+    """Of every bucket's aspect, at half the size that is read."""
+    for width, height in cropping.sizes(1024, 64):
+        size = image_folder.ReadSize(buckets=cropping.sizes(1024, 64), max_upscale=2.0)
+        assert size.is_enough(width // 2, height // 2)
+        assert not size.is_enough(width // 2 - 16, height // 2 - 16)

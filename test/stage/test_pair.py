@@ -123,18 +123,21 @@ def test_a_picture_that_is_gone_is_an_error_of_its_row(film_with_set, tiny_base_
 
 def test_references_stand_before_white_where_that_is_asked_for(film_with_set, tiny_base_folder):
     rows = store.read(film_with_set / "table", "dataset")
-    mask = np.zeros((32, 32), np.uint8)
-    mask[:, :16] = 255  # the subject is the left half
-    cv2.imwrite(str(film_with_set / "dataset" / "mask.png"), mask)
-    named = rows.with_columns(mask_file=pl.lit("dataset/mask.png"))
+    for row in rows.iter_rows(named=True):
+        mask = np.zeros((row["height_px"], row["width_px"]), np.uint8)
+        mask[:, : row["width_px"] // 2] = 255  # the subject is the left half
+        cv2.imwrite(str(film_with_set / f"{row['file']}-mask.png"), mask)
+    named = rows.with_columns(mask_file=pl.col("file") + "-mask.png")
     store.write(film_with_set / "table", "dataset", named)
     make(film_with_set, tiny_base_folder, **SETTING, has_plain_background=True).execute()
     taken = pairs(film_with_set).filter(pl.col("reason").is_null())
     assert taken.height > 0
     for target, reference, *_ in taken["files"].to_list():
         picture = cv2.imread(str(film_with_set / reference))
-        assert (picture[:, 16:] == 255).all() and not (picture[:, :16] == 255).all()
-        assert not (cv2.imread(str(film_with_set / target))[:, 16:] == 255).all()
+        half = picture.shape[1] // 2
+        assert (picture[:, half:] == 255).all() and not (picture[:, :half] == 255).all()
+        whole = cv2.imread(str(film_with_set / target))
+        assert not (whole[:, whole.shape[1] // 2 :] == 255).all()
 
 
 def test_edit_pairs_say_the_trigger_word_that_is_set(film_with_set, tiny_base_folder):

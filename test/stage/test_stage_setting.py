@@ -478,10 +478,11 @@ def test_the_fine_tune_loads_its_base_in_the_precision_that_is_set(labelled_film
 
 
 def test_the_fine_tune_counts_the_steps_of_an_epoch_by_its_batch(
-    labelled_film, tiny_base, tmp_path
+    labelled_film, tiny_base, tiny_base_folder, tmp_path
 ):
     """Five pictures are three batches of two, as the note of the stage says."""
-    stage = make(Finetune, labelled_film, models={"batch_size": 2})
+    models = {"batch_size": 2, "base_model": str(tiny_base_folder)}
+    stage = make(Finetune, labelled_film, models=models)
     files = [f"{shot}.png" for shot in range(5)]
     for file in files:
         atomic.write_bytes(tmp_path / file, (labelled_film / "frame" / "00000000.png").read_bytes())

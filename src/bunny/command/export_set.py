@@ -137,7 +137,8 @@ def choose_pictures(
     side = options.resolution_px or _base_resolution(options.base, config) or best
     if form != "kohya" and not (options.resolution_px or options.base):
         return list(pictures), best, []
-    kept = [one for one in pictures if folder.is_enough(one, side, most)]
+    size = folder.read_size(side, config.dataset.bucket_step_px, most)
+    kept = [one for one in pictures if folder.is_enough(one, size)]
     if not any(not one.is_class and not one.is_held_out for one in kept):
         raise UserError(
             f"--resolution: expected pictures that {side} px enlarges at most {most:g} times "

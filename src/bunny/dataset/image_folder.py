@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 THUMBNAIL_PX = 8
 CLASS_FOLDER, MASK_FOLDER = "class", "masks"
+BUCKET_PX = 64  # steps of the buckets of most trainers
 UPSCALE_ROUNDING = 0.02  # that whole pixels of a window may cost
 
 
@@ -442,11 +443,11 @@ def describe_sizes(sizes: Sequence[Size], max_upscale: float) -> str:
     '200 to 554 px (1 large enough for 512, 1 large enough for 1024)'
     """
     sides = [math.sqrt(width * height) for width, height in sizes]
-    enough = [
-        f"{number} large enough for {side}"
-        for side in cropping.READ_PX[1:]
-        if (number := sum((one + 1) * max_upscale >= side for one in sides))
-    ]
+    enough = []
+    for side in cropping.READ_PX[1:]:
+        read = ReadSize(buckets=cropping.sizes(side, BUCKET_PX), max_upscale=max_upscale)
+        if number := sum(read.is_enough(*size) for size in sizes):
+            enough.append(f"{number} large enough for {side}")
     low, high = round(min(sides)), round(max(sides))
     span = f"{low} px" if low == high else f"{low} to {high} px"
     return f"{span} ({', '.join(enough) or f'too small for {cropping.READ_PX[1]}'})"

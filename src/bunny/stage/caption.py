@@ -133,7 +133,7 @@ class Caption(stage.BaseStage):
     @cached_property
     def _limit(self) -> TokenLimit:
         """How long captions may be for the base that is to be trained."""
-        base = family_folder.find_local(self.config.models.base_model)
+        base = family_folder.find_local(self.config.models.base_model or family_folder.TOY)
         return length.find_limit(base, self.config.captioning.max_caption_tokens)
 
     @cached_property

@@ -6,6 +6,7 @@ import shutil
 import numpy as np
 import pytest
 
+from bunny.core.config import DatasetConfig, ModelsConfig
 from bunny.core.error import UserError
 from bunny.training import base
 from bunny.training.family import folder as files
@@ -303,3 +304,26 @@ def test_model_in_the_hubs_cache_is_found_offline(family_folder, tmp_path, monke
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert files.find_folder("somebody/small") == cached / "snapshots" / "abc123"
+
+
+@pytest.mark.parametrize(
+    ("models", "dataset", "buckets"),
+    [
+        ({"resolution": 48}, {"bucket_step_px": 16}, [(32, 64), (48, 48), (64, 32)]),
+        ({}, {"bucket_step_px": 16}, [(16, 64), (32, 32), (64, 16)]),
+        ({}, {"bucket_step_px": 64}, [(32, 32)]),
+    ],
+)
+def test_pictures_are_read_at_the_resolution_and_in_the_buckets_that_are_set(
+    tiny_folder, models, dataset, buckets
+):
+    """The base is of 32 px, and its sides are multiples of 16."""
+    models = ModelsConfig(base_model=str(tiny_folder), **models)
+    found = files.choose_read_size(models, DatasetConfig(max_upscale=3.0, **dataset))
+    assert (list(found.buckets), found.max_upscale) == (buckets, 3.0)
+
+
+def test_without_a_base_only_a_resolution_that_is_named_says_how_pictures_are_read():
+    with pytest.raises(UserError, match="models.base_model: expected a base model, none is set"):
+        files.choose_read_size(ModelsConfig(), DatasetConfig())
+    assert (512, 512) in files.choose_read_size(ModelsConfig(), DatasetConfig(), 512).buckets

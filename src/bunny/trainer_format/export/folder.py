@@ -8,7 +8,6 @@ are no split of the set: they lie in a configuration of their own.
 from __future__ import annotations
 
 import json
-import math
 import os
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -22,8 +21,9 @@ import polars as pl
 
 from bunny.core import atomic
 from bunny.core.error import UserError
-from bunny.dataset import rights
+from bunny.dataset import crop, rights
 from bunny.dataset.crop_caption import CaptionVariant
+from bunny.dataset.image_folder import ReadSize
 from bunny.dataset.rights import RightsRecord
 
 MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
@@ -268,10 +268,14 @@ def caption_lines(one: ExportPicture) -> list[str]:
 LADDER_PX = (1024, 768, 512, 384, 256, 192, 128, 64)  # sides that sets are trained at
 
 
-def is_enough(one: ExportPicture, side_px: int, max_upscale: float) -> bool:
-    """Whether training at a side enlarges a picture at most `max_upscale` times."""
-    area = one.columns["width_px"] * one.columns["height_px"]
-    return (math.sqrt(area) + 1) * max_upscale >= side_px
+def is_enough(one: ExportPicture, size: ReadSize) -> bool:
+    """Whether a trainer need not enlarge a picture too much."""
+    return size.is_enough(one.columns["width_px"], one.columns["height_px"])
+
+
+def read_size(side_px: int, step_px: int, max_upscale: float) -> ReadSize:
+    """The buckets of a trainer's resolution."""
+    return ReadSize(buckets=crop.sizes(side_px, step_px), max_upscale=max_upscale)
 
 
 def best_resolution(
@@ -284,14 +288,15 @@ def best_resolution(
     >>> size = {"width_px": 448, "height_px": 576}
     >>> one = ExportPicture(file=Path("a.png"), caption="", columns=size)
     >>> best_resolution([one], 2.0), best_resolution([one], 1.0)
-    (1024, 384)
+    (1024, 512)
     """
     train = [one for one in pictures if not one.is_class and not one.is_held_out]
     return next(
         (
             side
             for side in LADDER_PX
-            if 2 * sum(is_enough(one, side, max_upscale) for one in train) >= len(train)
+            if 2 * sum(is_enough(one, read_size(side, step_px, max_upscale)) for one in train)
+            >= len(train)
         ),
         step_px,
     )

@@ -149,7 +149,7 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
     drafts = {TAGS: _composed(facts, triggers), **_kept(space, config, facts)}
     times = dict(frame.select("frame_id", "timestamp_s").iter_rows())
     newest = caption.sort("version").unique("frame_id", keep="last").sort("frame_id")
-    base = family_folder.find_local(config.models.base_model)
+    base = family_folder.find_local(config.models.base_model or family_folder.TOY)
     return CaptionData(
         captions=[
             _caption(row, known.get(row["frame_id"]), times, triggers, drafts)
