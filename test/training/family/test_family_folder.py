@@ -324,6 +324,6 @@ def test_pictures_are_read_at_the_resolution_and_in_the_buckets_that_are_set(
 
 
 def test_without_a_base_only_a_resolution_that_is_named_says_how_pictures_are_read():
-    with pytest.raises(UserError, match="models.base_model: expected a base model, none is set"):
+    with pytest.raises(UserError, match="expected a base model, none is set"):
         files.choose_read_size(ModelsConfig(), DatasetConfig())
     assert (512, 512) in files.choose_read_size(ModelsConfig(), DatasetConfig(), 512).buckets
