@@ -11,6 +11,7 @@ import { KEYS, listen } from "./key.js";
 import { shelf as makeShelf } from "./picture.js";
 import { chosenBar, headLine, SORT, topBar } from "./tool.js";
 import { trainingSets } from "./training_set.js";
+import { updateLine } from "./update.js";
 
 const POLL_MS = 1000;
 const HIDDEN_POLL_MS = 5000;
@@ -43,6 +44,7 @@ function render({ model, el }) {
   let asked = 0; // queries that are not answered yet
   let isNew = false; // one of them shows something else
   let isClosed = false;
+  let behind = ""; // what the training sets lack
 
   // ---- parts
 
@@ -101,7 +103,14 @@ function render({ model, el }) {
     "]": () => folders.step(1),
   };
   const help = () => over.help(KEYS);
-  const sets = trainingSets({ over, tell, named: async () => user || (await askName()) });
+  const update = updateLine({ onApply: () => apply() });
+  const sets = trainingSets({
+    over,
+    tell,
+    named: async () => user || (await askName()),
+    behind: () => behind,
+    onApply: () => apply(),
+  });
   const bar = topBar({ ask, again, askName: () => askName(), toLevel, help, sets: sets.show, isAlone });
   const head = headLine({
     onRename: rename,
@@ -115,8 +124,9 @@ function render({ model, el }) {
     text: "The kernel is not responding. Nothing is lost; the board continues when it responds again.",
   });
   const main = make("main", { class: "bb-main" }, head.element, cells.element, tools.element);
-  root.append(bar.element, folders.element, main, lost);
-  listen(root, { cells, folders, search: bar.search, again, deeds });
+  const upper = make("div", { class: "bb-upper" }, bar.element, update.element);
+  root.append(upper, folders.element, main, lost);
+  const keys = listen(root, { cells, folders, search: bar.search, again, deeds, isAlone });
 
   // ---- what is shown
 
@@ -167,9 +177,22 @@ function render({ model, el }) {
     } else cells.redraw();
     if ("undo" in answer) bar.showSteps(answer);
     if ("has_sets" in answer) bar.showSets(answer.has_sets);
+    if (answer.update) showUpdate(answer.update);
     for (const news of answer.news ?? [])
       over.toast(news.text, { isBad: news.is_conflict, seconds: news.is_conflict ? 12 : 5 });
     if (!asked) showHead();
+  }
+
+  function showUpdate(told) {
+    behind = told.text;
+    if (!update.show(told)) return;
+    over.toast("The training sets are up to date.");
+    sets.show();
+  }
+
+  async function apply() {
+    const answer = await tell("apply");
+    if (answer?.update) showUpdate(answer.update);
   }
 
   function nothing() {
@@ -243,7 +266,8 @@ function render({ model, el }) {
       try {
         const answer = await api.ask("poll", { user, seen });
         if (answer.is_again) recover();
-        if (answer.seen !== seen || answer.folders || answer.is_closed) take(answer);
+        const isNews = answer.seen !== seen || answer.folders || answer.update;
+        if (isNews || answer.is_closed) take(answer);
       } catch (error) {
         console.warn("board: poll:", error.message);
       }
@@ -276,13 +300,16 @@ function render({ model, el }) {
     showLevels();
     tools.show(0);
     shelf.forget(true);
+    folders.reset();
     take(answer, true);
     root.classList.add("is-ready");
+    if (isAlone) keys.settle();
   }
   begin().then(poll);
 
   return () => {
     isClosed = true;
+    keys.stop();
     cells.close();
     shelf.close();
     api.close();

@@ -1,0 +1,231 @@
+"""Training sets that are out of date: what changed since they were made, and the run that follows.
+
+A set is out of date where corrections hold that it was not made with, or where one of the stages
+before it would give something else now. The run is `bunny run` in a process of its own, so that
+whoever asks for it, such as the board, answers meanwhile; how far it is stands in the film's logs,
+where every board of the film sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from bunny import pipeline
+from bunny.contract import fingerprint
+from bunny.core import workspace
+from bunny.core.error import UserError
+from bunny.review import event_log, undo
+from bunny.table import store
+
+if TYPE_CHECKING:
+    from bunny.core.config import Config
+    from bunny.core.workspace import Workspace
+    from bunny.view.board.training_set import SentUpdate
+
+LAST = "dataset"
+STAGES = tuple(pipeline.STAGE)[: list(pipeline.STAGE).index(LAST) + 1]
+MADE_OF = ("caption", LAST)  # stages between the corrections and the set
+RECORD = "feedback changed"  # reason of a stage that would read more corrections
+BUTTON = "Apply"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetChange:
+    """What a film's sets were not made with."""
+
+    num_corrections: int = 0
+    why: str = ""  # settings and files that changed; "" none
+
+    def __bool__(self) -> bool:
+        """Whether the sets are out of date."""
+        return bool(self.num_corrections or self.why)
+
+    def describe(self) -> str:
+        """What changed, in a few words; "" where nothing did."""
+        plural = "" if self.num_corrections == 1 else "s"
+        number = f"{self.num_corrections} correction{plural} not yet in the set"
+        return "; ".join(part for part in (number * bool(self.num_corrections), self.why) if part)
+
+
+def find_change(space: Workspace, config: Config) -> SetChange:
+    """Find what changed since the sets of a film were made.
+
+    Parameters
+    ----------
+    space, config : Workspace, Config
+        The film and its settings.
+
+    Returns
+    -------
+    SetChange
+        Nothing for a film without a set, or with one that no stage made.
+    """
+    if not fingerprint.read_record(space.root, LAST) or not store.exists(space.table, LAST):
+        return SetChange()
+    reasons, stale = [], set()
+    for name in STAGES:
+        stage = pipeline.make_stage(name, space, config)
+        record = stage.record()
+        if not record or stage.can_resume():
+            continue
+        stale.add(name)
+        has_ended = record["status"] == "done"
+        reasons.append(_without_record(stage.why_stale()) if has_ended else f"{name} did not end")
+    corrections = _count_corrections(space, is_carried=stale.isdisjoint(MADE_OF))
+    if corrections and stale <= {"review", *MADE_OF}:
+        reasons = [reason for reason in reasons if " -> " in reason]  # the others follow from them
+    why = ", ".join(dict.fromkeys(reason for reason in reasons if reason))
+    return SetChange(num_corrections=corrections, why=why)
+
+
+def _without_record(reason: str) -> str:
+    """Leave the corrections out of a stage's reason: they are counted."""
+    return ", ".join(part for part in reason.split(", ") if part != RECORD)
+
+
+def _count_corrections(space: Workspace, *, is_carried: bool) -> int:
+    """Count corrections that hold now and are not in the set, or are in it and no longer hold.
+
+    Parameters
+    ----------
+    is_carried : bool
+        Whether the set was made from what stage review wrote last; otherwise corrections made
+        since it was begun are not in it.
+    """
+    events = event_log.read(space.root)
+    gone = undo.undone(events)
+    held = {e.event_id for e in events if e.kind not in ("undo", "comment")} - gone
+    feedback = store.read_or_empty(space.table, "feedback")
+    if not is_carried:
+        feedback = feedback.filter([_moment(t) < _begun(space) for t in feedback["time"]])
+    rows = zip(*(feedback[c] for c in ("event_id", "kind", "is_undone")), strict=True)
+    used = {event_id for event_id, kind, is_undone in rows if kind != "comment" and not is_undone}
+    used -= {e.event_id for e in events if e.kind == "undo"}
+    return len(held ^ used)
+
+
+def _begun(space: Workspace) -> datetime:
+    """When the run that made the sets began; when it ended, where a later one failed."""
+    record = fingerprint.read_record(space.root, LAST)
+    if record["status"] == "done":
+        return _moment(record["started_at"])
+    return datetime.fromtimestamp((space.table / f"{LAST}.parquet").stat().st_mtime, UTC)
+
+
+def _moment(text: str) -> datetime:
+    found = datetime.fromisoformat(text)
+    return found.replace(tzinfo=UTC) if found.tzinfo is None else found
+
+
+def check_current(space: Workspace, config: Config) -> None:
+    """Refuse to go on with sets that are out of date.
+
+    Raises
+    ------
+    UserError
+        If they are; names what changed and the button and command that make them again.
+    """
+    if change := find_change(space, config):
+        raise UserError(
+            f"{space.film_id}: expected a training set that is up to date, found "
+            f"{change.describe()}; press {BUTTON} on the board or run `{command(space)}`, look at "
+            "the new set, then approve it"
+        )
+
+
+def command(space: Workspace) -> str:
+    """The command that does what the board's button does."""
+    return f"bunny run {space.film_id} --until {LAST}"
+
+
+class SetUpdate:
+    """What the sets of a film lack, for its board, and the run that makes them again.
+
+    Parameters
+    ----------
+    space : Workspace
+        The film.
+    load : callable
+        Reads its settings as they are now.
+    overrides : sequence of str
+        Settings as given to ``--set``.
+    """
+
+    def __init__(
+        self, space: Workspace, load: Callable[[], Config], overrides: Sequence[str] = ()
+    ) -> None:
+        self._space, self._load, self._overrides = space, load, tuple(overrides)
+        self._folder = space.log / space.film_id / "apply"
+        self._thread: threading.Thread | None = None
+        self._error = ""
+        self._known: tuple[object, SetChange] = (None, SetChange())
+
+    def check(self) -> None:
+        """Refuse to approve sets that are out of date, as `check_current` does."""
+        check_current(self._space, self._load())
+
+    def describe(self) -> SentUpdate:
+        """What a board shows: what changed, how far the run is, and why the last one failed."""
+        from bunny.batch import film_record
+        from bunny.contract.progress import describe_seconds
+
+        run = next(film_record.read_all(self._folder), None)
+        is_running = run is not None or self._is_running()
+        words = "starting"
+        if run is not None and run.stage:
+            words = f"{run.stage}, {100 * run.share:.0f} %"
+            if run.seconds_left is not None:
+                words += f", about {describe_seconds(run.seconds_left)} left"
+        change = self._known[1] if is_running else self._find()
+        return {
+            "text": change.describe(),
+            "is_running": is_running,
+            "share": 0.0 if run is None else run.share,
+            "progress": words if is_running else "",
+            "error": "" if is_running else self._error,
+        }
+
+    def start(self) -> None:
+        """Begin the run; does nothing while one goes on."""
+        if self._is_running():
+            return
+        self._error = ""
+        self._thread = threading.Thread(target=self._run, name="apply", daemon=True)
+        self._thread.start()
+
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    def _find(self) -> SetChange:
+        """What changed; looked for again only where a file that it follows from is another."""
+        root = self._space.root
+        paths = [root / "stage" / name / "stage.json" for name in STAGES]
+        paths += [root / event_log.FILE, root / "source.json", root / "own_setting.json"]
+        paths += sorted((workspace.project_root() / "config").glob("*.yaml"))
+        stats = [path.stat() for path in paths if path.exists()]
+        key = [(stat.st_mtime_ns, stat.st_size) for stat in stats]
+        if self._known[0] != key:
+            self._known = key, find_change(self._space, self._load())
+        return self._known[1]
+
+    def _run(self) -> None:
+        """Run the film in a process of its own and keep the sentence that it failed with."""
+        from bunny.batch.engine import FilmRunner
+        from bunny.batch.film_list import FilmTask
+
+        data = str(self._space.root.parents[1])
+        cores = os.cpu_count() or 1
+        runner = FilmRunner(workspace.project_root(), data, self._folder, cores, self._folder)
+        task = FilmTask(film=self._space.film_id, settings=self._overrides, until=LAST)
+        try:
+            done = runner.run(task, num_retries=0)
+        except OSError as error:
+            self._error = f"the run could not be started: {error.strerror}"
+            return
+        if done.status != "done":
+            self._error = done.attempts[-1].error
