@@ -54,8 +54,7 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
       make("p", { class: "bb-small", text: `All of ${from} goes into ${to}, which keeps its name.` }),
     ];
     if (!(await over.confirm(`Merge ${from} into ${to}?`, about, "Merge"))) return;
-    const answer = await act("merge", { cluster: stays, other: gone, rows: [] });
-    if (answer && now.cluster === gone) folders.show(folders.all(), now);
+    await act("merge", { cluster: stays, other: gone, rows: [] });
   }
 
   function approveAll() {

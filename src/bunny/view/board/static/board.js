@@ -151,7 +151,8 @@ function render({ model, el }) {
 
   const open = (to) => ask({ cluster: to.cluster, who: to.who, title: to.title });
 
-  function take(answer, isFresh = false) {
+  // `heir` finds the folder that is open from now on, where the one that was is gone.
+  function take(answer, isFresh = false, heir = () => false) {
     if (answer.is_closed) return begin();
     seen = answer.seen ?? seen;
     if (answer.is_stale) shelf.forget();
@@ -159,6 +160,8 @@ function render({ model, el }) {
     if (answer.folders && !asked) {
       const isGone = now.cluster && !answer.folders.some((f) => f.id === now.cluster);
       folders.show(answer.folders, now);
+      const next = isGone ? answer.folders.find(heir) : null;
+      if (next) return open({ cluster: next.id, who: null, title: label(next) });
       if (isGone && !isFresh) return open({ cluster: ALL, who: null, title: "All items" });
     }
     if (answer.has_order && !asked) {
@@ -247,7 +250,9 @@ function render({ model, el }) {
     if (!user && !(await askName())) return;
     const answer = await tell("act", { level: now.level, rows, ...values, action });
     if (!answer) return;
-    take(answer);
+    take(answer, false, ({ id, name }) =>
+      action === "rename" ? name === values.text : action === "merge" && id === values.cluster,
+    );
     if (answer.done) over.toast(answer.done, { seconds: 3 });
     return answer;
   }

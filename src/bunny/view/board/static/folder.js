@@ -165,7 +165,9 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
 
   // Under the name: how many there are, how much is approved, how doubtful they are.
   function numbers(row, number, isCluster) {
-    const texts = isCluster ? [`${share(row.approved)} approved`, `doubt ${row.doubt.toFixed(2)}`] : [];
+    const texts = [];
+    if (isCluster && row.approved) texts.push(`${share(row.approved)} approved`);
+    if (isCluster) texts.push(`doubt ${row.doubt.toFixed(2)}`);
     if (row.cluster === NOISE) texts.push("in no cluster");
     const thing = row.count === 1 ? "item" : "items";
     return make(
