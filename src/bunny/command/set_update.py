@@ -9,6 +9,8 @@ where every board of the film sees it.
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -161,7 +163,8 @@ class SetUpdate:
     ) -> None:
         self._space, self._load, self._overrides = space, load, tuple(overrides)
         self._folder = space.log / space.film_id / "apply"
-        self._thread: threading.Thread | None = None
+        self._lock = threading.Lock()
+        self._is_started = False  # a run of this process makes the sets
         self._error = ""
         self._known: tuple[object, SetChange] = (None, SetChange())
 
@@ -174,8 +177,8 @@ class SetUpdate:
         from bunny.batch import film_record
         from bunny.contract.progress import describe_seconds
 
-        run = next(film_record.read_all(self._folder), None)
-        is_running = run is not None or self._is_running()
+        run = next(film_record.read_all(self._folder), None)  # of this board or another one
+        is_running = run is not None or self._is_started
         words = "starting"
         if run is not None and run.stage:
             words = f"{run.stage}, {100 * run.share:.0f} %"
@@ -192,14 +195,10 @@ class SetUpdate:
 
     def start(self) -> None:
         """Begin the run; does nothing while one goes on."""
-        if self._is_running():
-            return
-        self._error = ""
-        self._thread = threading.Thread(target=self._run, name="apply", daemon=True)
-        self._thread.start()
-
-    def _is_running(self) -> bool:
-        return self._thread is not None and self._thread.is_alive()
+        with self._lock:
+            if not self._is_started:
+                self._is_started, self._error = True, ""
+                threading.Thread(target=self._work, name="apply", daemon=True).start()
 
     def _find(self) -> SetChange:
         """What changed; looked for again only where a file that it follows from is another."""
@@ -213,19 +212,26 @@ class SetUpdate:
             self._known = key, find_change(self._space, self._load())
         return self._known[1]
 
-    def _run(self) -> None:
-        """Run the film in a process of its own and keep the sentence that it failed with."""
+    def _work(self) -> None:
+        """Run the film in a process of its own and keep the sentence that it failed with.
+
+        Its report takes longer than the sets and is written after they are shown.
+        """
         from bunny.batch.engine import FilmRunner
         from bunny.batch.film_list import FilmTask
 
-        data = str(self._space.root.parents[1])
-        cores = os.cpu_count() or 1
-        runner = FilmRunner(workspace.project_root(), data, self._folder, cores, self._folder)
-        task = FilmTask(film=self._space.film_id, settings=self._overrides, until=LAST)
+        data, cores = str(self._space.root.parents[1]), os.cpu_count() or 1
+        root, film_id = workspace.project_root(), self._space.film_id
+        settings = (*self._overrides, "pipeline.has_report=false")
+        runner = FilmRunner(root, data, self._folder, cores, self._folder)
         try:
-            done = runner.run(task, num_retries=0)
+            done = runner.run(FilmTask(film=film_id, settings=settings, until=LAST), num_retries=0)
+            self._error = "" if done.status == "done" else done.attempts[-1].error
         except OSError as error:
-            self._error = f"the run could not be started: {error.strerror}"
-            return
-        if done.status != "done":
-            self._error = done.attempts[-1].error
+            self._error = f"it could not be started: {error.strerror}"
+        finally:
+            self._is_started = False
+        if not self._error and self._load().pipeline.has_report:
+            report = [sys.executable, "-m", "bunny", "report", film_id, "--data-dir", data]
+            report += [part for one in self._overrides for part in ("--set", one)]
+            subprocess.run(report, cwd=root, capture_output=True, check=False)

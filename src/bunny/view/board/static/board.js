@@ -45,6 +45,7 @@ function render({ model, el }) {
   let isNew = false; // one of them shows something else
   let isClosed = false;
   let behind = ""; // what the training sets lack
+  let hasAsked = false; // for a run that makes them again
 
   // ---- parts
 
@@ -188,12 +189,16 @@ function render({ model, el }) {
 
   function showUpdate(told) {
     behind = told.text;
-    if (!update.show(told)) return;
+    const hasEnded = update.show(told);
+    if (told.error) hasAsked = false;
+    if (!hasEnded) return;
     over.toast("The training sets are up to date.");
-    sets.show();
+    if (hasAsked) sets.show(); // not where somebody else applied the corrections
+    hasAsked = false;
   }
 
   async function apply() {
+    hasAsked = true;
     const answer = await tell("apply");
     if (answer?.update) showUpdate(answer.update);
   }

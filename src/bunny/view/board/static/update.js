@@ -18,7 +18,7 @@ export function updateLine({ onApply }) {
 
   return {
     element,
-    // Shows what the session told; whether a run has just ended well.
+    // Shows what the session told; gives whether a run has just ended well.
     show(update) {
       const hasEnded = wasRunning && !update.is_running && !update.error;
       wasRunning = update.is_running;
