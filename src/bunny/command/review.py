@@ -182,7 +182,7 @@ def serve(
 
     queue = FilmQueue(data, int(config.review.max_upload_gib * 2**30))
     worker = QueueWorker(queue, root, str(data), chosen.overrides, config.review.run_until)
-    routes = film_page.make_routes(queue, check_picture)
+    routes = film_page.make_routes(queue, film_page.FilmFolders(data))
     routes += [] if space else film_page.FIRST_PAGE
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
         path = Path(folder) / "board.ipynb"
@@ -318,7 +318,10 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
             atomic.write_bytes(target / f"{stem}-{digest}{suffix}", data)
         workspace.update_references(space)
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
-    return f"{number} of {name} added; to use them, run `bunny run {space.film_id}`"
+    return (
+        f"{number} of {name} added; to use them, press {set_update.BUTTON} or run "
+        f"`{set_update.command(space)}`"
+    )
 
 
 def check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:
