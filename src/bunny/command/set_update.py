@@ -9,6 +9,7 @@ where every board of the film sees it.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -32,7 +33,9 @@ if TYPE_CHECKING:
 LAST = "dataset"
 STAGES = tuple(pipeline.STAGE)[: list(pipeline.STAGE).index(LAST) + 1]
 MADE_OF = ("caption", LAST)  # stages between the corrections and the set
-RECORD = "feedback changed"  # reason of a stage that would read more corrections
+RECORD = r"(^|, )feedback changed"  # reason of a stage that would read more corrections
+# Reasons that follow from corrections: tables written from them, a stage that a run did not reach.
+FOLLOWS = rf"{RECORD}|(^|, )table \w+ changed|^stage \w+ \(unfinished\)"
 BUTTON = "Apply"
 
 
@@ -41,17 +44,19 @@ class SetChange:
     """What a film's sets were not made with."""
 
     num_corrections: int = 0
-    why: str = ""  # settings and files that changed; "" none
+    others: tuple[str, ...] = ()  # settings, files and stages, in words
 
     def __bool__(self) -> bool:
         """Whether the sets are out of date."""
-        return bool(self.num_corrections or self.why)
+        return bool(self.num_corrections or self.others)
 
     def describe(self) -> str:
         """What changed, in a few words; "" where nothing did."""
         plural = "" if self.num_corrections == 1 else "s"
         number = f"{self.num_corrections} correction{plural} not yet in the set"
-        return "; ".join(part for part in (number * bool(self.num_corrections), self.why) if part)
+        parts = [number] if self.num_corrections else []
+        parts += [f"changed since the set was made: {', '.join(self.others)}"] * bool(self.others)
+        return "; ".join(parts)
 
 
 def find_change(space: Workspace, config: Config) -> SetChange:
@@ -69,25 +74,18 @@ def find_change(space: Workspace, config: Config) -> SetChange:
     """
     if not fingerprint.read_record(space.root, LAST) or not store.exists(space.table, LAST):
         return SetChange()
-    reasons, stale = [], set()
+    reasons: dict[str, str] = {}
     for name in STAGES:
         stage = pipeline.make_stage(name, space, config)
         record = stage.record()
-        if not record or stage.can_resume():
-            continue
-        stale.add(name)
-        has_ended = record["status"] == "done"
-        reasons.append(_without_record(stage.why_stale()) if has_ended else f"{name} did not end")
-    corrections = _count_corrections(space, is_carried=stale.isdisjoint(MADE_OF))
-    if corrections and stale <= {"review", *MADE_OF}:
-        reasons = [reason for reason in reasons if " -> " in reason]  # the others follow from them
-    why = ", ".join(dict.fromkeys(reason for reason in reasons if reason))
-    return SetChange(num_corrections=corrections, why=why)
-
-
-def _without_record(reason: str) -> str:
-    """Leave the corrections out of a stage's reason: they are counted."""
-    return ", ".join(part for part in reason.split(", ") if part != RECORD)
+        if record and not stage.can_resume():
+            has_ended = record["status"] == "done"
+            reasons[name] = stage.why_stale() if has_ended else f"stage {name} (unfinished)"
+    corrections = _count_corrections(space, is_carried=reasons.keys().isdisjoint(MADE_OF))
+    follows = FOLLOWS if corrections else RECORD
+    parts = [re.sub(follows, "", reason).strip(", ") for reason in reasons.values()]
+    others = [part.replace(" changed", "") for part in parts if part]
+    return SetChange(num_corrections=corrections, others=tuple(dict.fromkeys(others)))
 
 
 def _count_corrections(space: Workspace, *, is_carried: bool) -> int:

@@ -65,7 +65,11 @@ function render({ model, el }) {
   });
   const folders = tree(shelf, {
     onOpen: (to) => open(to),
-    onRename: (id, text) => act("rename", { cluster: id, text }),
+    onRename: (id, text) => {
+      const same = folders.all().find((one) => one.id && one.id !== id && one.name === text);
+      if (same) words.mergeInto(id, same.id); // two of one name are one
+      else act("rename", { cluster: id, text });
+    },
     onDrag: (event, id, image) => {
       const text = `merge ${label(folders.folderOf(id))} into\u2026`;
       drag.start(event, { cluster: id }, text, image);
