@@ -276,7 +276,6 @@ CLICKS = (
     "[role=radio] >> text=Characters",
     "[role=radio] >> text=Scenes",
     "[data-cluster=scene-004] .bb-name",
-    ".bb-empty",
 )
 
 

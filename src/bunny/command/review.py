@@ -213,8 +213,11 @@ def _open_any(chosen: FilmOptions) -> tuple[Workspace | None, Config, Path]:
     """A film to show first, if there is any; refuses in a sentence what would fail in a kernel."""
     film, data_dir, overrides = chosen.film, chosen.data_dir, chosen.overrides
     root, config = film_workspace.load_settings(data_dir, overrides)
-    if not film and not workspace.find(root, config.project.data_dir):
-        return None, config, root
+    if not film:  # the newest one may be running for the first time
+        known = list_reviewable(data_dir, overrides)
+        if not known:
+            return None, config, root
+        film = known[-1].film_id
     space, config = film_workspace.open_film(film, data_dir, overrides, workspace.PICTURES)
     open_session(space, config)
     return space, config, root
@@ -246,15 +249,14 @@ def show_asked(
         from IPython.display import HTML
 
         known = list_reviewable(data_dir, overrides)
-        return HTML(_no_board(str(error), [space.film_id for space in known], query))
+        return HTML(_no_board(str(error), sorted(space.film_id for space in known), query))
 
 
-def list_reviewable(data_dir: str, overrides: Sequence[str] = ()) -> list[Workspace]:
-    """Films that have something to review, in the order of their names."""
+def list_reviewable(data_dir: str | None, overrides: Sequence[str] = ()) -> list[Workspace]:
+    """Films that have something to review, newest last."""
     root, config = film_workspace.load_settings(data_dir, overrides)
     found = workspace.find(root, config.project.data_dir)
-    spaces = [s for s in found if any(store.exists(s.table, t) for t in ("asset", "cluster"))]
-    return sorted(spaces, key=lambda space: space.film_id)
+    return [s for s in found if any(store.exists(s.table, t) for t in ("asset", "cluster"))]
 
 
 def _no_board(sentence: str, film_ids: Sequence[str], query: dict[str, list[str]]) -> str:
@@ -265,12 +267,16 @@ def _no_board(sentence: str, film_ids: Sequence[str], query: dict[str, list[str]
         token = {"token": query["token"][0]} if "token" in query else {}
         return escape(f"{path}?{urlencode(token | more)}")
 
-    links = [f'<li><a href="{address("/", film=f)}">{escape(f)}</a></li>' for f in film_ids]
+    def link(text: str, path: str, **more: str) -> str:
+        """A link that JupyterLab's renderer does not send to a new tab."""
+        return f'<a target="_self" href="{address(path, **more)}">{escape(text)}</a>'
+
+    links = [f"<li>{link(film_id, '/', film=film_id)}</li>" for film_id in film_ids]
     known = f"<p>Films with a board:</p><ul>{''.join(links)}</ul>" if links else ""
     return (
         f'<div class="bunny-no-board"><style>{NO_BOARD_STYLE}</style><h1>No such board</h1>'
         f'<p role="alert">{escape(sentence)}</p>{known}'
-        f'<p><a href="{address("/films")}">Films: add or run one</a></p></div>'
+        f"<p>{link('Add or run films', '/films')}</p></div>"
     )
 
 
