@@ -49,7 +49,8 @@ export function listen(root, { cells, folders, search, again, deeds, isAlone }) 
     if (isHeld && name === "z") again(event.shiftKey ? "redo" : "undo");
     else if (isHeld && name === "y") again("redo");
     else if (document.activeElement === cells.element && cells.key(event)) isDone = true;
-    else if (document.activeElement === folders.list && folders.key(event)) isDone = true;
+    else if (document.activeElement === folders.list && (folders.key(event) || cells.key(event)))
+      isDone = true;
     else if (!isHeld && !event.altKey && name in deeds) event.repeat || deeds[name](); // once a press
     else isDone = false;
     if (isDone) event.preventDefault();
