@@ -318,7 +318,8 @@ def test_nothing_in_the_sidebar_is_clipped(chromium, url):
 def test_an_unknown_film_is_a_sentence_with_the_films_that_there_are(chromium, url):
     page = chromium.new_page()
     page.goto(f"{url}&film=nobody", timeout=START_MS)
-    page.get_by_role("alert").get_by_text("whose id begins with nobody").wait_for(timeout=START_MS)
+    said = page.get_by_role("alert").get_by_text("nobody: expected a film of this server")
+    said.wait_for(timeout=START_MS)
     page.get_by_role("link", name="made-00000000").click()
     page.wait_for_selector(".bb.is-ready", timeout=START_MS)
     page.close()

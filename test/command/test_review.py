@@ -90,7 +90,7 @@ def test_an_unknown_film_in_the_address_is_a_sentence_with_the_films_that_there_
 ):
     monkeypatch.setenv("QUERY_STRING", query)
     page = review.show_asked("made", str(tmp_path), [], "").data
-    assert "expected a film whose id begins with nobody" in page
+    assert "nobody: expected a film of this server, found none" in page
     token = "token=t%26&amp;" if "token" in query else ""
     assert f'href="/?{token}film=made-00000000">made-00000000</a>' in page
     assert f'href="/films?{token.removesuffix("&amp;")}">' in page

@@ -243,6 +243,8 @@ def show_asked(
     query = parse_qs(os.environ.get("QUERY_STRING", ""))  # Voilà's word for the page's address
     film = query.get("film", [film_id])[0]
     try:
+        if film and not workspace.find(workspace.project_root(), data_dir, film):
+            raise UserError(f"{film}: expected a film of this server, found none; choose another")
         space, config = film_workspace.open_film(film, data_dir, overrides, workspace.PICTURES)
         return show(space, config, user=user, overrides=overrides, is_alone=True)
     except UserError as error:

@@ -167,7 +167,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
   function numbers(row, number, isCluster) {
     const texts = [];
     if (isCluster && row.approved) texts.push(`${share(row.approved)} approved`);
-    if (isCluster) texts.push(`doubt ${row.doubt.toFixed(2)}`);
+    if (isCluster && row.doubt >= 0.005) texts.push(`doubt ${row.doubt.toFixed(2)}`);
     if (row.cluster === NOISE) texts.push("in no cluster");
     const thing = row.count === 1 ? "item" : "items";
     return make(
