@@ -271,7 +271,7 @@ def test_a_double_click_renames(chromium, url, film_dir):
 
 CLICKS = (
     None,  # as the page was loaded
-    ".bb-head .bb-gap",
+    ".bb-head .bb-small",
     ".bb-side .bb-new",
     "[role=radio] >> text=Characters",
     "[role=radio] >> text=Scenes",
@@ -410,9 +410,11 @@ def test_a_training_set_is_approved_once_it_was_shown(chromium, url, film_dir, l
         loaded(mia, 3)
         before = record.read_text()
         made.cv2.imwrite(str(film_dir / rows[8]["file"]), made.picture(9, 9))
+        shown = mia.locator("dialog[open] .bb-sheet").element_handle()
         approve.click()
         mia.locator(".bb-toast.is-bad", has_text="has changed since").wait_for()
         assert record.read_text() == before
+        mia.wait_for_function("sheet => !sheet.isConnected", arg=shown)
         loaded(mia, 3)
         approve.click()
         mia.locator(".bb-state.is-approved").wait_for()

@@ -97,6 +97,8 @@ def test_a_set_that_is_out_of_date_is_not_approved(bunny, space):
     with pytest.raises(UserError, match="press Apply"):
         set_update.SetUpdate(space, lambda: load(space)).check()
     assert bunny("approve", space.film_id, "--show")[0] == 0
+    error = bunny("approve", space.film_id, "--set", SETTING)[2]
+    assert "changed since the set was made: models.max_images" in error
 
 
 @pytest.mark.slow

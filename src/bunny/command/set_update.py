@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
+
 from bunny import pipeline
 from bunny.contract import fingerprint
 from bunny.core import workspace
@@ -36,6 +38,7 @@ MADE_OF = ("caption", LAST)  # stages between the corrections and the set
 RECORD = r"(^|, )feedback changed"  # reason of a stage that would read more corrections
 # Reasons that follow from corrections: tables written from them, a stage that a run did not reach.
 FOLLOWS = rf"{RECORD}|(^|, )table \w+ changed|^stage \w+ \(unfinished\)"
+SAY_NOTHING = ("undo", "comment")  # kinds of events that are no corrections
 BUTTON = "Apply"
 
 
@@ -98,15 +101,13 @@ def _count_corrections(space: Workspace, *, is_carried: bool) -> int:
         since it was begun are not in it.
     """
     events = event_log.read(space.root)
-    gone = undo.undone(events)
-    held = {e.event_id for e in events if e.kind not in ("undo", "comment")} - gone
-    feedback = store.read_or_empty(space.table, "feedback")
+    held = {e.event_id for e in events if e.kind not in SAY_NOTHING} - undo.undone(events)
+    feedback = store.read_or_empty(space.table, "feedback").filter(~pl.col("is_undone"))
+    feedback = feedback.filter(~pl.col("kind").is_in(SAY_NOTHING))
     if not is_carried:
-        feedback = feedback.filter([_moment(t) < _begun(space) for t in feedback["time"]])
-    rows = zip(*(feedback[c] for c in ("event_id", "kind", "is_undone")), strict=True)
-    used = {event_id for event_id, kind, is_undone in rows if kind != "comment" and not is_undone}
-    used -= {e.event_id for e in events if e.kind == "undo"}
-    return len(held ^ used)
+        begun = _begun(space)
+        feedback = feedback.filter([_moment(time) < begun for time in feedback["time"]])
+    return len(held ^ set(feedback["event_id"]))
 
 
 def _begun(space: Workspace) -> datetime:
