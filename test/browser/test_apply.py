@@ -59,14 +59,14 @@ def rename(page, cluster, name):
 
 
 def test_a_correction_is_applied_and_the_new_set_approved(page, space):
-    rename(page, "bunny", "hare")
+    rename(page, "bruno", "bear")
     line = page.locator(".bb-update")
     line.get_by_text("1 correction not yet in the set").wait_for()
     page.get_by_role("button", name="Training sets").click()
     said = page.locator("dialog[open] .bb-behind")
     said.get_by_text("Press Apply, look at the new set, then approve it.").wait_for()
     page.wait_for_function(
-        "document.querySelector('.bb-actions .bb-strong').textContent.startsWith('Approve')"
+        "document.querySelector('.bb-actions .bb-strong')?.textContent.startsWith('Approve')"
     )
     assert page.locator("dialog[open] .bb-actions .bb-strong").is_disabled()
     said.get_by_role("button", name="Apply").click()
@@ -77,17 +77,17 @@ def test_a_correction_is_applied_and_the_new_set_approved(page, space):
     line.wait_for(state="hidden")
     assert page.locator("dialog[open] .bb-behind").count() == 0
     labels = store.read(space.table, "label_corrected")["character"]
-    assert "hare" in labels.to_list() and "bunny" not in labels.to_list()
+    assert "bear" in labels.to_list() and "bruno" not in labels.to_list()
 
 
 def test_a_set_that_a_page_shows_too_long_is_not_approved(page, space):
     page.get_by_role("button", name="Training sets").click()
     approve = page.locator("dialog[open] .bb-actions .bb-strong")
     page.wait_for_function(
-        "document.querySelector('.bb-actions .bb-strong').textContent.startsWith('Approve')"
+        "document.querySelector('.bb-actions .bb-strong')?.textContent.startsWith('Approve')"
     )
     last = event_log.read(space.root)[-1]  # somebody else corrects, a moment before the click
-    event_log.append(space.root, [replace(last, event_id="0" * 32, user="ben", text="rabbit")])
+    event_log.append(space.root, [replace(last, event_id="0" * 32, user="ben", text="grizzly")])
     approve.click()
     page.locator("dialog[open] .bb-toast.is-bad", has_text="press Apply on the board").wait_for()
     assert not (space.root / approval.FILE).exists()
@@ -96,7 +96,7 @@ def test_a_set_that_a_page_shows_too_long_is_not_approved(page, space):
 def test_a_run_that_fails_is_a_sentence_on_the_board(page, space):
     source = space.root / "source.json"
     kept = source.read_text()
-    rename(page, "hare", "bunny")
+    rename(page, "bear", "bruno")
     page.locator(".bb-update", has_text="not yet in the set").wait_for()
     source.write_text(kept.replace(space.source()["film"], "/gone.mp4"))
     page.locator(".bb-update").get_by_role("button", name="Apply").click()
