@@ -76,7 +76,7 @@ def test_a_film_is_added_named_and_run_while_nobody_looks(visit, folder, tmp_pat
     picture = tmp_path / "anna one.png"
     cv2.imwrite(str(picture), np.full((80, 80, 3), 90, np.uint8))
     page = visit("Anna")
-    page.get_by_text("No film was added yet.").wait_for()
+    page.get_by_text("No film has been added yet.").wait_for()
     page.locator("#choose").set_input_files(film)
     wait_for_state(page, "first.mp4", "ready")
     assert "by Anna" in row(page, "first.mp4").inner_text()
