@@ -10,7 +10,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bunny.contract import fingerprint, result, state_cache
-from bunny.contract.progress import RunProgress, num_pictures, read_costs
+from bunny.contract.progress import REPORT, RunProgress, StageCost, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
 from bunny.core import atomic, film_file, log, telemetry, workspace
 from bunny.core.config import Config
@@ -164,9 +164,10 @@ def _run_stages(names: list[str], space: Workspace, config: Config) -> list[Stag
         atomic.remove_leftovers(folder)
     done = {state.name for state in _find_states(space, config) if state.state == "done"}
     is_forced = config.pipeline.force_rerun
+    report = {} if config.pipeline.has_report else {REPORT: StageCost(fixed_s=0.0)}
     progress = RunProgress(
         [name for name in names if is_forced or name not in done],
-        read_costs(space.root.parent),
+        read_costs(space.root.parent) | report,
         pictures=num_pictures(fingerprint.read_record(space.root, "extract")),
         is_folder=film_file.locate(space.source()["film"]).is_dir(),
         is_shown=not is_distributed_worker(),

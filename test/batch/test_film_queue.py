@@ -260,8 +260,31 @@ def test_pictures_of_characters_become_references_of_the_run(queue, film):
         "extract",
     ]
     queue.start(got.entry)
-    with pytest.raises(UserError, match="does not run yet"):
+    with pytest.raises(UserError, match="references cannot be added while it is waiting"):
         queue.add_reference(got.entry, "anna", "three.png", b"3")
+
+
+def test_a_film_that_is_done_runs_again_and_one_of_the_workspace_joins_the_list(queue, film):
+    path = film("a")
+    got = ready(queue, path)
+    queue.start(got.entry)
+    queue.take()
+    done = FilmOutcome(
+        task=queue.task(got, (), "extract"),
+        attempts=(Attempt(exit_code=0, seconds=1.0, report={"film_id": "a-00000000"}),),
+    )
+    assert queue.end(got.entry, done).state == "done"
+    assert queue.start(got.entry).state == "waiting"
+    assert queue.adopt(str(path), "a-00000000", "ben").entry == got.entry  # it is on it already
+    other = queue.adopt(str(path), "b-11111111", "ben")
+    assert (other.state, other.name, other.size) == ("ready", "a.mp4", path.stat().st_size)
+    assert queue.start(other.entry).state == "waiting"
+    assert queue.task(other, (), "dataset").to_arguments() == [
+        "run",
+        str(path),
+        "--until",
+        "dataset",
+    ]
 
 
 def test_a_worker_checks_and_runs_and_a_second_one_does_nothing(queue, film, tmp_path, wait_for):

@@ -127,7 +127,7 @@ def folder(page, cluster):
 
 def wait_count(page, cluster, number):
     page.wait_for_function(
-        """([id, n]) => document.querySelector(`[data-cluster="${id}"] > .bb-number`)
+        """([id, n]) => document.querySelector(`[data-cluster="${id}"] .bb-number`)
         ?.innerText == n""",
         arg=[cluster, str(number)],
     )
@@ -237,11 +237,92 @@ def test_one_person_and_then_two(chromium, url, film_dir, orphan):
             assert kinds(film_dir)[3:] == [("bob", "approve")] and told.count() == 1
             folder(ann, "scene-001").locator(".bb-small", has_text="100 %").wait_for()
             ann.locator('[data-cluster="scene-003"]').drag_to(folder(ann, "scene-004"))
+            pictures = ann.locator("dialog[open] .bb-merge img")
+            pictures.nth(1).wait_for()
+            assert pictures.nth(0).get_attribute("src") != pictures.nth(1).get_attribute("src")
+            assert kinds(film_dir)[3:] == [("bob", "approve")]  # nothing is merged yet
+            ann.get_by_role("button", name="Merge", exact=True).click()
             wait_count(bob, "scene-004", 12)
             bob.locator(".bb-toast", has_text="ann merged scene-003 into scene-004").wait_for()
         assert kinds(film_dir)[3:] == [("bob", "approve"), ("ann", "merge")]
     lines = (film_dir / event_log.FILE).read_text().splitlines()
     assert [json.loads(line)["seen"] for line in lines] == [0, 1, 2, 3, 4]
+
+
+def test_a_double_click_renames(chromium, url, film_dir):
+    with open_board(chromium, url, "ann") as ann:
+        for place, name in (("scene-001", "beach"), ("scene-002", "wood")):
+            folder(ann, place).locator(".bb-name").dblclick()
+            ann.get_by_role("textbox", name="New name").wait_for()
+            ann.keyboard.type(name)
+            ann.keyboard.press("Enter")
+            folder(ann, place).locator(".bb-name", has_text=name).wait_for()
+        assert kinds(film_dir)[-2:] == [("ann", "rename"), ("ann", "rename")]
+        folder(ann, "scene-004").locator(".bb-name").dblclick()  # whose name there is already
+        ann.keyboard.type("beach")
+        ann.keyboard.press("Enter")
+        ann.locator("dialog[open] .bb-merge img").nth(1).wait_for()
+        ann.get_by_role("button", name="Cancel").click()
+        assert kinds(film_dir)[-1] == ("ann", "rename")
+        for _ in range(2):
+            ann.get_by_role("button", name=re.compile("^Undo")).click()
+        folder(ann, "scene-001").locator(".bb-name", has_text="scene-001").wait_for()
+
+
+CLICKS = (
+    None,  # as the page was loaded
+    ".bb-head .bb-small",
+    ".bb-side .bb-new",
+    "[role=radio] >> text=Characters",
+    "[role=radio] >> text=Scenes",
+    "[data-cluster=scene-004] .bb-name",
+)
+
+
+def test_keys_work_on_load_and_after_every_click(chromium, url):
+    with open_board(chromium, url, "ann") as ann:
+        load(ann, url)
+        for place in CLICKS:
+            if place is not None:
+                ann.locator(place).click(force=True)
+                ann.wait_for_function("document.activeElement != document.body")
+            ann.keyboard.press("?")
+            ann.locator("dialog[open] h2", has_text="Keyboard shortcuts").wait_for()
+            ann.keyboard.press("Escape")
+            ann.locator("dialog[open]").wait_for(state="detached")
+        ann.keyboard.press("Control+a")  # the folder that was clicked has the focus
+        ann.locator(".bb-count", has_text="selected").wait_for()
+        ann.get_by_role("combobox", name="Order").select_option("film")
+        ann.keyboard.press("ArrowRight")
+        ann.locator(".bb-count", has_text="1 selected").wait_for()
+
+
+def test_nothing_in_the_sidebar_is_clipped(chromium, url):
+    with open_board(chromium, url, "ann") as ann:
+        for width, height in ((1280, 720), (1440, 900), (1920, 1080)):
+            ann.set_viewport_size({"width": width, "height": height})
+            for part in (".bb-name", ".bb-numbers", ".bb-numbers > span", ".bb-button"):
+                assert (
+                    ann.locator(part).evaluate_all(
+                        "all => all.filter(e => e.scrollWidth > e.clientWidth + 1 && e.clientWidth)"
+                        ".map(e => e.textContent)"
+                    )
+                    == []
+                ), (width, part)
+            under = "e => e.getBoundingClientRect()"
+            name = folder(ann, "scene-002").locator(".bb-name").evaluate(under)
+            numbers = folder(ann, "scene-002").locator(".bb-numbers").evaluate(under)
+            assert numbers["top"] >= name["bottom"] and numbers["left"] == name["left"]
+
+
+def test_an_unknown_film_is_a_sentence_with_the_films_that_there_are(chromium, url):
+    page = chromium.new_page()
+    page.goto(f"{url}&film=nobody", timeout=START_MS)
+    said = page.get_by_role("alert").get_by_text("nobody: expected a film of this server")
+    said.wait_for(timeout=START_MS)
+    page.get_by_role("link", name="made-00000000").click()
+    page.wait_for_selector(".bb.is-ready", timeout=START_MS)
+    page.close()
 
 
 def test_a_band_files_from_disk_and_the_end_of_a_page(chromium, url, film_dir, tmp_path):
@@ -329,9 +410,11 @@ def test_a_training_set_is_approved_once_it_was_shown(chromium, url, film_dir, l
         loaded(mia, 3)
         before = record.read_text()
         made.cv2.imwrite(str(film_dir / rows[8]["file"]), made.picture(9, 9))
+        shown = mia.locator("dialog[open] .bb-sheet").element_handle()
         approve.click()
         mia.locator(".bb-toast.is-bad", has_text="has changed since").wait_for()
         assert record.read_text() == before
+        mia.wait_for_function("sheet => !sheet.isConnected", arg=shown)
         loaded(mia, 3)
         approve.click()
         mia.locator(".bb-state.is-approved").wait_for()

@@ -76,7 +76,7 @@ def test_a_film_is_added_named_and_run_while_nobody_looks(visit, folder, tmp_pat
     picture = tmp_path / "anna one.png"
     cv2.imwrite(str(picture), np.full((80, 80, 3), 90, np.uint8))
     page = visit("Anna")
-    page.get_by_text("No film was added yet.").wait_for()
+    page.get_by_text("No film has been added yet.").wait_for()
     page.locator("#choose").set_input_files(film)
     wait_for_state(page, "first.mp4", "ready")
     assert "by Anna" in row(page, "first.mp4").inner_text()
@@ -89,9 +89,7 @@ def test_a_film_is_added_named_and_run_while_nobody_looks(visit, folder, tmp_pat
     page.close()  # the film goes on
     page = visit("Anna")
     wait_for_state(page, "first.mp4", "done")
-    link = row(page, "first.mp4").get_by_role("link", name="Open the board").get_attribute("href")
-    film_id = re.search(r"film=([^&]+)", link)[1]
-    output = folder / "data" / "output" / film_id
+    (output,) = (folder / "data" / "output").glob("first-*")
     assert json.loads((output / "stage/extract/stage.json").read_text())["status"] == "done"
     given = [
         p.name
@@ -100,6 +98,12 @@ def test_a_film_is_added_named_and_run_while_nobody_looks(visit, folder, tmp_pat
     assert len(given) == 1 and given[0].startswith("anna-one")
     row(page, "first.mp4").get_by_role("button", name="Log").click()
     page.locator(".log", has_text="extract").wait_for()
+    row(page, "first.mp4").locator(".character").fill("anna")
+    row(page, "first.mp4").locator(".pictures").set_input_files(picture)
+    row(page, "first.mp4").get_by_role("button", name="Add references").click()
+    page.get_by_text("Run the film again to use the new references.").wait_for()
+    row(page, "first.mp4").get_by_role("button", name="Run again").click()
+    wait_for_state(page, "first.mp4", "done")
 
 
 def test_a_board_is_found_by_its_films_address(visit, url, folder):
@@ -114,6 +118,20 @@ def test_a_board_is_found_by_its_films_address(visit, url, folder):
     page.wait_for_selector(".bb.is-ready", timeout=RUN_MS)
     page.get_by_role("link", name="Films").click()
     page.get_by_text("Add films").wait_for()
+
+
+def test_every_film_of_the_workspace_and_the_sample_are_listed(visit):
+    """After the test before: a film that did not come by the page leads to its board."""
+    page = visit("Anna")
+    page.goto(page.url.replace("/?", "/films?"))
+    known = row(page, "made.mp4")
+    known.wait_for()
+    assert "film=made-00000000" in known.get_by_role("link").get_attribute("href")
+    assert known.get_by_role("button", name="Run again").is_visible()
+    sample = row(page, "Sample film")
+    assert sample.get_by_role("button", name="Run", exact=True).is_visible()
+    page.get_by_role("link", name="Back to the board").click()
+    page.wait_for_selector(".bb.is-ready", timeout=RUN_MS)
 
 
 def test_an_upload_that_is_cut_off_goes_on_where_it_stopped(visit, folder, tmp_path):
@@ -192,7 +210,7 @@ def test_what_is_no_film_is_refused_in_a_sentence(visit, tmp_path):
     page.locator("#choose").set_input_files(tmp_path / "liar.mp4")
     wait_for_state(page, "liar.mp4", "refused")
     assert "expected a film" in row(page, "liar.mp4").locator(".said").inner_text()
-    row(page, "liar.mp4").get_by_role("button", name="Take off the list").click()
+    row(page, "liar.mp4").get_by_role("button", name="Remove from list").click()
     row(page, "liar.mp4").wait_for(state="detached")
 
 

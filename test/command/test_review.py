@@ -81,7 +81,19 @@ def test_the_page_that_is_served_is_a_notebook():
     scope = {}
     exec("\n".join(book.cells[0].source.splitlines()[:2]), scope)
     assert scope["given"] == given
-    assert callable(scope["review"].show) and callable(scope["film_workspace"].open_film)
+    assert book.cells[0].source.splitlines()[2:] == ["review.show_asked(**given)"]
+
+
+@pytest.mark.parametrize("query", ["token=t%26&film=nobody", "film=nobody"])
+def test_an_unknown_film_in_the_address_is_a_sentence_with_the_films_that_there_are(
+    opened, tmp_path, monkeypatch, query
+):
+    monkeypatch.setenv("QUERY_STRING", query)
+    page = review.show_asked("made", str(tmp_path), [], "").data
+    assert "nobody: expected a film of this server, found none" in page
+    token = "token=t%26&amp;" if "token" in query else ""
+    assert f'href="/?{token}film=made-00000000">made-00000000</a>' in page
+    assert f'href="/films?{token.removesuffix("&amp;")}">' in page
 
 
 def test_a_table_where_nothing_can_be_clicked(opened):

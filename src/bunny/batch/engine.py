@@ -113,14 +113,14 @@ class FilmRunner:
         self._running: dict[subprocess.Popen, FilmTask] = {}
         self._is_stopped = self._is_help_over = False
 
-    def run(self, task: FilmTask) -> FilmOutcome:
-        """Run a film until it is done, refused, or failed for the third time."""
+    def run(self, task: FilmTask, *, num_retries: int = NUM_RETRIES) -> FilmOutcome:
+        """Run a film until it is done or refused, or has failed once more than `num_retries`."""
         lost = self._find_lost(task)
         attempts: list[Attempt] = []
         while True:
             attempts.append(self._attempt(task, len(lost) + len(attempts)))
             outcome = FilmOutcome(task=task, attempts=(*lost, *attempts))
-            if outcome.status != "failed" or len(attempts) > NUM_RETRIES:
+            if outcome.status != "failed" or len(attempts) > num_retries:
                 return outcome
 
     def assist(self, task: FilmTask, number: int) -> Attempt:

@@ -117,6 +117,37 @@ class FilmQueue:
             self._write(film)
             return film
 
+    def adopt(self, film: str, film_id: str, user: str) -> QueuedFilm:
+        """Put a film that has a workspace on the list, so that it can run from here.
+
+        Parameters
+        ----------
+        film : str
+            Its path or address, which stays where it is.
+        film_id : str
+            Of its workspace, which has its references.
+        user : str
+            Who asks for it.
+        """
+        place = film_file.locate(film)
+        size = place.stat().st_size if isinstance(place, Path) and place.exists() else 0
+        with self._lock():
+            for one in self.films():
+                if one.film_id == film_id:
+                    return one
+            return self._write(
+                QueuedFilm(
+                    entry=secrets.token_hex(8),
+                    name=place.name,
+                    size=size,
+                    user=user[:80],
+                    added_at=queued_film.now(),
+                    state="ready",
+                    film=film,
+                    film_id=film_id,
+                )
+            )
+
     def received(self, film: QueuedFilm) -> int:
         """Bytes of a film that have arrived."""
         if film.film is not None:
@@ -200,7 +231,7 @@ class FilmQueue:
     # What people ask for -------------------------------------------------------------------------
 
     def add_reference(self, entry: str, name: str, file: str, data: bytes) -> None:
-        """Keep a picture of a character of a film.
+        """Keep a picture of a character of a film that has no workspace yet.
 
         Parameters
         ----------
@@ -214,15 +245,15 @@ class FilmQueue:
         Raises
         ------
         UserError
-            If the name can be no character's, or the film has begun to run.
+            If the name can be no character's, or the film runs.
         """
         reference.check_name(name)
         with self._lock():
             film = self.find(entry)
-            if film.state in ("running", "waiting", "done"):
+            if film.state in ("running", "waiting"):
                 raise UserError(
-                    f"{film.name}: expected a film that does not run yet, to give it references; "
-                    f"it is {film.state}; on its board they can be dropped on a character"
+                    f"{film.name}: references cannot be added while it is {film.state}; add them "
+                    "when the run has ended"
                 )
             atomic.write_bytes(self._entry(entry) / "reference" / name / file, data)
 
@@ -232,12 +263,12 @@ class FilmQueue:
         return {one.name: len(list(one.iterdir())) for one in sorted(folder.glob("*/"))}
 
     def start(self, entry: str) -> QueuedFilm:
-        """Let a film run when its turn comes; one that failed or was cancelled runs again.
+        """Let a film run when its turn comes; one that ran before runs again.
 
         Raises
         ------
         UserError
-            If it was not received whole, waits already or is done.
+            If it was not received whole, or waits or runs already.
         """
         with self._lock():
             film = self.find(entry)

@@ -39,7 +39,7 @@ SUFFIXES = frozenset(
     }
 )
 ENTRY = re.compile(r"[0-9a-f]{16}")
-STARTABLE: tuple[State, ...] = ("ready", "refused", "failed", "cancelled")
+STARTABLE: tuple[State, ...] = ("ready", "done", "refused", "failed", "cancelled")
 MAX_NAME = 120  # characters of a film's name
 HEAD_BYTES = 1 << 20  # by whose SHA-256 an upload that was cut off is known again
 
@@ -56,7 +56,7 @@ class QueuedFilm:
     state: State = "uploading"
     head: str = ""  # SHA-256 of its first `HEAD_BYTES`, as whoever sends it says; "" unknown
     film: str | None = None  # path, once it was received whole and is a film
-    film_id: str | None = None  # once it ran
+    film_id: str | None = None  # of its workspace, once it ran
     error: str = ""  # why it was refused or failed
     is_unwanted: bool = False  # somebody cancelled it while it ran
     started_at: str = ""  # of the last attempt

@@ -90,13 +90,20 @@ def approve(
     show: Annotated[
         bool, typer.Option("--show", help="Only say which sets are approved as they are.")
     ] = False,
-    data_dir: DataDir = None,
+    *,
+    project: ProjectOptions,
 ) -> Result:
     """Approve training sets as they are now; review.needs_approval asks for it."""
     from bunny.command import approve as command_approve
 
     return command_approve.approve(
-        film, character or [], by=by, is_withdrawn=withdraw, is_listed=show, data_dir=data_dir
+        film,
+        character or [],
+        by=by,
+        is_withdrawn=withdraw,
+        is_listed=show,
+        data_dir=project.data_dir,
+        overrides=project.overrides,
     )
 
 

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import polars as pl
 
-from bunny.command import film_workspace
+from bunny.command import film_workspace, set_update
 from bunny.command.export_set import read_training_set
 from bunny.core.error import UserError
 from bunny.dataset import approval
@@ -48,6 +48,7 @@ def approve(
     is_withdrawn: bool = False,
     is_listed: bool = False,
     data_dir: str | None = None,
+    overrides: Sequence[str] = (),
 ) -> ApprovalReport:
     """Approve training sets of a film as they are now, take that back, or say what stands.
 
@@ -61,13 +62,16 @@ def approve(
         Who says so; empty: `review.user`, else the name that somebody is logged in by.
     is_withdrawn, is_listed : bool
         Take approvals back; only say what stands.
+    overrides : sequence of str
+        Settings that the sets were made with, as given to ``--set``.
 
     Raises
     ------
     UserError
-        For a film or character without a set, or where nobody's name is known.
+        For a film or character without a set, a set that is out of date, or where nobody's name
+        is known.
     """
-    space, config = film_workspace.open_film(film, data_dir, parts=("dataset/*",))
+    space, config = film_workspace.open_film(film, data_dir, overrides, ("dataset/*",))
     table = read_training_set(space)
     names = table["character"].unique().sort().to_list()
     unknown = [name for name in characters if name not in names]
@@ -84,6 +88,8 @@ def approve(
             approvals=tuple(one for one in found.values() if one),
             missing=tuple(name for name, one in found.items() if one is None),
         )
+    if not is_withdrawn:
+        set_update.check_current(space, config)
     approval.check_files(table.filter(pl.col("character").is_in(chosen)), space.root)
     who = by or config.review.user or film_workspace.login_name("")
     if not who.strip():

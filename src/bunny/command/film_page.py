@@ -11,8 +11,10 @@ see the board may not see this page, and the same rules of host and origin hold.
     PATCH  /films/upload/<entry>           the next part of it
     DELETE /films/upload/<entry>           stop sending it
     POST   /films/<entry>/reference        a picture of a character: ?name=anna&file=anna.jpg
-    POST   /films/<entry>/start            run it; also retry
+    POST   /films/<entry>/start            run it, again if it ran before
     POST   /films/<entry>/cancel | remove
+    POST   /films/known/<film_id>/start | reference    the same for a film of the workspace
+    POST   /films/sample/start             run the bundled sample film
     GET    /films/<entry>/log              the end of what its run says
 """
 
@@ -21,9 +23,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import cached_property
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
@@ -31,20 +36,23 @@ from tornado.httputil import HTTPServerRequest
 from tornado.routing import Matcher
 from tornado.web import authenticated
 
+from bunny import demo
 from bunny.batch import film_record
 from bunny.batch.film_queue import ChecksumError, FilmQueue, OffsetError
 from bunny.batch.film_record import RunningFilm
 from bunny.batch.queued_film import QueuedFilm
+from bunny.command import review, run
 from bunny.contract.progress import describe_seconds
-from bunny.core import disk_full
+from bunny.core import disk_full, film_file, reference_folder, workspace
 from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.table import store
 
 TUS_VERSION = "1.0.0"
 MAX_PART = 64 << 20  # bytes of one request; a page sends less
 ENTRY = "([0-9a-f]{16})"
 BAD_CHECKSUM = 460  # of tus
 ACTIONS = ("start", "cancel", "remove")
-CheckPicture = Callable[[str, bytes], tuple[str, str, bytes]]
 
 
 def _read_page() -> str:
@@ -56,19 +64,89 @@ def _read_page() -> str:
     return page.replace("/* style */", style).replace("/* script */", script)
 
 
-def describe(queue: FilmQueue, film: QueuedFilm) -> dict[str, Any]:
-    """What the page is told of a film; no path of this machine."""
-    known = asdict(film)
-    for key in ("film", "head", "content_hash"):
-        known.pop(key)
-    known["received"] = queue.received(film)
-    known["references"] = queue.references(film)
+class FilmFolders:
+    """The films of a data folder, among them those that did not come by the page."""
+
+    def __init__(self, data: Path) -> None:
+        self.data = data
+
+    def find(self, film_id: str | None = None) -> dict[str, Workspace]:
+        """Workspaces by film id; all, or the one of that id, if there is one."""
+        found = workspace.find(workspace.project_root(), str(self.data), film_id)
+        return {s.film_id: s for s in found if film_id in (None, s.film_id)}
+
+    def get(self, film_id: str) -> Workspace:
+        """The workspace of a film.
+
+        Raises
+        ------
+        UserError
+            If there is none.
+        """
+        found = self.find(film_id)
+        if not found:
+            raise UserError(f"{film_id}: expected a film of the list, found none; reload the page")
+        return found[film_id]
+
+    @cached_property
+    def sample_id(self) -> str:
+        """Film id of the bundled sample film."""
+        film = demo.film_path()
+        return workspace.make_film_id(film, workspace.hash_film(self.data, film))
+
+    def make_sample(self) -> Workspace:
+        """The workspace of the bundled sample film, with its references and settings."""
+        root, references = workspace.project_root(), demo.reference_dir()
+        space = workspace.create(root, str(self.data), demo.film_path(), references)
+        workspace.save_settings(space, run.DEMO_SETTINGS)
+        return space
+
+
+def describe_known(space: Workspace) -> dict[str, Any]:
+    """What the page is told of a film of the workspace that is not in the queue."""
+    place = film_file.locate(space.source()["film"])
+    size = place.stat().st_size if isinstance(place, Path) and place.exists() else 0
+    film = QueuedFilm(
+        entry=f"known/{space.film_id}", name=place.name, size=size, user="", added_at=""
+    )
+    told = {"state": "here", "film_id": space.film_id, "received": size, "progress": ""}
+    return _public(film) | _describe_space(space) | told | {"share": None}
+
+
+def _describe_space(space: Workspace) -> dict[str, Any]:
+    """Whether a film has a board, and the pictures of its characters."""
+    folder = Path(space.source()["references"] or space.root / reference_folder.NAMED)
+    files = [one.relative_to(folder) for one in reference_folder.list_pictures(folder)]
+    names = Counter(one.parts[0] if len(one.parts) > 1 else one.stem for one in files)
+    has_board = any(store.exists(space.table, table) for table in ("asset", "cluster"))
+    return {"has_board": has_board, "references": names}
+
+
+def _public(film: QueuedFilm) -> dict[str, Any]:
+    """The fields of a film without paths of this machine."""
+    return {k: v for k, v in asdict(film).items() if k not in ("film", "head", "content_hash")}
+
+
+def describe(queue: FilmQueue, film: QueuedFilm, space: Workspace | None = None) -> dict[str, Any]:
+    """What the page is told of a film of the queue; no path of this machine.
+
+    Parameters
+    ----------
+    space : Workspace, optional
+        Of the film, once it ran.
+    """
+    known = {"received": queue.received(film), "references": queue.references(film)}
+    known |= {"has_board": False} if space is None else _describe_space(space)
     said = film_record.read_all(queue.record_folder(film.entry))
     record = next(said, None) if film.state == "running" else None
-    return known | {
-        "share": None if record is None else record.share,
-        "progress": "" if record is None else _describe_progress(record),
-    }
+    return (
+        _public(film)
+        | known
+        | {
+            "share": None if record is None else record.share,
+            "progress": "" if record is None else _describe_progress(record),
+        }
+    )
 
 
 def _describe_progress(record: RunningFilm) -> str:
@@ -95,9 +173,9 @@ class PageHandler(JupyterHandler):
 class QueueHandler(APIHandler):
     """What is common to requests of the page: faults are one sentence."""
 
-    def initialize(self, queue: FilmQueue, check_picture: CheckPicture) -> None:
-        """Take the queue, and what refuses files that are no picture."""
-        self.queue, self.check_picture = queue, check_picture
+    def initialize(self, queue: FilmQueue, folders: FilmFolders) -> None:
+        """Take the queue and the films of the workspace."""
+        self.queue, self.folders = queue, folders
 
     def say(self, status: int, sentence: str) -> None:
         """Answer with a fault."""
@@ -121,14 +199,18 @@ class QueueHandler(APIHandler):
 
 
 class ListHandler(QueueHandler):
-    """Films of the self.queue."""
+    """Films of the queue, then the others of the workspace, then the sample."""
 
     @authenticated
     def get(self) -> None:
         """List them."""
-        self.finish(
-            json.dumps({"films": [describe(self.queue, one) for one in self.queue.films()]})
-        )
+        spaces = self.folders.find()
+        queued = self.queue.films()
+        films = [describe(self.queue, one, spaces.get(one.film_id or "")) for one in queued]
+        rest = spaces.keys() - {one.film_id for one in queued}
+        films += [describe_known(spaces[film_id]) for film_id in spaces if film_id in rest]
+        has_sample = self.folders.sample_id in spaces
+        self.finish(json.dumps({"films": films, "has_sample": has_sample}))
 
 
 class TusHandler(QueueHandler):
@@ -225,15 +307,55 @@ class ReferenceHandler(QueueHandler):
         """Keep a picture."""
 
         def keep() -> None:
-            stem, suffix, data = self.check_picture(
-                self.get_query_argument("file"), self.request.body
-            )
-            self.queue.add_reference(
-                entry, self.get_query_argument("name"), f"{stem}{suffix}", data
-            )
-            self.finish(json.dumps(describe(self.queue, self.queue.find(entry))))
+            film = self.queue.find(entry)
+            name, file = self.get_query_argument("name"), self.get_query_argument("file")
+            if film.film_id and self.folders.find(film.film_id):
+                self.keep_with(self.folders.get(film.film_id), name, file)
+                return
+            stem, suffix, data = review.check_picture(file, self.request.body)
+            self.queue.add_reference(entry, name, f"{stem}{suffix}", data)
+            self.finish("{}")
 
         self.attempt(keep)
+
+    def keep_with(self, space: Workspace, name: str, file: str) -> None:
+        """Keep it with a film that ran."""
+        review.add_references(space, name, [(file, self.request.body)])
+        self.finish("{}")
+
+
+class KnownHandler(ReferenceHandler):
+    """Runs films of the workspace again and takes pictures of their characters."""
+
+    @authenticated
+    def post(self, film_id: str, action: str) -> None:
+        """Do what the address says."""
+
+        def act() -> None:
+            space = self.folders.get(film_id)
+            if action == "reference":
+                names = self.get_query_argument("name"), self.get_query_argument("file")
+                self.keep_with(space, *names)
+            else:
+                self.run(space)
+
+        self.attempt(act)
+
+    def run(self, space: Workspace) -> None:
+        """Put a film on the list and let it run."""
+        user = self.get_query_argument("user", "")
+        film = self.queue.adopt(space.source()["film"], space.film_id, user)
+        self.queue.start(film.entry)
+        self.finish("{}")
+
+
+class SampleHandler(KnownHandler):
+    """Runs the bundled sample film."""
+
+    @authenticated
+    def post(self) -> None:
+        """Put it on the list and let it run."""
+        self.attempt(lambda: self.run(self.folders.make_sample()))
 
 
 class ActionHandler(QueueHandler):
@@ -263,15 +385,9 @@ class LogHandler(QueueHandler):
         self.attempt(answer)
 
 
-def make_routes(queue: FilmQueue, check_picture: CheckPicture) -> list[tuple]:
-    """Addresses of the page with their handlers, for Tornado.
-
-    Parameters
-    ----------
-    check_picture : callable
-        From name and content of a file to its stem, suffix and content; refuses what is no picture.
-    """
-    known = {"queue": queue, "check_picture": check_picture}
+def make_routes(queue: FilmQueue, folders: FilmFolders) -> list[tuple]:
+    """Addresses of the page with their handlers, for Tornado."""
+    known = {"queue": queue, "folders": folders}
     handlers: dict[str, type] = {
         r"/films/?": PageHandler,
         r"/films/list": ListHandler,
@@ -280,6 +396,8 @@ def make_routes(queue: FilmQueue, check_picture: CheckPicture) -> list[tuple]:
         rf"/films/{ENTRY}/reference": ReferenceHandler,
         rf"/films/{ENTRY}/({'|'.join(ACTIONS)})": ActionHandler,
         rf"/films/{ENTRY}/log": LogHandler,
+        r"/films/known/([a-z0-9-]+)/(start|reference)": KnownHandler,
+        r"/films/sample/start": SampleHandler,
     }
     return [(address, handler, known) for address, handler in handlers.items()]
 

@@ -20,11 +20,11 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlencode
 
 from bunny import notebook, pipeline
 from bunny.character import reference
-from bunny.command import film_workspace, login, review_server
+from bunny.command import film_workspace, login, review_server, set_update
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.library import BoardOptions
 from bunny.core import atomic, image_file, reference_folder, workspace
@@ -46,9 +46,16 @@ MAX_UPLOAD = 20 * 1024 * 1024  # bytes of a reference picture
 MAX_SIDE_PX = 12000
 TOKEN_BYTES = 24
 TEMPLATE = "bunny"
+NO_BOARD_STYLE = (
+    ".bunny-no-board { position: fixed; inset: 0; padding: 48px; overflow: auto; background: #fff; "
+    "color: #24241f; font: 15px/1.5 system-ui, sans-serif; } "
+    ".bunny-no-board h1 { font-size: 20px; }"
+)
 
 
-def open_session(space: Workspace, config: Config, user: str = "") -> session.BoardSession:
+def open_session(
+    space: Workspace, config: Config, user: str = "", overrides: Sequence[str] = ()
+) -> session.BoardSession:
     """Read a film's library for boards to show; makes it first where clusters wait for it.
 
     Parameters
@@ -57,6 +64,8 @@ def open_session(space: Workspace, config: Config, user: str = "") -> session.Bo
         The film and its settings.
     user : str
         Who corrects, unless the browser says another name.
+    overrides : sequence of str
+        Settings as given to ``--set``, with which the board makes training sets again.
 
     Raises
     ------
@@ -65,11 +74,15 @@ def open_session(space: Workspace, config: Config, user: str = "") -> session.Bo
     """
     if not store.exists(space.table, "asset") and store.exists(space.table, "cluster"):
         pipeline.run_stage("review", space, config)
+    data = str(space.root.parents[1])
     return session.BoardSession(
         items.read_film(space.film_id, space.root),
         config.review.model_copy(update={"user": user or config.review.user}),
         noise_threshold=config.clustering.noise_threshold,
         upload=lambda name, files: add_references(space, name, files),
+        update=set_update.SetUpdate(
+            space, lambda: film_workspace.load_settings(data, overrides, space)[1], overrides
+        ),
     )
 
 
@@ -78,6 +91,7 @@ def show(
     config: Config,
     *,
     user: str = "",
+    overrides: Sequence[str] = (),
     is_interactive: bool = True,
     is_alone: bool = False,
 ) -> AnyWidget | HTML:
@@ -85,12 +99,15 @@ def show(
 
     Parameters
     ----------
+    overrides : sequence of str
+        Settings as given to ``--set``.
     is_interactive : bool
         False under papermill.
     is_alone : bool
         The board fills the window.
     """
-    opened = open_session(space, config, user or ("" if is_alone else current_user(config)))
+    name = user or ("" if is_alone else current_user(config))
+    opened = open_session(space, config, name, overrides)
     if not is_interactive:
         from IPython.display import HTML
 
@@ -165,7 +182,7 @@ def serve(
 
     queue = FilmQueue(data, int(config.review.max_upload_gib * 2**30))
     worker = QueueWorker(queue, root, str(data), chosen.overrides, config.review.run_until)
-    routes = film_page.make_routes(queue, check_picture)
+    routes = film_page.make_routes(queue, film_page.FilmFolders(data))
     routes += [] if space else film_page.FIRST_PAGE
     with tempfile.TemporaryDirectory(prefix="bunny-board-") as folder:
         path = Path(folder) / "board.ipynb"
@@ -196,28 +213,78 @@ def _open_any(chosen: FilmOptions) -> tuple[Workspace | None, Config, Path]:
     """A film to show first, if there is any; refuses in a sentence what would fail in a kernel."""
     film, data_dir, overrides = chosen.film, chosen.data_dir, chosen.overrides
     root, config = film_workspace.load_settings(data_dir, overrides)
-    if not film and not workspace.find(root, config.project.data_dir):
-        return None, config, root
+    if not film:  # the newest one may be running for the first time
+        known = list_reviewable(data_dir, overrides)
+        if not known:
+            return None, config, root
+        film = known[-1].film_id
     space, config = film_workspace.open_film(film, data_dir, overrides, workspace.PICTURES)
     open_session(space, config)
     return space, config, root
 
 
-def asked_film(otherwise: str | None) -> str | None:
-    """The film that the address of a page names, `?film=...`; Voilà puts that into a variable."""
-    return parse_qs(os.environ.get("QUERY_STRING", "")).get("film", [otherwise])[0]
+def show_asked(
+    film_id: str | None, data_dir: str, overrides: Sequence[str], user: str
+) -> AnyWidget | HTML:
+    """Show the board of the film that a page's address names, `?film=...`.
+
+    Parameters
+    ----------
+    film_id : str or None
+        Of the film of an address that names none.
+    data_dir, overrides, user : str, sequence of str, str
+        As of `bunny review`.
+
+    Returns
+    -------
+    AnyWidget or HTML
+        Where there is no board of that film, a sentence and the boards that there are.
+    """
+    query = parse_qs(os.environ.get("QUERY_STRING", ""))  # Voilà's word for the page's address
+    film = query.get("film", [film_id])[0]
+    try:
+        if film and not workspace.find(workspace.project_root(), data_dir, film):
+            raise UserError(f"{film}: expected a film of this server, found none; choose another")
+        space, config = film_workspace.open_film(film, data_dir, overrides, workspace.PICTURES)
+        return show(space, config, user=user, overrides=overrides, is_alone=True)
+    except UserError as error:
+        from IPython.display import HTML
+
+        known = list_reviewable(data_dir, overrides)
+        return HTML(_no_board(str(error), sorted(space.film_id for space in known), query))
+
+
+def list_reviewable(data_dir: str | None, overrides: Sequence[str] = ()) -> list[Workspace]:
+    """Films that have something to review, newest last."""
+    root, config = film_workspace.load_settings(data_dir, overrides)
+    found = workspace.find(root, config.project.data_dir)
+    return [s for s in found if any(store.exists(s.table, t) for t in ("asset", "cluster"))]
+
+
+def _no_board(sentence: str, film_ids: Sequence[str], query: dict[str, list[str]]) -> str:
+    """Page that says why there is no board, with links to those that there are."""
+    from html import escape
+
+    def address(path: str, **more: str) -> str:
+        token = {"token": query["token"][0]} if "token" in query else {}
+        return escape(f"{path}?{urlencode(token | more)}")
+
+    def link(text: str, path: str, **more: str) -> str:
+        """A link that JupyterLab's renderer does not send to a new tab."""
+        return f'<a target="_self" href="{address(path, **more)}">{escape(text)}</a>'
+
+    links = [f"<li>{link(film_id, '/', film=film_id)}</li>" for film_id in film_ids]
+    known = f"<p>Films with a board:</p><ul>{''.join(links)}</ul>" if links else ""
+    return (
+        f'<div class="bunny-no-board"><style>{NO_BOARD_STYLE}</style><h1>No such board</h1>'
+        f'<p role="alert">{escape(sentence)}</p>{known}'
+        f"<p>{link('Add or run films', '/films')}</p></div>"
+    )
 
 
 def voila_notebook(given: dict[str, Any]) -> dict[str, Any]:
     """The notebook that Voilà runs for each browser: it opens the film and shows its board."""
-    lines = [
-        "from bunny.command import film_workspace, review",
-        f"given = {given!r}",
-        "from bunny.core import workspace",
-        'film = (review.asked_film(given["film_id"]), given["data_dir"], given["overrides"])',
-        "opened = film_workspace.open_film(*film, parts=workspace.PICTURES)",
-        'review.show(*opened, user=given["user"], is_alone=True)',
-    ]
+    lines = ["from bunny.command import review", f"given = {given!r}", "review.show_asked(**given)"]
     cell = {
         "cell_type": "code",
         "id": "board",
@@ -259,7 +326,10 @@ def add_references(space: Workspace, name: str, files: Sequence[tuple[str, bytes
             atomic.write_bytes(target / f"{stem}-{digest}{suffix}", data)
         workspace.update_references(space)
     number = f"{len(checked)} reference picture{'' if len(checked) == 1 else 's'}"
-    return f"{number} of {name} added; to use them, run `bunny run {space.film_id}`"
+    return (
+        f"{number} of {name} added; to use them, press {set_update.BUTTON} or run "
+        f"`{set_update.command(space)}`"
+    )
 
 
 def check_picture(file: str, data: bytes) -> tuple[str, str, bytes]:

@@ -309,3 +309,9 @@ def test_small_pictures(tmp_path):
         )
         == b""
     )
+
+
+def test_a_board_that_nothing_updates_says_so(opened):
+    assert "update" not in opened.ask("hello", query={})
+    answer, _ = opened.desk.handle({"kind": "apply", "view": "v", "id": 99, "user": "ann"})
+    assert "cannot make training sets; open it with `bunny review`" in answer["error"]

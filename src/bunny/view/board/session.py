@@ -19,6 +19,7 @@ a kernel of its own, show the same.
 | sets | the film's training sets, who approved them and their rights |
 | set_pictures | small pictures of a training set |
 | set_decide | approving a training set as it was shown, or taking that back |
+| apply | making the training sets again, with the corrections |
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ MAX_PAGE = 200
 MAX_NEWS = 5
 MAX_USER = 60  # characters of a name
 Answer = tuple[dict[str, Any], list[bytes]]
-ACTIONS = ("act", "undo", "redo", "set_decide")
+ACTIONS = ("act", "undo", "redo", "set_decide", "apply")
 Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
 
 
@@ -57,6 +58,7 @@ class BoardView:
     order: np.ndarray
     table: pl.DataFrame
     seen: int
+    update: training_set.SentUpdate | None = None  # None: it was told nothing yet
     last: tuple[object, Answer] | None = None  # id of the last correction and what was answered
 
 
@@ -69,6 +71,8 @@ class BoardSession(BoardItems):
         As stage review has it.
     upload : callable, optional
         Adds reference pictures to a character; None: the board cannot receive any.
+    update : training_set.SetUpdater, optional
+        Says whether the training sets are out of date, and makes them again; None: nothing does.
     """
 
     def __init__(
@@ -78,8 +82,9 @@ class BoardSession(BoardItems):
         *,
         noise_threshold: float = NOISE_THRESHOLD,
         upload: Upload | None = None,
+        update: training_set.SetUpdater | None = None,
     ) -> None:
-        self.review, self.upload = review, upload
+        self.review, self.upload, self.update = review, upload, update
         self._thumbs = thumbnail.ThumbnailCache()
         super().__init__(film, noise_threshold)
 
@@ -99,6 +104,7 @@ class BoardSession(BoardItems):
             "sets": self._sets,
             "set_pictures": self._set_pictures,
             "set_decide": self._set_decide,
+            "apply": self._apply,
         }
         try:
             if message.get("kind") not in ("hello", "upload"):
@@ -155,7 +161,8 @@ class BoardSession(BoardItems):
         )
         answer = {"seen": view.seen, "folders": query.list_folders(self.table, asked.level)}
         answer["has_sets"] = training_set.exists(self.film.root)
-        return {**answer, **self._steps(message), "has_order": True}, [view.order.tobytes()]
+        answer |= {**self._steps(message), **self._updates(view)}
+        return {**answer, "has_order": True}, [view.order.tobytes()]
 
     def _page(self, message: Mapping) -> Answer:
         rows = self._rows(message["rows"])[:MAX_PAGE]
@@ -271,15 +278,32 @@ class BoardSession(BoardItems):
         return {}, training_set.cut_pictures(self.film.root, wanted)
 
     def _set_decide(self, message: Mapping) -> Answer:
+        if self.update is not None and not message.get("is_withdrawn"):
+            self.update.check()
         return {"done": training_set.decide(self.film.root, message, self._user(message))}, []
 
+    def _apply(self, message: Mapping) -> Answer:
+        if self.update is None:
+            raise UserError("this board cannot make training sets; open it with `bunny review`")
+        self.update.start()
+        return self._updates(self._views[str(message["view"])]), []
+
     # ---- parts of answers
+
+    def _updates(self, view: BoardView) -> dict[str, training_set.SentUpdate]:
+        """What the training sets lack, where the view was told something else."""
+        now = None if self.update is None else self.update.describe()
+        if now is None or now == view.update:
+            return {}
+        view.update = now
+        return {"update": now}
 
     def _delta(self, message: Mapping) -> Answer:
         """What changed since this view was told last."""
         view = self._views[str(message["view"])]
+        updates = self._updates(view)
         if view.table is self.table and view.seen == len(self.events):
-            return {"seen": view.seen}, []
+            return {"seen": view.seen, **updates}, []
         user = str(message.get("user", ""))
         new = [e for e in self.events[view.seen :] if e.user != user]
         answer: dict[str, Any] = {
@@ -287,6 +311,7 @@ class BoardSession(BoardItems):
             "folders": query.list_folders(self.table, view.query.level),
             "news": [serialize.news(e, self.events) for e in new[-MAX_NEWS:]],
             **self._steps(message),
+            **updates,
             **serialize.changed(view.table, self.table),
         }
         order = query.keep_order(self.table, view.query, view.order)

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, Protocol, TypedDict
 
 import polars as pl
 
@@ -38,6 +38,30 @@ class SentSet(TypedDict):
     by: str
     at: str
     pictures: list[dict]  # columns `COLUMNS`
+
+
+class SentUpdate(TypedDict):
+    """What training sets lack, and the run that makes them again, as a board is sent it."""
+
+    text: str  # "3 corrections not yet in the set"; "": they are up to date
+    is_running: bool
+    share: float  # of the run, in [0, 1]
+    progress: str  # its stage and time left
+    error: str  # why the last run failed; "": it did not
+
+
+class SetUpdater(Protocol):
+    """Says whether the training sets of a film are out of date, and makes them again."""
+
+    def check(self) -> None:
+        """Raise a UserError where they are out of date."""
+
+    def describe(self) -> SentUpdate:
+        """Say what they lack and how far the run is."""
+        ...
+
+    def start(self) -> None:
+        """Begin to make them again."""
 
 
 def exists(root: Path) -> bool:

@@ -28,6 +28,7 @@ MODULES = (
     "drag.js",
     "tool.js",
     "training_set.js",
+    "update.js",
     "board.js",
 )
 IMPORT = re.compile(r"^import [^;]*;\n", re.MULTILINE)

@@ -4,10 +4,17 @@ const PART = 4 * 2 ** 20; // bytes of one request
 const HEAD = 2 ** 20; // bytes by whose hash a film that was cut off is known again
 const PAUSES_MS = [500, 1000, 2000, 4000, 8000, 15000]; // between tries to send a part
 const POLL_MS = 1000;
-const STARTABLE = ["ready", "refused", "failed", "cancelled"];
+const STARTABLE = ["ready", "done", "here", "sample", "refused", "failed", "cancelled"];
+const AT_REST = ["uploading", "ready", "done", "here", "failed", "cancelled"]; // takes references
+const START = { ready: "Run", sample: "Run", done: "Run again", here: "Run again" };
+const SAMPLE = {
+  entry: "sample", name: "Sample film", size: 0, user: "", state: "sample", received: 0, error: "",
+  progress: "A short drawn film with pictures of its characters, to try the program with.",
+  references: {}, has_board: false,
+};
 const WORDS = {
-  uploading: "uploading", checking: "checking", ready: "ready to run", waiting: "waits for its turn",
-  running: "running", done: "done", refused: "refused", failed: "failed", cancelled: "cancelled",
+  uploading: "uploading", checking: "checking", ready: "ready to run", waiting: "queued",
+  running: "running", done: "done", here: "in this workspace", sample: "comes with Bunny", refused: "refused", failed: "failed", cancelled: "cancelled",
 };
 
 const xsrf = document.querySelector("meta[name=xsrf]").content;
@@ -113,6 +120,7 @@ async function addReferences(row, film) {
     await ask("POST", `/films/${film}/reference`, { body: file, query });
   }
   row.querySelector(".pictures").value = "";
+  if (["done", "here"].includes(row.dataset.state)) row.dataset.added = "yes";
 }
 
 async function showLog(row, film) {
@@ -129,7 +137,7 @@ async function act(row, name) {
   try {
     if (name === "reference") await addReferences(row, film);
     else if (name === "log") await showLog(row, film);
-    else await ask("POST", `/films/${film}/${name}`);
+    else await ask("POST", `/films/${film}/${name}`, { query: { user: user.value } });
   } catch (fault) {
     complain(fault.message);
   }
@@ -154,39 +162,50 @@ function makeRow(entry) {
 
 function fill(row, film) {
   const find = (selector) => row.querySelector(selector);
-  const share = film.received / film.size;
+  const share = film.size ? film.received / film.size : 0;
   const isCut = film.state === "uploading" && !sending.has(film.entry);
   row.dataset.state = film.state;
   find(".name").textContent = film.name;
-  find(".who").textContent = [describeSize(film.size), film.user && `by ${film.user}`].filter(Boolean).join(", ");
+  if (["waiting", "running"].includes(film.state)) delete row.dataset.added;
+  find(".who").textContent = [film.size && describeSize(film.size), film.user && `by ${film.user}`].filter(Boolean).join(", ");
   find(".state").textContent = film.is_unwanted ? "being cancelled" : WORDS[film.state];
   const isKnown = film.state === "running" && film.share !== null;
   find("progress").hidden = film.state !== "uploading" && !isKnown;
   find("progress").value = isKnown ? film.share : share;
   find(".said").textContent = film.error || film.progress || (isCut
-    ? `${Math.floor(100 * share)} % arrived; add the same file to go on` : "");
+    ? `${Math.floor(100 * share)} % arrived; add the same file to go on` : "")
+    || (row.dataset.added ? "Run the film again to use the new references." : "");
   const references = Object.entries(film.references).map(([name, count]) => `${name} (${count})`);
   find(".references").textContent = references.length ? `References: ${references.join(", ")}` : "";
   find("[data-act=start]").hidden = !STARTABLE.includes(film.state) || film.received < film.size;
-  find("[data-act=start]").textContent = film.state === "ready" ? "Run" : "Try again";
+  find("[data-act=start]").textContent = START[film.state] || "Try again";
   find("[data-act=cancel]").hidden = !["uploading", "waiting", "running"].includes(film.state);
   find("[data-act=remove]").hidden = !["ready", "done", "refused", "failed", "cancelled"].includes(film.state);
   find("[data-act=log]").hidden = !film.started_at;
-  find(".give").hidden = !["uploading", "checking", "ready", "failed", "cancelled"].includes(film.state);
-  find(".board").hidden = film.state !== "done";
+  find(".give").hidden = !AT_REST.includes(film.state);
+  find(".board").hidden = !film.has_board;
   find(".board").href = here("/", { film: film.film_id || "" });
 }
 
 async function refresh() {
-  const { films } = await (await ask("GET", "/films/list")).json();
+  const { films, has_sample: hasSample } = await (await ask("GET", "/films/list")).json();
+  if (!hasSample) films.push(SAMPLE);
+  let place = 0;
   const rows = new Map([...list.children].map((row) => [row.dataset.entry, row]));
   for (const film of films) {
-    const row = rows.get(film.entry) || list.appendChild(makeRow(film.entry));
+    const row = rows.get(film.entry) || makeRow(film.entry);
+    if (list.children[place] !== row) list.insertBefore(row, list.children[place] || null);
     rows.delete(film.entry);
     fill(row, film);
+    place += 1;
   }
   rows.forEach((row) => row.remove());
-  byId("none").hidden = films.length > 0;
+  byId("none").hidden = films.some((film) => film.entry !== "sample");
+  const open = new URLSearchParams(location.search).get("film");
+  const shown = films.find((film) => film.has_board && film.film_id === open) ||
+    films.find((film) => film.has_board);
+  byId("back").hidden = !shown;
+  if (shown) byId("back").href = here("/", { film: shown.film_id });
 }
 
 async function poll() {

@@ -1,6 +1,6 @@
 // Corrections that need a word more from the person: where to, which name, what to say.
 
-import { make, some } from "./dom.js";
+import { icon, label, make, some } from "./dom.js";
 import { NOISE } from "./folder.js";
 import { address } from "./picture.js";
 
@@ -32,9 +32,29 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
     if (to) mergeInto(now.cluster, to);
   }
 
+  // One side of a merge: a face or shot of the folder, its name and how many are in it.
+  function side(folder, url) {
+    return make(
+      "figure",
+      { class: "bb-side-of-merge" },
+      url ? make("img", { src: url, alt: `Picture of ${label(folder)}` }) : icon("folder"),
+      make("figcaption", {}, make("b", { text: label(folder) }), ` ${some(folder.count, thing())}`),
+    );
+  }
+
   async function mergeInto(gone, stays) {
-    const answer = await act("merge", { cluster: stays, other: gone, rows: [] });
-    if (answer && now.cluster === gone) folders.show(folders.all(), now);
+    const pair = [gone, stays].map((id) => folders.folderOf(id));
+    const rows = pair.map((folder) => folder.row).filter(Number.isInteger);
+    const known = await tell("page", { rows, pictures: rows });
+    if (!known) return;
+    const sides = pair.map((folder) => side(folder, address(known.buffers[rows.indexOf(folder.row)])));
+    const [from, to] = pair.map((folder) => `\u201c${label(folder)}\u201d`);
+    const about = [
+      make("div", { class: "bb-merge" }, sides[0], icon("chevron"), sides[1]),
+      make("p", { class: "bb-small", text: `All of ${from} goes into ${to}, which keeps its name.` }),
+    ];
+    if (!(await over.confirm(`Merge ${from} into ${to}?`, about, "Merge"))) return;
+    await act("merge", { cluster: stays, other: gone, rows: [] });
   }
 
   function approveAll() {

@@ -11,6 +11,7 @@ import { KEYS, listen } from "./key.js";
 import { shelf as makeShelf } from "./picture.js";
 import { chosenBar, headLine, SORT, topBar } from "./tool.js";
 import { trainingSets } from "./training_set.js";
+import { updateLine } from "./update.js";
 
 const POLL_MS = 1000;
 const HIDDEN_POLL_MS = 5000;
@@ -43,6 +44,8 @@ function render({ model, el }) {
   let asked = 0; // queries that are not answered yet
   let isNew = false; // one of them shows something else
   let isClosed = false;
+  let behind = ""; // what the training sets lack
+  let hasAsked = false; // for a run that makes them again
 
   // ---- parts
 
@@ -62,7 +65,11 @@ function render({ model, el }) {
   });
   const folders = tree(shelf, {
     onOpen: (to) => open(to),
-    onRename: (id, text) => act("rename", { cluster: id, text }),
+    onRename: (id, text) => {
+      const same = folders.all().find((one) => one.id && one.id !== id && one.name === text);
+      if (same) words.mergeInto(id, same.id); // two of one name are one
+      else act("rename", { cluster: id, text });
+    },
     onDrag: (event, id, image) => {
       const text = `merge ${label(folders.folderOf(id))} into\u2026`;
       drag.start(event, { cluster: id }, text, image);
@@ -101,7 +108,14 @@ function render({ model, el }) {
     "]": () => folders.step(1),
   };
   const help = () => over.help(KEYS);
-  const sets = trainingSets({ over, tell, named: async () => user || (await askName()) });
+  const update = updateLine({ onApply: () => apply() });
+  const sets = trainingSets({
+    over,
+    tell,
+    named: async () => user || (await askName()),
+    behind: () => behind,
+    onApply: () => apply(),
+  });
   const bar = topBar({ ask, again, askName: () => askName(), toLevel, help, sets: sets.show, isAlone });
   const head = headLine({
     onRename: rename,
@@ -115,8 +129,9 @@ function render({ model, el }) {
     text: "The kernel is not responding. Nothing is lost; the board continues when it responds again.",
   });
   const main = make("main", { class: "bb-main" }, head.element, cells.element, tools.element);
-  root.append(bar.element, folders.element, main, lost);
-  listen(root, { cells, folders, search: bar.search, again, deeds });
+  const upper = make("div", { class: "bb-upper" }, bar.element, update.element);
+  root.append(upper, folders.element, main, lost);
+  const keys = listen(root, { cells, folders, search: bar.search, again, deeds, isAlone });
 
   // ---- what is shown
 
@@ -141,7 +156,8 @@ function render({ model, el }) {
 
   const open = (to) => ask({ cluster: to.cluster, who: to.who, title: to.title });
 
-  function take(answer, isFresh = false) {
+  // `heir` finds the folder that is open from now on, where the one that was is gone.
+  function take(answer, isFresh = false, heir = () => false) {
     if (answer.is_closed) return begin();
     seen = answer.seen ?? seen;
     if (answer.is_stale) shelf.forget();
@@ -149,6 +165,8 @@ function render({ model, el }) {
     if (answer.folders && !asked) {
       const isGone = now.cluster && !answer.folders.some((f) => f.id === now.cluster);
       folders.show(answer.folders, now);
+      const next = isGone ? answer.folders.find(heir) : null;
+      if (next) return open({ cluster: next.id, who: null, title: label(next) });
       if (isGone && !isFresh) return open({ cluster: ALL, who: null, title: "All items" });
     }
     if (answer.has_order && !asked) {
@@ -167,9 +185,26 @@ function render({ model, el }) {
     } else cells.redraw();
     if ("undo" in answer) bar.showSteps(answer);
     if ("has_sets" in answer) bar.showSets(answer.has_sets);
+    if (answer.update) showUpdate(answer.update);
     for (const news of answer.news ?? [])
       over.toast(news.text, { isBad: news.is_conflict, seconds: news.is_conflict ? 12 : 5 });
     if (!asked) showHead();
+  }
+
+  function showUpdate(told) {
+    behind = told.text;
+    const hasEnded = update.show(told);
+    if (told.error) hasAsked = false;
+    if (!hasEnded) return;
+    over.toast("The training sets are up to date.");
+    if (hasAsked) sets.show(); // not where somebody else applied the corrections
+    hasAsked = false;
+  }
+
+  async function apply() {
+    hasAsked = true;
+    const answer = await tell("apply");
+    if (answer?.update) showUpdate(answer.update);
   }
 
   function nothing() {
@@ -224,7 +259,9 @@ function render({ model, el }) {
     if (!user && !(await askName())) return;
     const answer = await tell("act", { level: now.level, rows, ...values, action });
     if (!answer) return;
-    take(answer);
+    take(answer, false, ({ id, name }) =>
+      action === "rename" ? name === values.text : action === "merge" && id === values.cluster,
+    );
     if (answer.done) over.toast(answer.done, { seconds: 3 });
     return answer;
   }
@@ -243,7 +280,8 @@ function render({ model, el }) {
       try {
         const answer = await api.ask("poll", { user, seen });
         if (answer.is_again) recover();
-        if (answer.seen !== seen || answer.folders || answer.is_closed) take(answer);
+        const isNews = answer.seen !== seen || answer.folders || answer.update;
+        if (isNews || answer.is_closed) take(answer);
       } catch (error) {
         console.warn("board: poll:", error.message);
       }
@@ -276,13 +314,16 @@ function render({ model, el }) {
     showLevels();
     tools.show(0);
     shelf.forget(true);
+    folders.reset();
     take(answer, true);
     root.classList.add("is-ready");
+    if (isAlone) keys.settle();
   }
   begin().then(poll);
 
   return () => {
     isClosed = true;
+    keys.stop();
     cells.close();
     shelf.close();
     api.close();

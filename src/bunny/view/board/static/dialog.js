@@ -10,6 +10,7 @@ export function overlay(root) {
     const one = make("div", { class: `bb-toast${isBad ? " is-bad" : ""}`, text });
     toasts.append(one);
     while (toasts.children.length > 4) toasts.firstChild.remove();
+    (root.querySelector("dialog[open]") ?? root).append(toasts); // what is modal lies over all else
     setTimeout(() => one.remove(), seconds * 1000);
   }
 
@@ -24,6 +25,7 @@ export function overlay(root) {
       };
       dialog.addEventListener("keydown", (event) => event.stopPropagation());
       dialog.addEventListener("close", () => {
+        root.append(toasts);
         dialog.remove();
         resolve(answer);
       });
@@ -53,6 +55,15 @@ export function overlay(root) {
         onclick: () => close(value()),
       }),
     );
+
+  // A question that one button answers; resolves to true, or undefined where it was not pressed.
+  function confirm(title, about, action) {
+    return open(title, (body, close) => {
+      const row = actions(close, action, () => true);
+      row.lastChild.setAttribute("autofocus", "");
+      body.append(...about, row);
+    });
+  }
 
   // Words from the person; `about` stands above the field.
   function ask(title, { value = "", isLong = false, about = [], action = "Save" } = {}) {
@@ -228,5 +239,5 @@ export function overlay(root) {
     }, "is-help");
   }
 
-  return { toast, ask, pick, preview, help, open };
+  return { toast, ask, confirm, pick, preview, help, open };
 }

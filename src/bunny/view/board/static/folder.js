@@ -32,6 +32,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
   let focus = "all";
   let isNaming = false;
   const boxes = new Map(); // row -> where its picture is shown
+  const lines = new Map(); // key -> { element, state } of what is drawn
 
   const total = () => folders.reduce((sum, folder) => sum + folder.count, 0);
   const isSame = (a, b) => JSON.stringify(a ?? null) === JSON.stringify(b ?? null);
@@ -58,20 +59,51 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
     return found;
   }
 
+  // Lines that say the same stay in the page: a browser sends no double-click to an element that
+  // was put in anew by the first click.
   function draw() {
     if (isNaming) return; // an input is open: its folder is drawn when it closes
-    const height = list.scrollTop;
+    const found = rows();
+    const keys = new Set(found.map((row) => row.key));
+    for (const key of lines.keys()) if (!keys.has(key)) lines.delete(key);
+    const drawn = found.map(line);
+    const isSameList =
+      drawn.length === list.children.length && drawn.every((one, i) => one === list.children[i]);
+    if (!isSameList) {
+      const height = list.scrollTop;
+      list.replaceChildren(...drawn);
+      list.scrollTop = height;
+    }
     boxes.clear();
-    list.replaceChildren(...rows().map(line));
-    list.scrollTop = height;
-    shelf.wantFolders(rows().map((row) => row.row).filter(Number.isInteger));
+    found.forEach((row, i) => {
+      const box = Number.isInteger(row.row) ? drawn[i].querySelector(".bb-face") : null;
+      if (box) boxes.set(row.row, [...(boxes.get(row.row) ?? []), box]);
+    });
+    shelf.wantFolders([...boxes.keys()]);
   }
 
   function line(row) {
     const isPart = row.who !== undefined;
     const isFolder = !isPart && row.cluster !== ALL;
     const hasParts = isFolder && (folderOf(row.cluster)?.who?.length ?? 0) > 1;
+    const state = JSON.stringify([row, hasParts, wide.has(row.cluster)]);
+    const known = lines.get(row.key);
+    let element = known?.element;
+    if (known?.state !== state) {
+      element = build(row, { isPart, isFolder, hasParts });
+      if (known?.element.parentElement === list) known.element.replaceWith(element);
+      lines.set(row.key, { element, state });
+    }
+    element.setAttribute("aria-selected", isOpen(row.cluster, row.who));
+    element.classList.toggle("is-open", isOpen(row.cluster, row.who));
+    element.classList.toggle("is-focus", focus === row.key);
+    return element;
+  }
+
+  function build(row, { isPart, isFolder, hasParts }) {
     const url = Number.isInteger(row.row) ? shelf.picture(row.row) : "";
+    const isCluster = isFolder && row.cluster !== NOISE;
+    const number = make("span", { class: "bb-number", text: count(row.count) });
     const element = make(
       "div",
       {
@@ -79,10 +111,9 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
         role: "treeitem",
         id: `bb-t-${row.key}`,
         "aria-level": isPart ? 2 : 1,
-        "aria-selected": isOpen(row.cluster, row.who),
         "aria-expanded": hasParts ? String(wide.has(row.cluster)) : null,
         "aria-label": `${row.name}, ${row.count} items`,
-        draggable: isFolder && row.cluster !== NOISE ? "true" : null,
+        draggable: isCluster ? "true" : null,
         "data-key": row.key,
         "data-cluster": isFolder ? row.cluster : null,
         "data-drop": isFolder ? "folder" : null,
@@ -91,11 +122,11 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
       make(
         "div",
         { class: "bb-about" },
-        make("span", { class: "bb-name", text: row.name, title: row.name }),
-        isFolder && row.cluster !== NOISE ? measures(row) : null,
-        row.cluster === NOISE ? make("span", { class: "bb-small", text: "in no cluster" }) : null,
+        make("span", { class: "bb-name", text: row.name, title: isCluster ? `${row.name}\nDouble-click to rename` : row.name }),
+        isPart ? null : numbers(row, number, isCluster),
+        isCluster ? approvedBar(row) : null,
       ),
-      make("span", { class: "bb-number", text: count(row.count) }),
+      isPart ? number : null,
     );
     if (hasParts) {
       const turn = make("button", {
@@ -112,8 +143,6 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
       turn.append(icon("chevron"));
       element.append(turn);
     }
-    element.classList.toggle("is-open", isOpen(row.cluster, row.who));
-    element.classList.toggle("is-focus", focus === row.key);
     return element;
   }
 
@@ -129,20 +158,30 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
 
   function picture(row, url) {
     const box = make("div", { class: "bb-face" });
-    if (row.row !== undefined) boxes.set(row.row, [...(boxes.get(row.row) ?? []), box]);
     if (url) box.append(make("img", { src: url, alt: "", draggable: "false" }));
     else box.append(icon(row.cluster === NOISE ? "close" : "folder"));
     return box;
   }
 
-  function measures(row) {
+  // Under the name: how many there are, how much is approved, how doubtful they are.
+  function numbers(row, number, isCluster) {
+    const texts = [];
+    if (isCluster && row.approved) texts.push(`${share(row.approved)} approved`);
+    if (isCluster && row.doubt >= 0.005) texts.push(`doubt ${row.doubt.toFixed(2)}`);
+    if (row.cluster === NOISE) texts.push("in no cluster");
+    const thing = row.count === 1 ? "item" : "items";
+    return make(
+      "span",
+      { class: "bb-numbers bb-small" },
+      make("span", {}, number, ` ${thing}`),
+      ...texts.map((text) => make("span", { text })),
+    );
+  }
+
+  function approvedBar(row) {
     const bar = make("span", { class: "bb-bar", title: `${share(row.approved)} approved` });
     bar.append(make("span", { style: `width:${Math.round(row.approved * 100)}%` }));
-    const text = make("span", {
-      class: "bb-small",
-      text: `${share(row.approved)} approved \u00b7 doubt ${row.doubt.toFixed(2)}`,
-    });
-    return make("span", { class: "bb-measures" }, bar, text);
+    return bar;
   }
 
   const folderOf = (id) => folders.find((folder) => folder.id === id);
@@ -184,6 +223,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
     if (found) go(found.dataset.key);
   });
   list.addEventListener("dblclick", (event) => {
+    if (event.target.closest(".bb-turn")) return;
     const id = event.target.closest(".bb-folder")?.dataset.cluster;
     if (id) rename(id);
   });
@@ -235,6 +275,7 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
       if (!isNaming) return;
       isNaming = false;
       const name = input.value.trim();
+      lines.get(`c:${id}`).state = ""; // its name is an input
       draw();
       list.focus({ preventScroll: true });
       if (isKept && name && name !== folder.name) onRename(id, name);
@@ -256,6 +297,8 @@ export function tree(shelf, { onOpen, onDrop, onRename, onDrag }) {
     all: () => folders,
     list,
     fresh,
+    // What was drawn is forgotten: rows stand for other items now.
+    reset: () => lines.clear(),
     show(found, now) {
       folders = found;
       if (now) {

@@ -93,7 +93,7 @@ export function topBar({ ask, again, askName, toLevel, help, sets, isAlone }) {
 
 // Over the grid: what is open, how many there are, what can be done with all of it.
 export function headLine({ onRename, onJoin, onApprove }) {
-  const title = make("h2", { class: "bb-title" });
+  const title = make("h2", { class: "bb-title", ondblclick: onRename });
   const total = make("span", { class: "bb-small bb-number" });
   const rename = button("pencil", "Rename", onRename, { key: "R" });
   const merge = button("merge", "Merge with another", onJoin, { key: "J" });

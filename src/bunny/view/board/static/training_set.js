@@ -32,8 +32,9 @@ function setMark(picture) {
   return words.join(", ");
 }
 
-// `tell` asks the session in Python and shows what it refuses; `named` asks for the person's name.
-export function trainingSets({ over, tell, named }) {
+// `tell` asks the session in Python and shows what it refuses; `named` asks for the person's name;
+// `behind` is what the sets lack, in words, and `onApply` makes them again.
+export function trainingSets({ over, tell, named, behind, onApply }) {
   let name = null; // whose set is shown
   let isOpen = false;
 
@@ -41,16 +42,16 @@ export function trainingSets({ over, tell, named }) {
     const first = await tell("sets");
     if (!first) return;
     isOpen = true;
-    await over.open("Training sets", (body) => draw(body, first), "is-wide");
+    await over.open("Training sets", (body, close) => draw(body, first, close), "is-wide");
     isOpen = false;
   }
 
-  async function again(body) {
+  async function again(body, close) {
     const answer = await tell("sets");
-    if (answer && isOpen) draw(body, answer);
+    if (answer && isOpen) draw(body, answer, close);
   }
 
-  function draw(body, answer) {
+  function draw(body, answer, close) {
     const one = answer.sets.find((set) => set.character === name) ?? answer.sets[0];
     if (!one) return body.replaceChildren(make("p", { text: "No character has a training set." }));
     name = one.character;
@@ -63,7 +64,7 @@ export function trainingSets({ over, tell, named }) {
         text: `${set.character}: ${SET_WORD[set.state]}`,
         onclick: () => {
           name = set.character;
-          draw(body, answer);
+          draw(body, answer, close);
         },
       }),
     );
@@ -84,13 +85,25 @@ export function trainingSets({ over, tell, named }) {
       approve.textContent = isAll
         ? `Approve ${some(seen, "picture")} of ${one.character}`
         : `Loading ${count(seen)} of ${some(one.pictures.length, "picture")}\u2026`;
-      approve.disabled = !isAll || one.state === "approved";
+      approve.disabled = !isAll || one.state === "approved" || Boolean(behind());
     };
     withdraw.disabled = one.state !== "approved";
-    approve.addEventListener("click", () => decide(body, one, false));
-    withdraw.addEventListener("click", () => decide(body, one, true));
+    approve.addEventListener("click", () => decide(body, one, false, close));
+    withdraw.addEventListener("click", () => decide(body, one, true, close));
     ready(0);
+    const apply = make("button", { type: "button", class: "bb-strong", text: "Apply" });
+    apply.addEventListener("click", () => {
+      close();
+      onApply();
+    });
+    const old = behind() && make(
+      "div",
+      { class: "bb-state is-changed bb-behind", role: "alert" },
+      make("span", { text: `${behind()}. Press Apply, look at the new set, then approve it.` }),
+      apply,
+    );
     body.replaceChildren(
+      ...(old ? [old] : []),
       make("div", { class: "bb-switch bb-sets", role: "radiogroup", "aria-label": "Character" }, ...tabs),
       make("p", { class: `bb-state is-${one.state}`, role: "status", text: setSentence(one) }),
       say(`${setCounts(one.pictures)}. ${answer.needs_approval
@@ -125,13 +138,13 @@ export function trainingSets({ over, tell, named }) {
     }
   }
 
-  async function decide(body, one, isWithdrawn) {
+  async function decide(body, one, isWithdrawn, close) {
     if (!(await named())) return;
     const { character, set_hash, num_said } = one;
     const values = { character, set_hash, num_said, is_withdrawn: isWithdrawn };
     const answer = await tell("set_decide", values);
     if (answer?.done) over.toast(answer.done, { seconds: 5 });
-    await again(body); // after a refusal too: it shows what there is now
+    await again(body, close); // after a refusal too: it shows what there is now
   }
 
   return { show };
