@@ -20,13 +20,22 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.core.config import CaptioningConfig, FilteringConfig
 from bunny.core.error import UserError
-from bunny.dataset import addition, candidate, crop, image_folder, near_duplicate, select, split
+from bunny.dataset import (
+    addition,
+    candidate,
+    crop,
+    image_folder,
+    near_duplicate,
+    select,
+    split,
+    window_caption,
+)
 from bunny.dataset import lookalike as resembling
 from bunny.dataset.addition import Addition
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import Crop, CropWindow
-from bunny.dataset.crop_caption import CaptionWords, with_shot_size
+from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, with_shot_size
 from bunny.dataset.view import CharacterView
 
 
@@ -243,17 +252,17 @@ class CropSelector:
         """
         words, number = self._words(character), self._settings.crop.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
-        shares = self._settings.captioning.variants.shares
+        written = self._write_captions(views, made, words)
         crops = [
             crop.Crop(
                 image_id=f"{views[row].subject_id}-c{window.index}",
                 view=views[row],
                 window=window,
-                caption=crop.caption_of(views[row], window, words),
-                variants=crop.variants_of(views[row], window, words, shares),
+                caption=caption,
+                variants=variants,
                 split=side[views[row].shot_index],
             )
-            for row, window in made.picked
+            for (row, window), (caption, variants) in zip(made.picked, written, strict=True)
         ]
         if number:
             held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
@@ -261,6 +270,17 @@ class CropSelector:
             by_hand = {views[row].subject_id for row in addition.added_rows(made)}
             crops += self._class_crops(character, words, number, forbidden, by_hand)
         return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
+
+    def _write_captions(
+        self, views: Sequence[CharacterView], made: select.ViewSelection, words: CaptionWords
+    ) -> list[tuple[str, tuple[CaptionVariant, ...]]]:
+        """Captions and variants of the picked windows, in their order."""
+        picked = [(views[row], window) for row, window in made.picked]
+        triggers = {**words.other_triggers, picked[0][0].character: words.trigger} if picked else {}
+        captions = window_caption.WindowCaptions.of(
+            self._settings.captioning, words, triggers, picked
+        )
+        return [captions.write(view, window) for view, window in picked]
 
     def _split(
         self, views: Sequence[CharacterView], made: select.ViewSelection, *, has_all: bool

@@ -74,8 +74,8 @@ class Caption(stage.BaseStage):
     """
 
     name = "caption"
-    version = 4
-    reads = ("frame", "quality", "shot", "label", "cluster")
+    version = 5
+    reads = metadata_facts.TABLES
     writes = ("caption",)
     is_corrected = True
     unit = "caption"
