@@ -133,7 +133,7 @@ def subject_statements(measure: dict[str, Any] | None) -> dict[str, str]:
     row = measure or {}
     return {
         "view": statement.view_words(
-            row.get("landmark"), row.get("score") or 0.0, row.get("pitch")
+            *(row.get(name) for name in ("landmark", "score", "pitch", "brightness"))
         ),
         "clothes": statement.clothes_words(row.get("clothes_lab"), row.get("brightness")),
         "beside": statement.beside_words(row.get("beside_lab")),

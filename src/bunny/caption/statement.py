@@ -1,10 +1,9 @@
-"""Statements about a picture that its measures are sure of: view, clothes, background, light, number.
+"""Statements about a picture that its measures are sure of: view, clothes, background, light.
 
-Each statement was checked against pictures that were labelled by eye (`test/bench/bench_statement.py`
-prints how many were stated and right); the limits below lie where at least 95 % are right. What
-never got there is not stated: the colour of hair (dark backgrounds and shadows read as black hair,
-49 of 70 right), brown and orange clothes (skin, wood), light blue ones (they read as grey), and the
-hour of photographed and rendered films (a stage and a cellar read as night).
+Each was checked against pictures that were labelled by eye (`test_statement_material.py`). Limits
+lie where at least 95 % are right; what never got there is not stated: the colour of hair (shadows
+and dark backgrounds read as black hair), grey, white, brown and orange clothes (4 of 7 right), heads
+that look up or down, and the hour of photographed and rendered films (a stage reads as night).
 """
 
 from collections.abc import Sequence
@@ -15,10 +14,21 @@ from bunny.character.face import pose
 
 MIN_SCORE = 0.85  # of the face detector, for all that rests on landmarks
 MAX_PITCH = 0.2  # a head that looks further up or down shows no sure turn
-FRONT_UP_TO, TURNED_FROM, TURNED_UP_TO, PROFILE_FROM = 0.2, 0.45, 1.2, 1.4  # of `pose.measure_turn`
+# Of `pose.measure_turn`: front up to, slightly turned, three-quarter, profile from.
+FRONT, SLIGHT, THREE_QUARTER, PROFILE = 0.2, (0.25, 0.4), (0.45, 1.0), 1.4
+# Least share of a window's height that a face takes, from forehead to chin; see `dataset.view`.
+FACE_FRAMING = {
+    "extreme close-up": 0.85,
+    "close-up": 0.5,
+    "medium close-up": 0.25,
+    "medium shot": 0.165,
+    "medium wide shot": 0.1,
+    "wide shot": 0.0,
+}
 MIN_FACE_LUMA = 0.2  # in a darker face, clothes are black by the light
-MIN_CLOTHES, MIN_BESIDE = 0.7, 0.85  # share of an area that is of one colour
-BLACK, WHITE, GREY = 20.0, 80.0, (35.0, 70.0)  # L* up to, from, between
+MIN_CLOTHES, MIN_BESIDE = 0.7, 0.8  # share of an area that is of one colour
+BLACK, DARK, WHITE, GREY = 20.0, 25.0, 80.0, (35.0, 70.0)  # L* up to, up to, from, between
+DEEP_BLACK, GREYS = 5.0, (48.0, 58.0)  # shades of backgrounds by L*
 NEUTRAL, CLOTHES_CHROMA, BESIDE_CHROMA = 6.0, 30.0, 22.0  # C* up to which grey, from which a hue
 # Hue angles in CIELAB, degrees, with gaps where people do not agree.
 HUE = {
@@ -29,56 +39,78 @@ HUE = {
     "blue": (225, 300),
     "purple": (308, 335),
 }
-SKIN_HUE = "orange"  # clothes of this hue may be bare skin
-LOW_LIGHT_BELOW, BRIGHT_FROM = 0.22, 0.6  # mean BT.709 luma in [0, 1]
+WARM = (42, 84)  # backgrounds of these hues: skies at sunset, wood, lamps
+# Clothes that are orange may be bare skin; grey ones are often blue, and white ones a shirt alone.
+NOT_CLOTHES = ("orange", "grey", "white")
+LOW_LIGHT_BELOW = 0.22  # mean BT.709 luma in [0, 1]
 WARM_RED, WARM_YELLOW = 6.0, 15.0  # least mean a* and b*
 VISIBLE_LUMA = 0.12  # of a face that a viewer sees
 
 
-def view_words(landmark: Sequence[float] | None, score: float, pitch: float | None) -> str:
+def view_words(
+    landmark: Sequence[float] | None,
+    score: float | None,
+    pitch: float | None,
+    face_luma: float | None,
+) -> str:
     """How a head is turned; empty where landmarks are not sure.
 
     Parameters
     ----------
     landmark : sequence of float, length 10
         As in table `face`.
-    score : float
-        The detector's, in [0, 1].
+    score, face_luma : float
+        Of the detector and of the face's pixels, in [0, 1].
     pitch : float
         As `pose.estimate_pitch` gives it.
 
     Returns
     -------
-    {"front view", "three-quarter view facing left", "profile facing left", ... "right", ""}
+    {"front view", "three-quarter view facing left", "profile facing left", ...}
+        Or empty. Between front and three-quarter lies "near front view facing left".
     """
-    if landmark is None or pitch is None or score < MIN_SCORE or abs(pitch) > MAX_PITCH:
+    if landmark is None or pitch is None or abs(pitch) > MAX_PITCH:
+        return ""
+    if not is_visible(score, face_luma):
         return ""
     turn = pose.measure_turn(np.asarray(landmark, float).reshape(5, 2))
     side = "left" if turn < 0 else "right"
-    if abs(turn) <= FRONT_UP_TO:
+    size = abs(turn)
+    if size <= FRONT:
         return "front view"
-    if abs(turn) >= PROFILE_FROM:
+    if size >= PROFILE:
         return f"profile facing {side}"
-    is_turned = TURNED_FROM <= abs(turn) <= TURNED_UP_TO
+    if SLIGHT[0] <= size <= SLIGHT[1]:
+        return f"near front view facing {side}"
+    is_turned = THREE_QUARTER[0] <= size <= THREE_QUARTER[1]
     return f"three-quarter view facing {side}" if is_turned else ""
 
 
+def face_framing(share: float) -> str:
+    """Framing of a face by its height over that of the window, in words."""
+    return next(words for words, least in FACE_FRAMING.items() if share >= least)
+
+
 def clothes_words(lab: Sequence[float] | None, face_luma: float | None) -> str:
-    """Colour of the clothes under a face, e.g. ``wearing black clothes``; empty where it is not sure."""
+    """Colour of the clothes under a face, ``wearing black clothes``; empty where it is not sure."""
     if lab is None or face_luma is None or face_luma < MIN_FACE_LUMA or lab[3] < MIN_CLOTHES:
         return ""
     colour = _colour(lab, CLOTHES_CHROMA)
-    return f"wearing {colour} clothes" if colour and colour != SKIN_HUE else ""
+    return f"wearing {colour} clothes" if colour and colour not in NOT_CLOTHES else ""
 
 
 def beside_words(lab: Sequence[float] | None) -> str:
     """Background beside a subject, e.g. ``against a grey background``; empty: of many colours."""
     if lab is None or lab[3] < MIN_BESIDE:
         return ""
-    colour = _colour(lab, BESIDE_CHROMA)
-    colour = {"black": "dark"}.get(colour, colour)
-    article = "an" if colour == "orange" else "a"
-    return f"against {article} {colour} background" if colour else ""
+    if lab[0] < DARK:
+        return f"against a {'black' if lab[0] < DEEP_BLACK else 'dark'} background"
+    hue, chroma = _hue(lab)
+    is_warm = chroma >= BESIDE_CHROMA and WARM[0] <= hue <= WARM[1]
+    colour = "warm-coloured" if is_warm else _colour(lab, BESIDE_CHROMA)
+    if colour == "grey":
+        colour = "dark grey" if lab[0] < GREYS[0] else "light grey" if lab[0] > GREYS[1] else "grey"
+    return f"against a {colour} background" if colour else ""
 
 
 def light_words(
@@ -94,16 +126,14 @@ def light_words(
 
     Returns
     -------
-    {"low light", "bright light", "warm light", ""}
+    {"low light", "warm light", ""}
     """
     if brightness is None:
         return ""
     if brightness < LOW_LIGHT_BELOW:
         return "low light"
     is_warm = (cast_red or 0.0) >= WARM_RED and (cast_yellow or 0.0) >= WARM_YELLOW
-    if is_warm:
-        return "" if is_close_up else "warm light"
-    return "bright light" if brightness >= BRIGHT_FROM else ""
+    return "warm light" if is_warm and not is_close_up else ""
 
 
 def is_visible(score: float | None, brightness: float | None) -> bool:
@@ -113,13 +143,18 @@ def is_visible(score: float | None, brightness: float | None) -> bool:
 
 def _colour(lab: Sequence[float], min_chroma: float) -> str:
     """Colour that people agree on; empty between two colours."""
-    light, red, yellow = (float(value) for value in lab[:3])
-    chroma = float(np.hypot(red, yellow))
+    light = float(lab[0])
+    hue, chroma = _hue(lab)
     if light < BLACK and chroma < 2 * NEUTRAL:
         return "black"
     if chroma < NEUTRAL:
         return "white" if light >= WHITE else "grey" if GREY[0] <= light <= GREY[1] else ""
-    hue = float(np.degrees(np.arctan2(yellow, red))) % 360
     if chroma < min_chroma:
         return ""
     return next((name for name, (low, high) in HUE.items() if low <= hue <= high), "")
+
+
+def _hue(lab: Sequence[float]) -> tuple[float, float]:
+    """Hue angle in [0, 360) degrees and chroma."""
+    red, yellow = float(lab[1]), float(lab[2])
+    return float(np.degrees(np.arctan2(yellow, red))) % 360, float(np.hypot(red, yellow))

@@ -44,7 +44,8 @@ def write_parts(facts: Facts, *, has_background_colours: bool = False) -> dict[s
     {"subject": "bunny", "place": "in a green place", "light": "day", "framing": "medium shot"}
     """
     place = named_place(facts.place_name) if facts.place_name else ""
-    place = " ".join(filter(None, (place, facts.beside)))
+    if not has_background_colours:
+        place = " ".join(filter(None, (place, facts.beside)))
     who = subject_words(facts)
     if not place and (has_background_colours or not who):
         place = pruning.coloured_place(facts.colours)

@@ -14,7 +14,9 @@ from bunny.core.config import CaptioningConfig
 
 TAGS = "tags"  # the provider whose captions are composed from tables
 SIDE_WORDS = rf"(?: (?:{'|'.join(SIDE_PHRASES)})\b)?"
-SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
+SIZE_WORDS = re.compile(
+    r"\b(?:(?:extreme |medium )?close-up(?: shot)?|medium (?:wide )?shot|wide shot)\b"
+)
 
 
 @dataclass(frozen=True, kw_only=True)

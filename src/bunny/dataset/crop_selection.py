@@ -28,7 +28,6 @@ from bunny.dataset import (
     near_duplicate,
     select,
     split,
-    window_caption,
 )
 from bunny.dataset import lookalike as resembling
 from bunny.dataset.addition import Addition
@@ -37,6 +36,7 @@ from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import Crop, CropWindow
 from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, with_shot_size
 from bunny.dataset.view import CharacterView
+from bunny.dataset.window_caption import WindowCaptions
 
 
 def choose_crops(
@@ -48,6 +48,7 @@ def choose_crops(
     number: int,
     *,
     forbidden: Collection[int] = (),
+    captions: WindowCaptions | None = None,
 ) -> list[Crop]:
     """Choose pictures without the character, one a frame, spread over the shots.
 
@@ -64,6 +65,8 @@ def choose_crops(
         Pictures wanted; fewer when the film has not more.
     forbidden : collection of int
         Shots that nothing is taken from: those that are held out.
+    captions : WindowCaptions, optional
+        What writes the captions of windows around other characters.
 
     Returns
     -------
@@ -90,8 +93,8 @@ def choose_crops(
             found.setdefault(view.shot_index, []).append((own, windows[len(windows) // 2]))
     taken = _spread(list(found.values()), number)
     return [
-        _crop(character, view, window, _caption(view, window, words, view.frame_id in of_frame))
-        for view, window in taken
+        _crop(character, *cut, _caption(*cut, words, cut[0].frame_id in of_frame, captions))
+        for cut in taken
     ]
 
 
@@ -112,7 +115,11 @@ def _spread(queues: Sequence[Sequence], number: int) -> list:
 
 
 def _caption(
-    view: CharacterView, window: CropWindow, words: CaptionWords, has_somebody: bool
+    view: CharacterView,
+    window: CropWindow,
+    words: CaptionWords,
+    has_somebody: bool,
+    captions: WindowCaptions | None,
 ) -> str:
     """Words of a class picture, in which nobody has a name.
 
@@ -122,6 +129,8 @@ def _caption(
     text = view.text or ""
     if not has_somebody:
         return with_shot_size(words.unnamed(text), None) or words.class_word
+    if captions is not None and view.statements is not None:
+        return words.unnamed(captions.write(view, window)[0]) or words.class_word
     own = words.unnamed(words.without(text, crop.absent_from(view, window)))
     return with_shot_size(own or words.class_word, crop.certain_shot_size(view, window))
 
@@ -276,11 +285,18 @@ class CropSelector:
     ) -> list[tuple[str, tuple[CaptionVariant, ...]]]:
         """Captions and variants of the picked windows, in their order."""
         picked = [(views[row], window) for row, window in made.picked]
-        triggers = {**words.other_triggers, picked[0][0].character: words.trigger} if picked else {}
-        captions = window_caption.WindowCaptions.of(
-            self._settings.captioning, words, triggers, picked
-        )
+        captions = self._captions(words, picked[0][0].character if picked else "", picked)
         return [captions.write(view, window) for view, window in picked]
+
+    def _captions(
+        self,
+        words: CaptionWords,
+        character: str,
+        picked: Sequence[tuple[CharacterView, CropWindow]],
+    ) -> WindowCaptions:
+        """What writes the captions of a character's windows."""
+        triggers = {**words.other_triggers, character: words.trigger}
+        return WindowCaptions.of(self._settings.captioning, words, triggers, picked)
 
     def _split(
         self, views: Sequence[CharacterView], made: select.ViewSelection, *, has_all: bool
@@ -318,7 +334,14 @@ class CropSelector:
             like = resembling.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
             tables = {**tables, "label": resembling.with_names(tables["label"], like)}
         return choose_crops(
-            character, tables, others, self._settings.crop, words, number, forbidden=forbidden
+            character,
+            tables,
+            others,
+            self._settings.crop,
+            words,
+            number,
+            forbidden=forbidden,
+            captions=self._captions(words, character, []),
         )
 
     def _groups(self, shots: set[int], has_all: bool) -> dict[int, int]:

@@ -8,7 +8,7 @@ person wrote is fitted to the window instead, by `crop_caption`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bunny.caption import replacement, style, tags, writing
+from bunny.caption import replacement, statement, style, tags, writing
 from bunny.caption.pruning import CoreTags
 from bunny.caption.writing import CaptionDraft, WritingSettings
 from bunny.core.config import CaptioningConfig
@@ -60,7 +60,7 @@ class WindowCaptions:
     ) -> tuple[str, tuple[CaptionVariant, ...]]:
         """Caption of a window and its variants."""
         shares = self.settings.captioning.variants.shares
-        if view.statements is None:
+        if view.statements is None or self.settings.captioning.has_background_colours:
             text = crop.caption_of(view, window, self.words)
             return text, crop.variants_of(view, window, self.words, shares)
         written = writing.write(make_draft(view, window), self.settings, self.core)
@@ -82,14 +82,13 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
     named, number = _people(view, window)
     turned = f"in {known['view']}" if known.get("view") else ""
     who = " ".join(filter(None, (view.character, turned)))
-    size = crop.certain_shot_size(view, window)
     more = tags.unknown_words(number or 0, 0)
     parts = {
         "subject": " and ".join([who, *(o.character or "" for o in named), *more]),
         "clothes": "" if named or more else known.get("clothes", ""),
         "place": " ".join(filter(None, (known.get("place"), known.get("beside")))),
         "light": known.get("light", ""),
-        "framing": tags.SHOT_WORDS[size] if size else "",
+        "framing": _framing(view, window),
     }
     parts = {name: text for name, text in parts.items() if text}
     listed = [known.get("view", ""), *(parts.get(n, "") for n in ("clothes", "framing", "light"))]
@@ -100,6 +99,14 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
         tags=tuple(style.bare(words) for words in listed if words),
         sides=_sides(view, named),
     )
+
+
+def _framing(view: CharacterView, window: CropWindow) -> str:
+    """Framing in words; empty where it is not sure."""
+    if view.is_face:
+        height = view.box[3] - view.box[1]
+        return statement.face_framing(height / (window.y1_px - window.y0_px))
+    return tags.SHOT_WORDS.get(crop.certain_shot_size(view, window) or "", "")
 
 
 def _people(view: CharacterView, window: CropWindow) -> tuple[list[OtherCharacter], int | None]:
