@@ -26,7 +26,7 @@ from bunny.table.box import BOX
 pytestmark = pytest.mark.slow
 LABEL = Path(__file__).with_name("statement_label.csv")
 LEAST = 0.95
-VIEW = {"front": "F", "near": "N", "three-quarter": "T", "profile": "P"}
+VIEW = {"front": "F", "slightly": "N", "three-quarter": "T", "profile": "P"}
 HAMILTON, SINTEL, REEL = (
     f"video/{name}.mp4" for name in ("short_hamilton_clip", "sintel_trailer-720p", "open_reel")
 )
@@ -101,7 +101,7 @@ def test_views_are_right(material):
         words = statement.view_words(face.landmark.ravel(), face.score, face.pitch, face.brightness)
         if not words:
             return
-        kind = VIEW[words.split()[0]]
+        kind = VIEW[words.split()[1]]
         side = {"left": "L", "right": "R"}.get(words.split()[-1], "")
         said[kind] += 1
         right[kind] += kind + side in accepted.split()

@@ -2,8 +2,8 @@
 
 Each was checked against pictures that were labelled by eye (`test_statement_material.py`). Limits
 lie where at least 95 % are right; what never got there is not stated: the colour of hair (shadows
-and dark backgrounds read as black hair), grey, white, brown and orange clothes (4 of 7 right), heads
-that look up or down, and the hour of photographed and rendered films (a stage reads as night).
+and dark backgrounds read as black hair), grey, white, brown and orange clothes, heads that look up
+or down, and the hour of photographed and rendered films (a lit stage reads as night).
 """
 
 from collections.abc import Sequence
@@ -66,8 +66,8 @@ def view_words(
 
     Returns
     -------
-    {"front view", "three-quarter view facing left", "profile facing left", ...}
-        Or empty. Between front and three-quarter lies "near front view facing left".
+    {"in front view", "turned slightly left", "in three-quarter view facing left", ...}
+        Or "in profile facing left", or empty.
     """
     if landmark is None or pitch is None or abs(pitch) > MAX_PITCH:
         return ""
@@ -77,13 +77,13 @@ def view_words(
     side = "left" if turn < 0 else "right"
     size = abs(turn)
     if size <= FRONT:
-        return "front view"
+        return "in front view"
     if size >= PROFILE:
-        return f"profile facing {side}"
+        return f"in profile facing {side}"
     if SLIGHT[0] <= size <= SLIGHT[1]:
-        return f"near front view facing {side}"
+        return f"turned slightly {side}"
     is_turned = THREE_QUARTER[0] <= size <= THREE_QUARTER[1]
-    return f"three-quarter view facing {side}" if is_turned else ""
+    return f"in three-quarter view facing {side}" if is_turned else ""
 
 
 def face_framing(share: float) -> str:

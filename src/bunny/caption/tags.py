@@ -52,7 +52,7 @@ def write_parts(facts: Facts, *, has_background_colours: bool = False) -> dict[s
     parts = {
         "subject": who,
         "clothes": facts.clothes,
-        "action": f"in {facts.view}" if facts.view else "",
+        "action": facts.view,
         "place": place,
         "light": facts.light or facts.lighting,
         "framing": SHOT_WORDS.get(facts.shot_size or "", ""),

@@ -92,8 +92,8 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
             "size_px": face.size_px,
             "sharpness": face.sharpness,
             "brightness": face.brightness,
-            "clothes_lab": appearance.measure_clothes(image, face.box),
-            "beside_lab": appearance.measure_beside(image, face.box, is_face=True),
+            "clothes_lab": appearance.measure_clothes(image, face.box.tolist()),
+            "beside_lab": appearance.measure_beside(image, face.box.tolist(), is_face=True),
             "recogniser": models.recogniser_name,
             "embedding": models.recogniser(image, face),
         }

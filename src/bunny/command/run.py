@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunny import pipeline
-from bunny.command import film_workspace
+from bunny.command import caption, film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.film import RunOptions
 from bunny.contract import progress
@@ -57,6 +57,7 @@ class RunReport:
     results: Sequence[StageResult]
     seconds: float
     report: Path | None
+    hint: str = ""  # what would make the captions better
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -76,7 +77,7 @@ class RunReport:
             "tables": self.space.table,
         }
         lines += [f"  {k:13}{v}" for k, v in places.items() if v is not None and v.exists()]
-        return "\n".join(lines)
+        return "\n".join([*lines, *([f"  {self.hint}"] if self.hint else [])])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,7 +223,8 @@ def run_film(
         workspace.publish(space)
     pipeline.status(space, config)  # kept, so that the next run need not look
     seconds = time.monotonic() - started
-    return RunReport(space=space, results=results, seconds=seconds, report=report)
+    hint = caption.hint(space, config) if any(r.name == "caption" for r in results) else ""
+    return RunReport(space=space, results=results, seconds=seconds, report=report, hint=hint)
 
 
 def write_report(chosen: FilmOptions) -> str:

@@ -93,8 +93,13 @@ def choose_crops(
             found.setdefault(view.shot_index, []).append((own, windows[len(windows) // 2]))
     taken = _spread(list(found.values()), number)
     return [
-        _crop(character, *cut, _caption(*cut, words, cut[0].frame_id in of_frame, captions))
-        for cut in taken
+        _crop(
+            character,
+            view,
+            window,
+            _caption(view, window, words, view.frame_id in of_frame, captions),
+        )
+        for view, window in taken
     ]
 
 

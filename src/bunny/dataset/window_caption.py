@@ -80,8 +80,7 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
     """
     known = view.statements or {}
     named, number = _people(view, window)
-    turned = f"in {known['view']}" if known.get("view") else ""
-    who = " ".join(filter(None, (view.character, turned)))
+    who = " ".join(filter(None, (view.character, known.get("view"))))
     more = tags.unknown_words(number or 0, 0)
     parts = {
         "subject": " and ".join([who, *(o.character or "" for o in named), *more]),
