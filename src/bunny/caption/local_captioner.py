@@ -10,7 +10,7 @@ import json
 import os
 import re
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -156,16 +156,16 @@ def _entries(answer: dict[str, Any] | None, key: str) -> list[dict[str, Any]]:
 
 def _ask(host: str, port: int, path: str, body: dict | None = None) -> dict[str, Any] | None:
     """A server's answer in JSON; None where there is none. Redirects are not followed."""
-    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
-    with suppress(OSError, http.client.HTTPException, ValueError):
-        data = None if body is None else json.dumps(body)
-        head = {"Content-Type": "application/json"} if data else {}
-        connection.request("POST" if data else "GET", path, data, head)
-        answer = connection.getresponse()
-        if answer.status == http.client.OK:
+    data = None if body is None else json.dumps(body)
+    head = {"Content-Type": "application/json"} if data else {}
+    failures = (OSError, http.client.HTTPException, ValueError)
+    with closing(http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)) as connection:
+        with suppress(*failures):
+            connection.request("POST" if data else "GET", path, data, head)
+            answer = connection.getresponse()
             found = json.loads(answer.read(MAX_BYTES))
-            return found if isinstance(found, dict) else None
-    connection.close()
+            is_good = answer.status == http.client.OK and isinstance(found, dict)
+            return found if is_good else None
     return None
 
 

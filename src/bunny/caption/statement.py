@@ -27,21 +27,20 @@ FACE_FRAMING = {
 }
 MIN_FACE_LUMA = 0.2  # in a darker face, clothes are black by the light
 MIN_CLOTHES, MIN_BESIDE = 0.7, 0.8  # share of an area that is of one colour
-BLACK, DARK, WHITE, GREY = 20.0, 25.0, 80.0, (35.0, 70.0)  # L* up to, up to, from, between
+BLACK, DARK, BRIGHT, GREY = 20.0, 25.0, 90.0, (35.0, 70.0)  # L* up to, up to, from, between
 DEEP_BLACK, GREYS = 5.0, (48.0, 58.0)  # shades of backgrounds by L*
-NEUTRAL, CLOTHES_CHROMA, BESIDE_CHROMA = 6.0, 30.0, 22.0  # C* up to which grey, from which a hue
-# Hue angles in CIELAB, degrees, with gaps where people do not agree.
+NEUTRAL, NEARLY_NEUTRAL, WARM_CHROMA = 6.0, 9.0, 22.0  # C* up to, up to, from
+# Hue angles in CIELAB in degrees, least chroma and range of L*, where people agree on a name: 95 %
+# and more of the colours that the XKCD colour survey (Munroe 2010) ends their names with.
 HUE = {
-    "red": (15, 42),
-    "orange": (52, 72),
-    "yellow": (80, 105),
-    "green": (115, 190),
-    "blue": (225, 300),
-    "purple": (308, 335),
+    "red": ((25, 42), 40.0, (25, 58)),
+    "yellow": ((80, 105), 30.0, (72, 100)),
+    "green": ((120, 150), 30.0, (0, 100)),
+    "blue": ((225, 304), 25.0, (0, 100)),
+    "purple": ((312, 325), 30.0, (0, 100)),
 }
 WARM = (42, 84)  # backgrounds of these hues: skies at sunset, wood, lamps
-# Clothes that are orange may be bare skin; grey ones are often blue, and white ones a shirt alone.
-NOT_CLOTHES = ("orange", "grey", "white")
+NOT_CLOTHES = ("grey", "bright")  # grey ones are often blue, white ones a shirt alone
 LOW_LIGHT_BELOW = 0.22  # mean BT.709 luma in [0, 1]
 WARM_RED, WARM_YELLOW = 6.0, 15.0  # least mean a* and b*
 VISIBLE_LUMA = 0.12  # of a face that a viewer sees
@@ -95,7 +94,7 @@ def clothes_words(lab: Sequence[float] | None, face_luma: float | None) -> str:
     """Colour of the clothes under a face, ``wearing black clothes``; empty where it is not sure."""
     if lab is None or face_luma is None or face_luma < MIN_FACE_LUMA or lab[3] < MIN_CLOTHES:
         return ""
-    colour = _colour(lab, CLOTHES_CHROMA)
+    colour = _colour(lab)
     return f"wearing {colour} clothes" if colour and colour not in NOT_CLOTHES else ""
 
 
@@ -103,11 +102,12 @@ def beside_words(lab: Sequence[float] | None) -> str:
     """Background beside a subject, e.g. ``against a grey background``; empty: of many colours."""
     if lab is None or lab[3] < MIN_BESIDE:
         return ""
-    if lab[0] < DARK:
-        return f"against a {'black' if lab[0] < DEEP_BLACK else 'dark'} background"
     hue, chroma = _hue(lab)
-    is_warm = chroma >= BESIDE_CHROMA and WARM[0] <= hue <= WARM[1]
-    colour = "warm-coloured" if is_warm else _colour(lab, BESIDE_CHROMA)
+    if lab[0] < DARK:
+        is_black = lab[0] < DEEP_BLACK and chroma < NEUTRAL
+        return f"against a {'black' if is_black else 'dark'} background"
+    is_warm = chroma >= WARM_CHROMA and WARM[0] <= hue <= WARM[1]
+    colour = "warm-coloured" if is_warm else _colour(lab)
     if colour == "grey":
         colour = "dark grey" if lab[0] < GREYS[0] else "light grey" if lab[0] > GREYS[1] else "grey"
     return f"against a {colour} background" if colour else ""
@@ -141,17 +141,19 @@ def is_visible(score: float | None, brightness: float | None) -> bool:
     return (score or 0.0) >= MIN_SCORE and (brightness or 0.0) >= VISIBLE_LUMA
 
 
-def _colour(lab: Sequence[float], min_chroma: float) -> str:
+def _colour(lab: Sequence[float]) -> str:
     """Colour that people agree on; empty between two colours."""
     light = float(lab[0])
     hue, chroma = _hue(lab)
-    if light < BLACK and chroma < 2 * NEUTRAL:
+    if light < BLACK and chroma < NEARLY_NEUTRAL:
         return "black"
     if chroma < NEUTRAL:
-        return "white" if light >= WHITE else "grey" if GREY[0] <= light <= GREY[1] else ""
-    if chroma < min_chroma:
-        return ""
-    return next((name for name, (low, high) in HUE.items() if low <= hue <= high), "")
+        return "bright" if light >= BRIGHT else "grey" if GREY[0] <= light <= GREY[1] else ""
+    for name, (angles, least, lights) in HUE.items():
+        is_light = lights[0] <= light <= lights[1]
+        if angles[0] <= hue <= angles[1] and chroma >= least and is_light:
+            return name
+    return ""
 
 
 def _hue(lab: Sequence[float]) -> tuple[float, float]:
