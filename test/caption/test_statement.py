@@ -26,7 +26,7 @@ def _landmark(turn: float) -> list[float]:
         (-0.19, "in front view"),
         (0.22, ""),
         (-0.3, "turned slightly left"),
-        (0.42, ""),
+        (0.43, ""),
         (0.5, "in three-quarter view facing right"),
         (-1.2, ""),
         (-1.5, "in profile facing left"),

@@ -90,12 +90,12 @@ def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, ed
     assert before == [
         "bunny character, medium shot, day",
         "bunny character and a person, close-up, night",
-        "night",
+        "a black place, night",
     ]
     code, text, err = bunny("caption", "film", "--replace", "Night", "dark")
     assert code == 0, err
     assert text.startswith("film-0123abcd: 2 captions would change; nothing was changed; add --yes")
-    assert "  f2: night\n   -> dark" in text
+    assert "  f2: a black place, night\n   -> a black place, dark" in text
     assert not (edited.root / "feedback.jsonl").exists()
     own = ("--replace", "night", "by night", "--character", "bunny", "--yes")
     code, text, err = bunny("caption", "film", *own)

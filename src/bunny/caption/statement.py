@@ -15,7 +15,7 @@ from bunny.character.face import pose
 MIN_SCORE = 0.85  # of the face detector, for all that rests on landmarks
 MAX_PITCH = 0.2  # a head that looks further up or down shows no sure turn
 # Of `pose.measure_turn`: front up to, slightly turned, three-quarter, profile from.
-FRONT, SLIGHT, THREE_QUARTER, PROFILE = 0.2, (0.25, 0.4), (0.45, 1.0), 1.4
+FRONT, SLIGHT, THREE_QUARTER, PROFILE = 0.2, (0.25, 0.42), (0.45, 1.0), 1.4
 # Least share of a window's height that a face takes, from forehead to chin; see `dataset.view`.
 FACE_FRAMING = {
     "extreme close-up": 0.85,
