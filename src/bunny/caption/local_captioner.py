@@ -158,14 +158,13 @@ def _ask(host: str, port: int, path: str, body: dict | None = None) -> dict[str,
     """A server's answer in JSON; None where there is none. Redirects are not followed."""
     data = None if body is None else json.dumps(body)
     head = {"Content-Type": "application/json"} if data else {}
-    failures = (OSError, http.client.HTTPException, ValueError)
-    with closing(http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)) as connection:
-        with suppress(*failures):
-            connection.request("POST" if data else "GET", path, data, head)
-            answer = connection.getresponse()
-            found = json.loads(answer.read(MAX_BYTES))
-            is_good = answer.status == http.client.OK and isinstance(found, dict)
-            return found if is_good else None
+    connection = http.client.HTTPConnection(host, port, timeout=TIMEOUT_S)
+    with closing(connection), suppress(OSError, http.client.HTTPException, ValueError):
+        connection.request("POST" if data else "GET", path, data, head)
+        answer = connection.getresponse()
+        found = json.loads(answer.read(MAX_BYTES))
+        is_good = answer.status == http.client.OK and isinstance(found, dict)
+        return found if is_good else None
     return None
 
 
