@@ -107,6 +107,16 @@ def serve(
     service, lock = Service(), threading.Lock()
 
     class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            """List a model as vLLM does."""
+            listed = {"object": "list", "data": [{"id": "seer-vl", "owned_by": "vllm"}]}
+            is_known = self.path == "/v1/models"
+            raw = json.dumps(listed if is_known else {}).encode()
+            self.send_response(200 if is_known else 404)
+            self.send_header("Content-Length", str(len(raw)))
+            self.end_headers()
+            self.wfile.write(raw)
+
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["content-length"])))
             with lock:

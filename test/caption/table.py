@@ -61,4 +61,7 @@ def make_tables(num_frames: int = 3) -> dict:
         for i in range(2)
     ]
     rows = {"frame": frames, "quality": quality, "label": labels, "cluster": places, "shot": shots}
+    drawn = {"num_frames": 1, "drawn_probability": 1.0, "is_drawn": True}
+    rows["shot_medium"] = [{"shot_index": i, **drawn} for i in range(2)]
+    rows |= {"face": [], "region": []}
     return {name: store.from_rows(name, values) for name, values in rows.items()}

@@ -75,11 +75,11 @@ def test_the_audit_is_printed_and_written(bunny, space):
     store.write(space.table, "caption", table.with_columns(text=wrong))
     code, text, err = bunny("caption", "film", "--audit")
     assert code == 0, err
-    assert "film-0123abcd: 3 captions audited, 2 with findings" in text
+    assert "film-0123abcd: 3 captions audited, 1 with findings" in text
     assert "  missing_trigger         1" in text
-    assert "  0.94  f0  no trigger word of: bunny; light: the caption says night" in text
+    assert "  0.94  0:00.0 (f0)  no trigger word of: bunny; light: the caption says night" in text
     audited = store.read(space.table, "caption_audit")
-    assert audited["doubt"].to_list() == pytest.approx([1 - 0.1 * 0.6, 0.0, 0.3])
+    assert audited["doubt"].to_list() == pytest.approx([1 - 0.1 * 0.6, 0.0, 0.0])
     for name in ("word", "provider", "pair"):
         assert store.read(space.table, f"caption_audit_{name}").is_empty()
 
@@ -90,12 +90,12 @@ def test_words_are_replaced_after_a_preview_and_one_undo_takes_it_back(bunny, ed
     assert before == [
         "bunny character, medium shot, day",
         "bunny character and a person, close-up, night",
-        "night",
+        "a black place, night",
     ]
     code, text, err = bunny("caption", "film", "--replace", "Night", "dark")
     assert code == 0, err
     assert text.startswith("film-0123abcd: 2 captions would change; nothing was changed; add --yes")
-    assert "  f2: night\n   -> dark" in text
+    assert "  f2: a black place, night\n   -> a black place, dark" in text
     assert not (edited.root / "feedback.jsonl").exists()
     own = ("--replace", "night", "by night", "--character", "bunny", "--yes")
     code, text, err = bunny("caption", "film", *own)

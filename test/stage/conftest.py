@@ -69,7 +69,7 @@ def _rows(number: int, shot: int, index: int, frame_id: str, file: str) -> dict[
             "frame_id": frame_id,
             "version": 1,
             "text": words,
-            "provider": "tags",
+            "provider": "local",  # fitted to windows; those of tags are composed anew
             "status": "done",
         },
         "cluster": plain_row.scene(frame_id, shot, f"scene-{shot:03d}"),

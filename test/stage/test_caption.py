@@ -40,7 +40,7 @@ def test_offline_captions_of_the_kept_frames(tmp_path):
     tags = "bunny, solo, medium shot, day, still, place-000, green background"
     assert one["tags"] == tags.split(", ")
     assert two["text"] == "bunny character and a person, close-up, night"
-    assert three["text"] == "night"
+    assert three["text"] == "a grey place, night"
     assert (one["characters"], three["characters"]) == (["bunny"], [])
     assert {(c["version"], c["provider"], c["model"]) for c in _captions(tmp_path)} == {
         (1, "tags", None)

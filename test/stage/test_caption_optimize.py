@@ -32,7 +32,7 @@ def film(folder: Path, num_edited: int = 8) -> Path:
     """Twelve pictures of bunny in six shots; of the first ones people wrote the captions."""
     bare_film.write_source(folder)
     tables = make_tables(NUM_FRAMES)
-    shot = tables["shot"].row(0, named=True)
+    shot, medium = (tables[name].row(0, named=True) for name in ("shot", "shot_medium"))
     frames = [row | {"shot_index": i // 2} for i, row in enumerate(tables["frame"].to_dicts())]
     label = tables["label"].row(0, named=True)
     rows = {
@@ -40,6 +40,9 @@ def film(folder: Path, num_edited: int = 8) -> Path:
         "quality": [row | {"brightness": 0.4} for row in tables["quality"].to_dicts()],
         "cluster": tables["cluster"].to_dicts(),
         "shot": [shot | {"shot_index": i} for i in range(7)],
+        "shot_medium": [medium | {"shot_index": i} for i in range(7)],
+        "face": [],
+        "region": [],
         "label": [
             label | {"subject_id": f"f{i}-r", "frame_id": f"f{i}", "shot_index": i // 2}
             for i in range(NUM_FRAMES)

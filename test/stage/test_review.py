@@ -42,6 +42,7 @@ def _tables() -> dict[str, list[dict]]:
             "quality",
             "measure",
             "reference",
+            "shot_medium",
         )
     }
     rows["film"].append(plain_row.film(24 * SHOTS, (2 * WIDTH, 2 * HEIGHT)))

@@ -24,7 +24,6 @@ from bunny.core.config import CaptioningConfig
 from bunny.core.error import UserError
 from bunny.table import corrected, schema, store
 
-FACTS = ("frame", "shot", "label", "cluster", "quality")  # tables that facts are gathered from
 MIN_WORDS = 3
 MAX_WORDS = 77  # a CLIP text encoder reads 77 tokens and drops the rest; a word is one or more
 MIN_AGREEMENT = 0.3  # between two models; captions of different pictures reach 0.1 to 0.2
@@ -178,7 +177,9 @@ def audit_film(
             f"{root.name}: expected captions to audit, found none; run `bunny caption "
             f"{root.name}` first"
         )
-    facts = metadata_facts.gather(**{name: corrected.read_or_empty(table, name) for name in FACTS})
+    facts = metadata_facts.gather(
+        **{name: corrected.read_or_empty(table, name) for name in metadata_facts.TABLES}
+    )
     names = sorted({name for known in facts for name in known.characters})
     label = corrected.read_or_empty(table, "label")
     names = sorted({*names, *label["character"].drop_nulls().to_list()})

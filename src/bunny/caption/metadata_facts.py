@@ -2,12 +2,16 @@
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
+from bunny.caption import statement
 from bunny.table.box import BOX
+
+# Tables that facts are gathered from.
+TABLES = ("quality", "frame", "shot", "label", "cluster", "face", "region", "shot_medium")
 
 # Height of the largest subject over the picture's height. A face is about three quarters of a head
 # and a standing adult is seven to eight heads tall, so a picture cut at the chest (where film
@@ -24,6 +28,15 @@ MACHINE_SCENE = re.compile(r"scene-\d.*")  # other ids of a scene are a person's
 # 0.25, or less with a blue cast for moonlight; what is dark and warm is a room by lamps at any
 # hour. A low sun colours all red and yellow, but so do skin, wood and lamps: where the cast is
 # faint, and in close-ups, which a face fills, it says nothing.
+FACE_MEASURES = (
+    "face_id",
+    "landmark",
+    "score",
+    "pitch",
+    "brightness",
+    "clothes_lab",
+    "beside_lab",
+)
 LIGHT_COLUMNS = ("brightness", "cast_red", "cast_yellow")  # columns of table quality
 DARK_BELOW, DAY_FROM = 0.25, 0.45
 WARM_FROM, BLUE_UP_TO = 4.0, -6.0  # b*: dark is night below the one, dim at most at the other
@@ -41,12 +54,18 @@ class Facts:
     num_unknown: int  # faces that nobody is known to own
     shot_size: str | None  # close-up, medium, wide; None without a subject
     place: str | None  # "place-003", or what a person called it
-    light: str | None  # day, dusk, night; None where it is not sure
+    light: str | None  # day, dusk, night; None where it is not sure, or the shot is no drawing
     motion: str  # static, dynamic
     subjects: tuple[tuple[float, float, float, float], ...]  # boxes in shares of the picture
     colours: tuple[str, ...] = ()  # of the background; filled by who opens the picture
     centres: tuple[float, ...] = ()  # of `characters`, from left to right in [0, 1]
     place_name: str | None = None  # what a person called the place
+    num_unsure: int = 0  # of `num_unknown`, faces that a viewer may not see
+    # In words of `statement`, empty where they are not sure:
+    view: str = ""  # of a subject that is alone, as are the next two
+    clothes: str = ""
+    beside: str = ""
+    lighting: str = ""  # of photographed and rendered shots
 
 
 def gather(
@@ -55,6 +74,9 @@ def gather(
     shot: pl.DataFrame,
     label: pl.DataFrame,
     cluster: pl.DataFrame,
+    face: pl.DataFrame | None = None,
+    region: pl.DataFrame | None = None,
+    shot_medium: pl.DataFrame | None = None,
 ) -> list[Facts]:
     """Join the tables into one `Facts` for each kept picture, in order of `frame_id`.
 
@@ -62,6 +84,9 @@ def gather(
     ----------
     quality, frame, shot, label, cluster : pl.DataFrame
         Tables of one film as `bunny.table.schema` declares them.
+    face, region, shot_medium : pl.DataFrame, optional
+        Without them nothing is known of views, clothes and backgrounds, and every shot counts as
+        drawn.
     """
     places = cluster.filter(pl.col("level") == "scene").select(
         frame_id="item_id", scene_id="cluster_id"
@@ -74,10 +99,45 @@ def gather(
         .join(places, on="frame_id", how="left")
         .sort("frame_id")
     )
+    drawn = drawn_shots(shot_medium)
     labels: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for row in label.sort("subject_id").iter_rows(named=True):
         labels[row["frame_id"]].append(row)
-    return [_facts(row, labels[row["frame_id"]]) for row in rows.iter_rows(named=True)]
+    measured = subject_measures(face, region)
+    return [
+        _with_statements(_facts(row, own := labels[row["frame_id"]]), row, own, measured, drawn)
+        for row in rows.iter_rows(named=True)
+    ]
+
+
+def subject_measures(
+    face: pl.DataFrame | None, region: pl.DataFrame | None
+) -> dict[str, dict[str, Any]]:
+    """What statements about a subject rest on, by its id in table `label`."""
+    found: dict[str, dict[str, Any]] = {}
+    if face is not None:
+        found |= {row["face_id"]: row for row in face.select(FACE_MEASURES).iter_rows(named=True)}
+    if region is not None:
+        columns = region.select("region_id", "beside_lab")
+        found |= {row["region_id"]: row for row in columns.iter_rows(named=True)}
+    return found
+
+
+def drawn_shots(shot_medium: pl.DataFrame | None) -> set[int] | None:
+    """Shots that are drawn; None: all."""
+    return None if shot_medium is None else set(shot_medium.filter("is_drawn")["shot_index"])
+
+
+def subject_statements(measure: dict[str, Any] | None) -> dict[str, str]:
+    """View, clothes and what is beside a subject, from a row of `subject_measures`."""
+    row = measure or {}
+    return {
+        "view": statement.view_words(
+            *(row.get(name) for name in ("landmark", "score", "pitch", "brightness"))
+        ),
+        "clothes": statement.clothes_words(row.get("clothes_lab"), row.get("brightness")),
+        "beside": statement.beside_words(row.get("beside_lab")),
+    }
 
 
 def shot_size(subject_type: str, height_share: float) -> str:
@@ -167,6 +227,36 @@ def _facts(row: dict[str, Any], labels: list[dict[str, Any]]) -> Facts:
         centres=tuple(_centre(first[name], width) for name in dict.fromkeys(named)),
         place_name=scene if is_named else None,
     )
+
+
+def _with_statements(
+    facts: Facts,
+    row: dict[str, Any],
+    labels: list[dict[str, Any]],
+    measured: dict[str, dict[str, Any]],
+    drawn: set[int] | None,
+) -> Facts:
+    """The facts with what is surely said of them."""
+    unknown = [s for s in labels if s["character"] is None and s["subject_type"] == "face"]
+    more: dict[str, Any] = {"num_unsure": sum(not is_seen(s, measured) for s in unknown)}
+    if drawn is not None and row["shot_index"] not in drawn:
+        more["light"] = None
+        is_close_up = facts.shot_size == "close-up"
+        more["lighting"] = statement.light_words(
+            *(row[name] for name in LIGHT_COLUMNS), is_close_up=is_close_up
+        )
+    if len(facts.characters) == 1 and not unknown:
+        (own, *_) = sorted(
+            (s for s in labels if s["character"] is not None), key=lambda s: -_figure_height(s)
+        )
+        more |= subject_statements(measured.get(own["subject_id"]))
+    return replace(facts, **more)
+
+
+def is_seen(label: dict[str, Any], measured: dict[str, dict[str, Any]]) -> bool:
+    """Whether a viewer surely sees the face of a label; true where it was not measured."""
+    row = measured.get(label["subject_id"])
+    return row is None or statement.is_visible(row.get("score"), row.get("brightness"))
 
 
 def _centre(subject: dict[str, Any], width: int) -> float:

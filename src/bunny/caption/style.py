@@ -14,11 +14,11 @@ MOTION_TAG = {"static": "still", "dynamic": "in motion"}  # of the shot, so no c
 NOBODY_TAG = "nobody"  # of what is not there a caption says nothing
 # Words before what a part is about: "wearing a red coat" is tagged "red coat".
 LEAD = re.compile(
-    r"^(?:(?:wearing|dressed in|in|on|at|inside|under|with)\s+)?(?:(?:an?|the|some)\s+)?",
+    r"^(?:(?:wearing|dressed in|in|on|at|inside|under|with|against)\s+)?(?:(?:an?|the|some)\s+)?",
     re.IGNORECASE,
 )
 PLACE_LEAD = re.compile(
-    r"(?:in|on|at|inside|outside|under|over|near|by|before|behind|among|between|aboard)\s",
+    r"(?:in|on|at|inside|outside|under|over|near|by|before|behind|among|between|aboard|against)\s",
     re.IGNORECASE,
 )
 CLOTHES_LEAD = re.compile(r"(?:wearing|dressed|in|with|without)\b", re.IGNORECASE)

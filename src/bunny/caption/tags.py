@@ -1,6 +1,7 @@
 """Columns and tags of captions from facts alone: the provider without a model or network."""
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 
 from bunny.caption import pruning, style, trigger
@@ -22,6 +23,8 @@ def write_tags(facts: Facts, triggers: dict[str, str]) -> list[str]:
         each once.
     """
     tags = [triggers[name] for name in facts.characters] + framing_tags(facts)
+    said = (facts.view, facts.clothes, facts.beside, facts.lighting)
+    tags += [style.bare(words) for words in said if words]
     tags += [facts.place] if facts.place else []
     tags += [background_tag(colour) for colour in facts.colours]
     return list(dict.fromkeys(tags))
@@ -33,19 +36,25 @@ def write_parts(facts: Facts, *, has_background_colours: bool = False) -> dict[s
     Parameters
     ----------
     has_background_colours : bool
-        Whether a place without a name is said by the colours of its background.
+        Whether a place without a name is said by the colours of its background; it always is
+        where nobody is seen, since there would be no caption.
 
     Examples
     --------
     {"subject": "bunny", "place": "in a green place", "light": "day", "framing": "medium shot"}
     """
     place = named_place(facts.place_name) if facts.place_name else ""
-    if not place and has_background_colours:
+    if not has_background_colours:
+        place = " ".join(filter(None, (place, facts.beside)))
+    who = subject_words(facts)
+    if not place and (has_background_colours or not who):
         place = pruning.coloured_place(facts.colours)
     parts = {
-        "subject": subject_words(facts),
+        "subject": who,
+        "clothes": facts.clothes,
+        "action": facts.view,
         "place": place,
-        "light": facts.light or "",
+        "light": facts.light or facts.lighting,
         "framing": SHOT_WORDS.get(facts.shot_size or "", ""),
     }
     return {name: text for name, text in parts.items() if text}
@@ -74,7 +83,12 @@ def side_words(facts: Facts) -> dict[str, str]:
     --------
     {"anna": "on the left", "ben": "on the right"}
     """
-    order = sorted(zip(facts.centres, facts.characters, strict=False))
+    return name_sides(dict(zip(facts.characters, facts.centres, strict=False)))
+
+
+def name_sides(centres: Mapping[str, float]) -> dict[str, str]:
+    """Sides of two or three characters by their centres, in shares of the picture's width."""
+    order = sorted((centre, name) for name, centre in centres.items())
     gaps = [after[0] - before[0] for before, after in pairwise(order)]
     if len(order) not in SIDES or min(gaps) < MIN_GAP:
         return {}
@@ -82,14 +96,18 @@ def side_words(facts: Facts) -> dict[str, str]:
 
 
 def subject_words(facts: Facts) -> str:
-    """Who is seen, by their names; empty when nobody is.
+    """Who is surely seen, by their names; empty when nobody is.
 
     Examples
     --------
     "bunny and a person"
     """
-    more = [NUMBER_WORD.get(facts.num_unknown, "a crowd")] if facts.num_unknown else []
-    return " and ".join([*facts.characters, *more])
+    return " and ".join([*facts.characters, *unknown_words(facts.num_unknown, facts.num_unsure)])
+
+
+def unknown_words(number: int, num_unsure: int) -> list[str]:
+    """People without a name in words; nothing where a viewer may not see all of them."""
+    return [NUMBER_WORD.get(number, "a crowd")] if number and not num_unsure else []
 
 
 def background_tag(colour: str) -> str:

@@ -22,7 +22,9 @@ SHOT_OF = re.compile(
 FUNCTION_WORD = re.compile(r"^(?:An?|The|In|On|At|With|Two|Three|Some|Someone|Somebody)\b")
 CLAUSE_START = re.compile(r"(?:^|[,;:]|\band|\bthen|\bwhile)\s*$", re.IGNORECASE)
 SIDE_PHRASES = ("on the left", "in the middle", "on the right")
-SIDE = re.compile(r"\b(?:left|right)\b", re.IGNORECASE)
+# How a head is turned, in the picture; `statement.view_words`.
+TURNED = {"facing left": "facing right", "slightly left": "slightly right"}
+SIDE = re.compile(r"(?<!facing )(?<!slightly )\b(?:left|right)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -146,8 +148,9 @@ def mirror_sides(text: str) -> str:
     'anna on the right and ben on the left'
     """
     left, _, right = SIDE_PHRASES
-    other = {left: right, right: left}
-    return re.sub(rf"\b(?:{left}|{right})\b", lambda found: other[found[0]], text)
+    other = {left: right, **TURNED}
+    other |= {after: before for before, after in other.items()}
+    return re.sub(rf"\b(?:{'|'.join(other)})\b", lambda found: other[found[0]], text)
 
 
 def has_word(text: str, word: str) -> bool:

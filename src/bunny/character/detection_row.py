@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.character import reference, reference_measure
+from bunny.character import appearance, reference, reference_measure
 from bunny.character.drawn import figure_embedding, figure_search, medium
 from bunny.character.drawn.region_search import RegionFinder
 from bunny.character.drawn.window_search import RegionCandidate
@@ -92,6 +92,8 @@ def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels)
             "size_px": face.size_px,
             "sharpness": face.sharpness,
             "brightness": face.brightness,
+            "clothes_lab": appearance.measure_clothes(image, face.box.tolist()),
+            "beside_lab": appearance.measure_beside(image, face.box.tolist(), is_face=True),
             "recogniser": models.recogniser_name,
             "embedding": models.recogniser(image, face),
         }
@@ -159,7 +161,8 @@ def find_regions(frame: Mapping, image: np.ndarray | None, finder: RegionFinder)
     """Rows of `region` that a finder gives in a picture; none where there is no picture."""
     if image is None:
         return []
-    return region_rows(frame, image.shape, finder.name, finder.find(image), finder.licence)
+    rows = region_rows(frame, image.shape, finder.name, finder.find(image), finder.licence)
+    return _with_beside(rows, image)
 
 
 def stack(name: str, *parts: pl.DataFrame) -> pl.DataFrame:
@@ -207,7 +210,7 @@ def figure_rows(
         return []
     height, width = image.shape[:2]
     scale = np.array([width, height, width, height], dtype=np.float32)
-    return [
+    rows = [
         {
             "figure_id": f"{frame['frame_id']}-g{i:02d}",
             "frame_id": frame["frame_id"],
@@ -222,6 +225,18 @@ def figure_rows(
             "model": figure_embedding.NAME,
         }
         for i, one in enumerate(found)
+    ]
+    return _with_beside(rows, image)
+
+
+def _with_beside(rows: Iterable[dict], image: np.ndarray) -> list[dict]:
+    """Rows of figures with the colour of what is seen beside them."""
+    return [
+        {
+            **row,
+            "beside_lab": appearance.measure_beside(image, [row[s] for s in BOX], is_face=False),
+        }
+        for row in rows
     ]
 
 

@@ -1,5 +1,6 @@
 """`bunny caption`: captions of a film, what they would cost, their audit, and find and replace."""
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -8,7 +9,10 @@ from bunny import pipeline
 from bunny.command import correct, film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.core import log
+from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.core.workspace import Workspace
+from bunny.table import corrected, store
 
 if TYPE_CHECKING:
     from bunny.caption.audit import CaptionAudit
@@ -32,6 +36,20 @@ def caption(chosen: FilmOptions) -> str:
     how = "were up to date" if done.status == "skipped" else f"written, {done.failed} failed"
     note = f"; {done.note}" if done.note else ""
     return f"{space.film_id}: {done.rows} captions {how}{note}"
+
+
+def hint(space: Workspace, config: Config) -> str:
+    """The line that ends a run whose captions no model wrote; empty where one did."""
+    from bunny.caption import local_captioner
+
+    written = store.read_or_empty(space.table, "caption")["provider"].unique().to_list()
+    if written != [local_captioner.TAGS] or config.captioning.has_background_colours:
+        return ""  # that setting is for bases that were trained on such captions
+    command = f"`bunny caption {space.film_id} --set captioning.providers=auto`"
+    return (
+        "captions     composed from the tables; for captions by a model on this machine install "
+        f"one, e.g. {local_captioner.SUGGESTION}, and run {command}"
+    )
 
 
 def estimate(chosen: FilmOptions) -> str:
@@ -63,7 +81,8 @@ def audit(chosen: FilmOptions) -> str:
     where = f"tables caption_audit, _word, _provider, _pair are in {space.table.as_posix()}"
     num_found = found.captions.filter(pl.col("rules").list.len() > 0).height
     head = f"{space.film_id}: {found.captions.height} captions audited, {num_found} with findings"
-    return "\n".join([head, *_audit_lines(found), where])
+    frame = corrected.read_or_empty(space.table, "frame").select("frame_id", "timestamp_s")
+    return "\n".join([head, *_audit_lines(found, dict(frame.iter_rows())), where])
 
 
 def replace(
@@ -85,7 +104,6 @@ def replace(
     """
     from bunny.caption import find_replace
     from bunny.review import create_event
-    from bunny.table import store
 
     library = correct.open_reviewed_film(chosen.film, chosen.data_dir, chosen.overrides)
     film_id = library.space.film_id
@@ -153,16 +171,29 @@ def optimize(chosen: FilmOptions, *, is_on: bool = True) -> str:
     )
 
 
-def _audit_lines(found: "CaptionAudit") -> list[str]:
-    """Tables of an audit as lines: rules, captions, words, providers, agreement."""
+def _audit_lines(found: "CaptionAudit", times: Mapping[str, float]) -> list[str]:
+    """Tables of an audit as lines: rules, captions, words, providers, agreement.
+
+    Pictures are named by their time in the film beside their id.
+    """
     from bunny.caption import audit
+
+    def named(frame_id: str) -> str:
+        if frame_id not in times:
+            return frame_id
+        minutes, seconds = divmod(round(times[frame_id], 1), 60)
+        return f"{minutes:.0f}:{seconds:04.1f} ({frame_id})"
+
+    def timed(reason: str) -> str:
+        return " ".join(named(word) for word in reason.split(" "))
 
     lines = ["captions by rule:"]
     lines += [f"  {name:<18} {n:>6}" for name, n in audit.count_broken(found.captions).items()]
     doubtful = found.captions.filter(pl.col("doubt") > 0).head(SHOWN)
     lines += ["most doubtful:"] if doubtful.height else []
     for row in doubtful.iter_rows(named=True):
-        lines.append(f"  {row['doubt']:.2f}  {row['frame_id']}  {'; '.join(row['reasons'])}")
+        reasons = "; ".join(timed(reason) for reason in row["reasons"])
+        lines.append(f"  {row['doubt']:.2f}  {named(row['frame_id'])}  {reasons}")
         lines += [f"        {row['text']}"] if row["text"] else []
     lines += ["words learned by accident:"] if found.words.height else []
     for row in found.words.head(SHOWN).iter_rows(named=True):
@@ -182,6 +213,6 @@ def _audit_lines(found: "CaptionAudit") -> list[str]:
     for row in found.pairs.iter_rows(named=True):
         lines.append(
             f"  {row['one']} and {row['other']}: {row['agreement']:.0%} the same words in "
-            f"{row['num_pictures']} pictures, least in {row['least_frame_id']}"
+            f"{row['num_pictures']} pictures, least in {named(row['least_frame_id'])}"
         )
     return lines

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunny import pipeline
-from bunny.command import film_workspace
+from bunny.command import caption, film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.film import RunOptions
 from bunny.contract import progress
@@ -58,7 +58,7 @@ class RunReport:
     results: Sequence[StageResult]
     seconds: float
     report: Path | None
-    advice: Sequence[str] = ()  # what to do next, where the run ended at the training set
+    advice: Sequence[str] = ()  # what to do next, and what would make the captions better
 
     def to_json(self) -> str:
         """One JSON object on one line."""
@@ -223,9 +223,11 @@ def run_film(
         report = page.write(space, config)
         workspace.publish(space)
     pipeline.status(space, config)  # kept, so that the next run need not look
-    advice = ()
+    advice = []
+    if any(r.name == "caption" for r in results) and (hint := caption.hint(space, config)):
+        advice.append(f"  {hint}")
     if not config.models.base_model and results and results[-1].name in ("dataset", "clip", "pair"):
-        advice = _ways_on(space)
+        advice += _ways_on(space)
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report, advice=advice)
 

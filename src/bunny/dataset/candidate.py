@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from bunny.caption import metadata_facts, tags
 from bunny.core.config import DatasetConfig, FilteringConfig
 from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import FrameCaptions
@@ -22,7 +23,7 @@ from bunny.table.box import BOX
 TABLES = ("frame", "extra_frame", "measure", "quality", "face", "label", "cluster", "caption")
 HIDDEN = "hidden"  # beside them, of `forgotten.hidden_boxes`, where there are any
 CONTENT = tuple(f"content_{side}" for side in BOX)
-FACE = ("face_id", "frame_id", *BOX, "yaw", "mouth", "sharpness", "brightness", "size_px")
+FACE = ("frame_id", *BOX, "yaw", "mouth", "sharpness", "size_px", *metadata_facts.FACE_MEASURES)
 ROUNDING = 1e-6  # of numbers in [0, 1] that tables keep in 32 bits
 WITHIN = 0.7  # of a face's box inside a region: it is that figure's face
 COVERED = 0.5  # of the subject's box under another's: the picture is of both
@@ -84,14 +85,16 @@ def gather(
     faces = {row["face_id"]: row for row in tables["face"].select(FACE).iter_rows(named=True)}
     measured = {row["subject_id"]: row for row in subject.iter_rows(named=True)}
     present, in_frame = _group(label.iter_rows(named=True)), _group(faces.values())
+    said = metadata_facts.subject_measures(tables["face"], tables.get("region"))
     place, words = _places(tables["cluster"]), FrameCaptions(tables)
     views, hidden = [], _hidden(tables)
     for row in own.sort("frame_index", "subject_id").iter_rows(named=True):
         around = present[row["frame_id"]]
         face = _face_of(row, faces, in_frame.get(row["frame_id"], ()))
         known = measured.get(row["subject_id"], {})
-        made = _view(row, face, known, _others(row, around), place, words)
-        views.append(replace(made, hidden=hidden.get(row["frame_id"], ())))
+        made = _view(row, face, known, _others(row, around, said), place, words)
+        statements = _statements(made, said.get(row["subject_id"]), words.light_of(row))
+        views.append(replace(made, hidden=hidden.get(row["frame_id"], ()), statements=statements))
     return views
 
 
@@ -302,7 +305,20 @@ def _face_of(row: dict, faces: dict[str, dict], around: Sequence[dict]) -> dict 
     return max(inside, key=lambda f: (f["size_px"], f["face_id"]), default=None)
 
 
-def _others(row: dict, around: Sequence[dict]) -> tuple[OtherCharacter, ...]:
+def _statements(
+    view: CharacterView, measure: dict | None, light: str | None
+) -> dict[str, str] | None:
+    """What is surely said of a view; None where its caption is not composed of that."""
+    if light is None:
+        return None
+    is_named = view.place and not metadata_facts.MACHINE_SCENE.fullmatch(view.place)
+    place = tags.named_place(view.place) if view.place and is_named else ""
+    return {**metadata_facts.subject_statements(measure), "place": place, "light": light}
+
+
+def _others(
+    row: dict, around: Sequence[dict], measured: dict[str, dict]
+) -> tuple[OtherCharacter, ...]:
     """Other people and figures: not the character again, not its own face without a name."""
     own = tuple(row[side] for side in BOX)
     others = []
@@ -313,7 +329,8 @@ def _others(row: dict, around: Sequence[dict]) -> tuple[OtherCharacter, ...]:
         if row["subject_type"] == "region" and is_unnamed_face and _share(other, own) >= WITHIN:
             continue
         box = tuple(other[side] for side in BOX)
-        others.append(OtherCharacter(character=other["character"], box=box))
+        is_seen = metadata_facts.is_seen(other, measured)
+        others.append(OtherCharacter(character=other["character"], box=box, is_seen=is_seen))
     return tuple(others)
 
 

@@ -12,8 +12,11 @@ from bunny.caption.trigger import SIDE_PHRASES, trigger_word
 from bunny.caption.writing import VARIANTS
 from bunny.core.config import CaptioningConfig
 
+TAGS = "tags"  # the provider whose captions are composed from tables
 SIDE_WORDS = rf"(?: (?:{'|'.join(SIDE_PHRASES)})\b)?"
-SIZE_WORDS = re.compile(r"\b(?:close-up(?: shot)?|medium shot|wide shot)\b")
+SIZE_WORDS = re.compile(
+    r"\b(?:(?:extreme |medium )?close-up(?: shot)?|medium (?:wide )?shot|wide shot)\b"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +179,8 @@ class FrameCaptions:
         done = tables["caption"].filter(pl.col("status") == "done").drop_nulls("text")
         newest = done.sort("version").unique("frame_id", keep="last")
         self._text = dict(newest.select("frame_id", "text").iter_rows())
+        is_composed = newest.filter(pl.col("provider") == TAGS)
+        self._light = {i: w or "" for i, w in is_composed.select("frame_id", "light").iter_rows()}
         self._variants = {
             row["frame_id"]: tuple((n, text) for n in VARIANTS if (text := row[f"text_{n}"]))
             for row in newest.select("frame_id", *(f"text_{n}" for n in VARIANTS)).to_dicts()
@@ -192,6 +197,11 @@ class FrameCaptions:
         """The caption for a frame, a row with frame_id, shot_index and frame_index; or None."""
         frame_id = self._nearest(row)
         return self._text[frame_id] if frame_id else None
+
+    def light_of(self, row: dict) -> str | None:
+        """Words for the light of that frame, "" where it is not sure; None: not composed."""
+        frame_id = self._nearest(row)
+        return self._light.get(frame_id) if frame_id else ""
 
     def variants_of(self, row: dict) -> tuple[tuple[str, str], ...]:
         """Further captions of that frame: pairs of name and text."""

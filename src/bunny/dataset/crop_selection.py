@@ -20,14 +20,23 @@ import polars as pl
 from bunny.caption.trigger import trigger_word
 from bunny.core.config import CaptioningConfig, FilteringConfig
 from bunny.core.error import UserError
-from bunny.dataset import addition, candidate, crop, image_folder, near_duplicate, select, split
+from bunny.dataset import (
+    addition,
+    candidate,
+    crop,
+    image_folder,
+    near_duplicate,
+    select,
+    split,
+)
 from bunny.dataset import lookalike as resembling
 from bunny.dataset.addition import Addition
 from bunny.dataset.appearance import measure_subjects
 from bunny.dataset.candidate import CandidateVerdict
 from bunny.dataset.crop import Crop, CropWindow
-from bunny.dataset.crop_caption import CaptionWords, with_shot_size
+from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, with_shot_size
 from bunny.dataset.view import CharacterView
+from bunny.dataset.window_caption import WindowCaptions
 
 
 def choose_crops(
@@ -39,6 +48,7 @@ def choose_crops(
     number: int,
     *,
     forbidden: Collection[int] = (),
+    captions: WindowCaptions | None = None,
 ) -> list[Crop]:
     """Choose pictures without the character, one a frame, spread over the shots.
 
@@ -55,6 +65,8 @@ def choose_crops(
         Pictures wanted; fewer when the film has not more.
     forbidden : collection of int
         Shots that nothing is taken from: those that are held out.
+    captions : WindowCaptions, optional
+        What writes the captions of windows around other characters.
 
     Returns
     -------
@@ -81,7 +93,12 @@ def choose_crops(
             found.setdefault(view.shot_index, []).append((own, windows[len(windows) // 2]))
     taken = _spread(list(found.values()), number)
     return [
-        _crop(character, view, window, _caption(view, window, words, view.frame_id in of_frame))
+        _crop(
+            character,
+            view,
+            window,
+            _caption(view, window, words, view.frame_id in of_frame, captions),
+        )
         for view, window in taken
     ]
 
@@ -103,7 +120,11 @@ def _spread(queues: Sequence[Sequence], number: int) -> list:
 
 
 def _caption(
-    view: CharacterView, window: CropWindow, words: CaptionWords, has_somebody: bool
+    view: CharacterView,
+    window: CropWindow,
+    words: CaptionWords,
+    has_somebody: bool,
+    captions: WindowCaptions | None,
 ) -> str:
     """Words of a class picture, in which nobody has a name.
 
@@ -113,6 +134,8 @@ def _caption(
     text = view.text or ""
     if not has_somebody:
         return with_shot_size(words.unnamed(text), None) or words.class_word
+    if captions is not None and view.statements is not None:
+        return words.unnamed(captions.write(view, window)[0]) or words.class_word
     own = words.unnamed(words.without(text, crop.absent_from(view, window)))
     return with_shot_size(own or words.class_word, crop.certain_shot_size(view, window))
 
@@ -242,17 +265,17 @@ class CropSelector:
         """
         words, number = self._words(character), self._settings.crop.dataset.num_class_images
         side, group = self._split(views, made, has_all=number > 0)
-        shares = self._settings.captioning.variants.shares
+        written = self._write_captions(views, made, words)
         crops = [
             crop.Crop(
                 image_id=f"{views[row].subject_id}-c{window.index}",
                 view=views[row],
                 window=window,
-                caption=crop.caption_of(views[row], window, words),
-                variants=crop.variants_of(views[row], window, words, shares),
+                caption=caption,
+                variants=variants,
                 split=side[views[row].shot_index],
             )
-            for row, window in made.picked
+            for (row, window), (caption, variants) in zip(made.picked, written, strict=True)
         ]
         if number:
             held = {group[shot] for shot, name in side.items() if name == split.HELD_OUT}
@@ -260,6 +283,24 @@ class CropSelector:
             by_hand = {views[row].subject_id for row in addition.added_rows(made)}
             crops += self._class_crops(character, words, number, forbidden, by_hand)
         return sorted(crops, key=lambda c: (c.view.frame_index, c.image_id))
+
+    def _write_captions(
+        self, views: Sequence[CharacterView], made: select.ViewSelection, words: CaptionWords
+    ) -> list[tuple[str, tuple[CaptionVariant, ...]]]:
+        """Captions and variants of the picked windows, in their order."""
+        picked = [(views[row], window) for row, window in made.picked]
+        captions = self._captions(words, picked[0][0].character if picked else "", picked)
+        return [captions.write(view, window) for view, window in picked]
+
+    def _captions(
+        self,
+        words: CaptionWords,
+        character: str,
+        picked: Sequence[tuple[CharacterView, CropWindow]],
+    ) -> WindowCaptions:
+        """What writes the captions of a character's windows."""
+        triggers = {**words.other_triggers, character: words.trigger}
+        return WindowCaptions.of(self._settings.captioning, words, triggers, picked)
 
     def _split(
         self, views: Sequence[CharacterView], made: select.ViewSelection, *, has_all: bool
@@ -297,7 +338,14 @@ class CropSelector:
             like = resembling.find(character, tables).filter(pl.col("subject_id").is_in(by_hand))
             tables = {**tables, "label": resembling.with_names(tables["label"], like)}
         return choose_crops(
-            character, tables, others, self._settings.crop, words, number, forbidden=forbidden
+            character,
+            tables,
+            others,
+            self._settings.crop,
+            words,
+            number,
+            forbidden=forbidden,
+            captions=self._captions(words, character, []),
         )
 
     def _groups(self, shots: set[int], has_all: bool) -> dict[int, int]:

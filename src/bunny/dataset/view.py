@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -24,6 +25,7 @@ class OtherCharacter:
 
     character: str | None
     box: Box
+    is_seen: bool = True  # false: a face so dark or faint that a viewer may not see it
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +57,9 @@ class CharacterView:
     file: str | None = None  # null: the frame's picture is not stored
     text: str | None = None  # caption of the frame, or of a like one of its shot
     variants: tuple[tuple[str, str], ...] = ()  # further captions of that frame, by name
+    # Words of what is sure (view, clothes, beside, place, light), where the caption is composed of
+    # them; None: a model or a person wrote it.
+    statements: Mapping[str, str] | None = None
 
     @property
     def side_px(self) -> float:

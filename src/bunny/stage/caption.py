@@ -14,6 +14,7 @@ from bunny.caption import (
     audit,
     colour,
     length,
+    local_captioner,
     metadata_facts,
     question,
     replacement,
@@ -33,6 +34,7 @@ from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.character import forgotten
 from bunny.contract import fingerprint, stage
 from bunny.core import file_hash
+from bunny.core.config import CaptioningConfig
 from bunny.table import store
 from bunny.training.family import folder as family_folder
 
@@ -74,15 +76,15 @@ class Caption(stage.BaseStage):
     """
 
     name = "caption"
-    version = 4
-    reads = ("frame", "quality", "shot", "label", "cluster")
+    version = 5
+    reads = metadata_facts.TABLES
     writes = ("caption",)
     is_corrected = True
     unit = "caption"
 
     def settings(self) -> dict[str, Any]:
         """Providers, the words for characters, and what shapes the captions of those providers."""
-        own = self.config.captioning
+        own = self._captioning
         keys = ["providers", "trigger_word", "class_word"]
         if "transformers" in own.providers or set(SERVED) & set(own.providers):
             keys.append("max_tokens")
@@ -103,21 +105,26 @@ class Caption(stage.BaseStage):
         parts = super().parts()
         if self._edits:
             parts["tables"]["caption_edit"] = fingerprint.table_hash(self.input_dir, "caption_edit")
-        if "clip" in self.config.captioning.providers:
+        if "clip" in self._captioning.providers:
             from bunny.caption import provider_loader
 
-            words = provider_loader.vocabulary_hash(self.config.captioning.clip.vocabulary)
+            words = provider_loader.vocabulary_hash(self._captioning.clip.vocabulary)
             parts["outside"]["vocabulary"] = words
         if self._frame_edits:
             found = fingerprint.table_hash(self.input_dir, "frame_caption_edit")
             parts["tables"]["frame_caption_edit"] = found
-        if self._tuned and set(SERVED) & set(self.config.captioning.providers):
+        if self._tuned and set(SERVED) & set(self._captioning.providers):
             parts["outside"]["tuned prompt"] = self._tuned.prompt_hash
-        if path := self.config.captioning.replacements:
+        if path := self._captioning.replacements:
             replacement.read_replacements(path)
             parts["outside"]["replacements"] = file_hash.hash_file(Path(path).expanduser())
         parts["outside"]["tokenizer"] = self._limit.digest()
         return parts
+
+    @cached_property
+    def _captioning(self) -> CaptioningConfig:
+        """The settings, with a captioner of this machine where they say `auto`."""
+        return local_captioner.resolve(self.config.captioning, self.folder)
 
     @cached_property
     def _tuned(self) -> TunedPrompt | None:
@@ -134,7 +141,7 @@ class Caption(stage.BaseStage):
     def _limit(self) -> TokenLimit:
         """How long captions may be for the base that is to be trained."""
         base = family_folder.find_local(self.config.models.base_model or family_folder.TOY)
-        return length.find_limit(base, self.config.captioning.max_caption_tokens)
+        return length.find_limit(base, self._captioning.max_caption_tokens)
 
     @cached_property
     def _edits(self) -> dict[int, str]:
@@ -150,6 +157,7 @@ class Caption(stage.BaseStage):
         """Ask the providers in their order, then check every caption against the labels."""
         tables = {name: self.read(name) for name in self.reads}
         facts, triggers = self._gather(tables)
+        said = self._say_captioner()
         rows = self._caption(facts, triggers)
         settings = self._writing(triggers)
         core, written = _write(rows, facts, settings)
@@ -166,6 +174,7 @@ class Caption(stage.BaseStage):
                 filter(
                     None,
                     (
+                        said,
                         _writing_note(written, core, settings),
                         _note(table, triggers, int(failed), num_left),
                     ),
@@ -173,9 +182,20 @@ class Caption(stage.BaseStage):
             ),
         )
 
+    def _say_captioner(self) -> str:
+        """One sentence about what `auto` found; empty for other providers."""
+        if local_captioner.AUTO not in self.config.captioning.providers:
+            return ""
+        used = local_captioner.keep(self._captioning, self.folder)
+        if used is None:
+            return "no captioner found on this machine, captions are composed from the tables"
+        said = f"captions by {used.name} {used.place} ({used.provider}, found on this machine)"
+        logger.info("caption: %s", said)
+        return said
+
     def _writing(self, triggers: dict[str, str]) -> WritingSettings:
         """How captions are written from what the providers gave."""
-        own = self.config.captioning
+        own = self._captioning
         return WritingSettings(
             captioning=own,
             triggers=triggers,
@@ -185,7 +205,7 @@ class Caption(stage.BaseStage):
 
     def _caption(self, facts: list[Facts], triggers: dict[str, str]) -> list[dict[str, Any]]:
         """A row for each picture; those that no model captioned are composed from the tables."""
-        names = self.config.captioning.providers
+        names = self._captioning.providers
         rows: list[dict[str, Any]] = [_row(known) for known in facts]
         with self.bar(len(facts)) as bar:
             if names != (TAGS,):
@@ -206,7 +226,7 @@ class Caption(stage.BaseStage):
         bar: Any,
     ) -> None:
         """Fill rows from facts and the colours of the background."""
-        has_colours = self.config.captioning.has_background_colours
+        has_colours = self._captioning.has_background_colours
         for i in indices:
             try:
                 file = facts[i].file  # opened once, small, for its background colours
@@ -225,7 +245,7 @@ class Caption(stage.BaseStage):
         from bunny.caption import provider_loader, request_plan
 
         facts, _ = self._gather({name: self.read(name) for name in self.reads})
-        settings = self.config.captioning
+        settings = self._captioning
         setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
         answers = AnswerStore(self.folder / "answer")
         maker = self._maker(facts)
@@ -245,7 +265,7 @@ class Caption(stage.BaseStage):
         tables = {name: self.read(name) for name in self.reads}
         facts, triggers = self._gather(tables)
         film = tuning_film.TuningFilm(
-            captioning=self.config.captioning,
+            captioning=self._captioning,
             aws=self.config.aws,
             maker=self._maker(facts),
             answers=AnswerStore(self.folder / "answer"),
@@ -274,13 +294,13 @@ class Caption(stage.BaseStage):
     def _gather(self, tables: dict[str, pl.DataFrame]) -> tuple[list[Facts], dict[str, str]]:
         """Facts of every kept picture, and the trigger word of every labelled character."""
         names = sorted(tables["label"]["character"].drop_nulls().unique())
-        template = self.config.captioning.trigger_word
+        template = self._captioning.trigger_word
         triggers = {name: trigger.trigger_word(template, name) for name in names}
         return metadata_facts.gather(**tables), triggers
 
     def _maker(self, facts: list[Facts]) -> question.QuestionMaker:
         return question.QuestionMaker(
-            folder=self.input_dir, facts=facts, is_cropped=self.config.captioning.send == "crop"
+            folder=self.input_dir, facts=facts, is_cropped=self._captioning.send == "crop"
         )
 
     def _ask(
@@ -289,7 +309,7 @@ class Caption(stage.BaseStage):
         """Fill rows with kept answers, and new ones for what was never asked."""
         from bunny.caption import fallback, provider_loader, request_plan
 
-        settings = self.config.captioning
+        settings = self._captioning
         setups = provider_loader.set_up(settings, self.config.aws, tuned=self._tuned)
         maker = self._maker(facts)
         answers = AnswerStore(self.folder / "answer")

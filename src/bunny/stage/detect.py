@@ -15,6 +15,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import (
+    appearance,
     detection_row,
     film_label,
     forgotten,
@@ -54,7 +55,7 @@ class Detect(stage.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 5
+    version = 6
     reads = ("frame", "shot", "film", "measure", "change")
     writes = (
         "label",
@@ -231,7 +232,12 @@ class Detect(stage.BaseStage):
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Tables `face` and `drawn_face`: embedded, or only found; an error where unreadable."""
         drawn_shots = medium.drawn_shots(shots)
-        depends = {**self._models.names(), **self.picture_hashes(), "drawn": sorted(drawn_shots)}
+        depends = {
+            **self._models.names(),
+            **self.picture_hashes(),
+            "drawn": sorted(drawn_shots),
+            "appearance": appearance.VERSION,
+        }
         shards = self.shards("face", depends)
 
         def look(row: Mapping) -> dict[str, list[dict]]:
@@ -297,6 +303,7 @@ class Detect(stage.BaseStage):
             **self._models.names(),
             **extra_frame.settings(self.config.extraction),
             "film": self.source["content_hash"],
+            "appearance": appearance.VERSION,
         }
         shards = self.shards("extra", depends)
         size = self.config.pipeline.shard_size
@@ -346,6 +353,7 @@ class Detect(stage.BaseStage):
             "references": self.source["reference_hash"],
             "used": usable["reference_id"].to_list(),
             "models": [self.config.detection.drawn_detector, self.config.detection.drawn_embedding],
+            "appearance": appearance.VERSION,
         }
         shards = self.shards("region", depends)
         if shards.has_all(frame.height, self.config.pipeline.shard_size):
@@ -402,6 +410,7 @@ class Detect(stage.BaseStage):
             "references": self.source["reference_hash"] if used else None,
             "used": sorted(used),
             "model": [figure_embedding.digest(), figure_search.VERSION],
+            "appearance": appearance.VERSION,
         }
         kept, size = self.shards("figure", depends), self.config.pipeline.shard_size
         depends |= {

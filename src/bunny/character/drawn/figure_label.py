@@ -207,6 +207,7 @@ def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
         track_id="track_id",
         model="model",
         licence=pl.lit(LICENCE),
+        beside_lab="beside_lab",
     )
 
 

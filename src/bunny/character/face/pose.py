@@ -11,6 +11,18 @@ PROFILE_YAW = 0.85  # from here: profile
 LEVEL = 0.545  # nose tip between eye line (0) and mouth line (1) of a level face, see Notes
 
 
+def measure_turn(landmark: np.ndarray) -> float:
+    """Measure how far the nose is off the middle of the eyes, in half distances of the eyes.
+
+    `estimate_yaw` before it is limited: beyond 1 and -1 the nose has passed an eye, and profiles
+    differ from faces that are turned by half.
+    """
+    right, left, nose = np.asarray(landmark, dtype=np.float64)[:3]
+    across = left - right
+    length = float(across @ across)
+    return 1.0 if length == 0 else 2 * float((nose - right) @ across) / length - 1
+
+
 def estimate_yaw(landmark: np.ndarray) -> float:
     """Tell how far a face is turned, from the nose's place between the eyes.
 
@@ -31,13 +43,7 @@ def estimate_yaw(landmark: np.ndarray) -> float:
     135 before the eyes, pupils 310 apart; Mallick 2016, "Head pose estimation using OpenCV and
     dlib") it is 0.87 times the tangent of the angle: 0.35 at 22 degrees, 0.85 at 44, 1 at 49.
     """
-    right, left, nose = np.asarray(landmark, dtype=np.float64)[:3]
-    across = left - right
-    length = float(across @ across)
-    if length == 0:
-        return 1.0
-    along = float((nose - right) @ across) / length
-    return float(np.clip(2 * along - 1, -1, 1))
+    return float(np.clip(measure_turn(landmark), -1, 1))
 
 
 def estimate_pitch(landmark: np.ndarray) -> float:

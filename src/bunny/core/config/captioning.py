@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 from bunny.core.config.section import ConfigSection, Share
 
 CaptionProviderName = Literal[
-    "bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip", "tags"
+    "auto", "bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip", "tags"
 ]
 
 
@@ -86,7 +86,9 @@ class CaptioningConfig(ConfigSection):
 
     providers: tuple[CaptionProviderName, ...] = ("tags",)
     """asked in this order until one answers; tags (offline, from the tables) always answers and
-    must be last"""
+    must be last. [auto]: a captioner of this machine (one set below, Ollama or vLLM on loopback, a
+    model in the hub's cache), then tags. It is not the default: which servers happen to run would
+    decide about captions and hours, and a port on loopback may be a tunnel to another machine"""
     max_tokens: int = Field(default=300, ge=1, le=100_000)
     """maximum tokens of a model's answer"""
     batch_size: int = Field(default=8, ge=1, le=1000)
@@ -154,6 +156,8 @@ class CaptioningConfig(ConfigSection):
             raise ValueError("should have at least one provider, e.g. [tags]")
         if len(set(names)) < len(names):
             raise ValueError("should name every provider once")
+        if "auto" in names and len(names) > 1:
+            raise ValueError("should have auto alone, which asks tags last by itself")
         if "tags" in names[:-1]:
             raise ValueError("should have tags last, because it always answers")
         return names

@@ -22,6 +22,9 @@ class Face(dy.Schema):
     size_px = dy.Float32(min=0)  # height of the box
     sharpness = dy.Float32(min=0, nullable=True)  # variance of the Laplacian in the box
     brightness = dy.Float32(min=0, max=1, nullable=True)  # mean luma in the box
+    # Median L*, a*, b* and the share of pixels near them; see `character.appearance`.
+    clothes_lab = dy.Array(dy.Float32(nullable=True), 4, nullable=True)  # under the face
+    beside_lab = dy.Array(dy.Float32(nullable=True), 4, nullable=True)  # on both sides of the head
     recogniser = dy.String(nullable=True)
     embedding = dy.Any()  # Array(Float32, d), unit length
     track_id = dy.String(nullable=True)
@@ -91,6 +94,8 @@ class Region(dy.Schema):
     track_id = dy.String(nullable=True)  # one figure followed through its shot
     model = dy.String()
     licence = dy.String(nullable=True)  # of the model's weights, by their cards
+    # Median L*, a*, b* of what is seen on both sides, and the share of pixels near them.
+    beside_lab = dy.Array(dy.Float32(nullable=True), 4, nullable=True)
 
 
 class Figure(dy.Schema):
@@ -113,6 +118,8 @@ class Figure(dy.Schema):
     margin = dy.Float32(nullable=True)  # to the second best character
     score = dy.Float32(nullable=True)  # normalised; positive speaks for the candidate
     model = dy.String()  # what made the embedding
+    # Median L*, a*, b* of what is seen on both sides, and the share of pixels near them.
+    beside_lab = dy.Array(dy.Float32(nullable=True), 4, nullable=True)
     error = dy.String(nullable=True)
 
 

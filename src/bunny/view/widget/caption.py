@@ -53,7 +53,6 @@ LISTS = ("providers", "keep_tags", "prune_tags")  # shown as words between comma
 SHARE_RANGE: explorer.Range = (0.0, 1.0, 0.01)
 MAX_TAGS = 12  # lines of the table of tags
 GALLERY = 12  # pictures with their captions
-FACTS = ("frame", "shot", "label", "cluster", "quality")  # tables that captions are composed from
 TAGS = "tags"  # the provider that composes captions from the tables
 MODELS = ("bedrock", "openai", "anthropic", "local", "transformers", "tagger", "clip")
 PERSON = "person"  # the provider of captions that people wrote
@@ -140,7 +139,7 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
     """Read the captions, what they were composed from, and small pictures of their frames."""
     frame = store.read_or_empty(space.table, "frame")
     caption = store.read_or_empty(space.table, "caption").filter(status="done")
-    tables = {name: corrected.read_or_empty(space.table, name) for name in FACTS}
+    tables = {name: corrected.read_or_empty(space.table, name) for name in metadata_facts.TABLES}
     facts = metadata_facts.gather(**tables)
     names = sorted({name for one in facts for name in one.characters})
     template = config.captioning.trigger_word
