@@ -33,6 +33,7 @@ RESULT = (
     pair.pairs,
 )
 WORK = (
+    report_film.stages,
     report_film.references,
     report_film.people,
     report_film.pictures,
@@ -40,7 +41,6 @@ WORK = (
     report_film.captions,
     caption_audit.audit,
     model.truth,
-    report_film.stages,
 )
 LAST = (report_film.details,)
 PARTS = ("The result in detail", "How it came about", "Files and figures")

@@ -88,7 +88,8 @@ def facts(data: ReportData) -> str:
 def _verdict(data: ReportData) -> tuple[str, str]:
     """The outcome in a sentence, and its tone."""
     if failed := _failed(data):
-        return f"Stage {failed['name']} failed: {failed.get('error') or 'no reason given'}", "bad"
+        why = (failed.get("error") or "no reason given").removesuffix(".")
+        return f"Stage {failed['name']} failed: {why}.", "bad"
     runs, shown = data.table("training_run"), coverage.pictures(data.table("dataset"))
     found = evaluation.findings(data) if data.table("evaluation").height else {}
     if found:
