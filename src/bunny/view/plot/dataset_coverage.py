@@ -44,9 +44,7 @@ def plot_cells(dataset: pl.DataFrame) -> ggplot:
     has_pose = coverage.has_pose(shown)
     own = sorted(shown.partition_by("character"), key=lambda part: -part.height)[:MAX_PANELS]
     names = [part["character"][0] if len(own) > 1 else ALL_PLACES for part in own]
-    parts = [
-        _whole(part, name, has_pose=has_pose) for part, name in zip(own, names, strict=True)
-    ]
+    parts = [_whole(part, name, has_pose=has_pose) for part, name in zip(own, names, strict=True)]
     if len(own) == 1 and has_pose:
         parts += _largest_places(shown)
     cells = pl.concat(parts)

@@ -139,6 +139,15 @@ def people(data: ReportData) -> ReportSection:
     figure = recognition.plot_similarity(
         label, detection.similarity_threshold, detection.drawn_threshold
     )
+    plots = [
+        plot(figure, "similarity of each face and figure to the reference pictures"),
+        plot(recognition.plot_presence(label, frame), "when each character appears"),
+    ]
+    pair = data.table("pair")
+    if not pair.is_empty():
+        at = detection.similarity_threshold
+        calibrated = recognition.plot_calibration(pair, data.table("calibration"), at)
+        plots.append(plot(calibrated, "similarity of faces of one person and of two"))
     named = label.drop_nulls("character")
     names = named.group_by("character").len().sort("len", "character", descending=[True, False])
     names = names["character"].to_list()
@@ -151,10 +160,7 @@ def people(data: ReportData) -> ReportSection:
         title="Characters",
         texts=[text],
         grids=[_people_grid(label)],
-        plots=[
-            plot(figure, "similarity of each face and figure to the reference pictures"),
-            plot(recognition.plot_presence(label, frame), "when each character appears"),
-        ],
+        plots=plots,
         groups=_people_groups(data, label, names) + unnamed,
     )
 
@@ -224,9 +230,7 @@ def _stage_row(name: str, record: dict) -> tuple[str, ...]:
         str(record.get("num_items", "")),
         str(record.get("failed", "")),
         "" if memory is None else f"{memory:,.0f} MiB",
-        ", ".join(
-            f"{table} {value['rows']:,}" for table, value in tables.items() if value["rows"]
-        ),
+        ", ".join(f"{table} {value['rows']:,}" for table, value in tables.items() if value["rows"]),
     )
 
 

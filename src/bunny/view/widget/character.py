@@ -222,8 +222,8 @@ def _track_tile(opened: CharacterData, row: Mapping[str, Any]) -> tuple[str, str
     who = name or (f"{row['nearest']}?" if row["nearest"] and is_near else tile.UNKNOWN)
     words = f"{who}, {style.clock(row['start_s'] or 0)}, {_pictures(row)}"
     if row["slack"] is not None:
-        side = "over" if row["slack"] >= 0 else "short"
-        words += f", {row['similarity']:.2f}: {abs(row['slack']):.2f} {side}"
+        side = "above" if row["slack"] >= 0 else "below"
+        words += f", score {row['similarity']:.2f}, {abs(row['slack']):.2f} {side} threshold"
     return _picture(opened, row), words, "good" if name else "bad"
 
 
