@@ -1,6 +1,7 @@
 import base64
 import io
 
+import polars as pl
 import pytest
 from PIL import Image, ImageFont
 
@@ -74,6 +75,16 @@ def test_data_uri_is_a_jpeg():
     head, _, body = uri.partition(",")
     assert head == "data:image/jpeg;base64"
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (8, 6)
+
+
+def test_the_sharpness_of_a_tile_is_the_one_that_its_threshold_judges(space, table):
+    """A contrast of 0.06 doubles the odds of a score of 0.5: 2 / 3."""
+    faint = {"blur_score": 0.5, "contrast": 0.06, "is_kept": True, "content_x1_px": 960}
+    quality = table("quality").with_columns(
+        pl.lit(value, table("quality").schema[name]).alias(name) for name, value in faint.items()
+    )
+    (first,) = tile.kept(space.root, table("frame"), quality, 1)
+    assert first.note == "sharpness 0.67"
 
 
 def test_tiles_of_a_film(space, table):

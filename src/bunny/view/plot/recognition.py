@@ -1,11 +1,9 @@
-"""Plots of named characters: similarity, calibration, presence, face sizes, captions."""
+"""Plots of named characters: similarity, calibration, presence, captions."""
 
 from __future__ import annotations
 
-from itertools import pairwise
 from typing import TYPE_CHECKING
 
-import numpy as np
 import polars as pl
 
 from bunny.table import scalar
@@ -17,11 +15,6 @@ BIN = 0.05  # of similarity, in a histogram
 PAIR_KIND = {"same-track": "one person (same track)", "same-frame": "two people (same frame)"}
 SEED = 1  # of the jitter; plotnine takes 0 for none
 SAME = 0.005  # two thresholds that differ by less are one line
-
-STATE = ("known character", "unknown faces only", "nobody")
-MAX_BINS = 40
-SIZE_PX = (24, 32, 48, 64, 96, 128, 192, 256, 384)  # edges between the bins of a face's height
-SIZES = [f"< {SIZE_PX[0]}", *(f"{a}–{b}" for a, b in pairwise(SIZE_PX)), f"≥ {SIZE_PX[-1]}"]
 
 if TYPE_CHECKING:
     from plotnine import ggplot
