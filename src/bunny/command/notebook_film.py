@@ -13,6 +13,8 @@ from bunny.command import film_workspace
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.workspace import Workspace
+from bunny.table import store
+from bunny.view import style
 
 
 def open_film(
@@ -43,10 +45,32 @@ def open_film(
         For a path that holds no film or no pictures, or an id that no film or several have.
     """
     path, folder = _absolute(film), _absolute(references)
-    enter_project()
-    name_pictures()
+    prepare()
     known = notebook.create_workspace(path, folder, data_dir or None, overrides) or film_id
     return film_workspace.open_film(known, data_dir or None, overrides)
+
+
+def prepare() -> None:
+    """Go to the project's folder, and let pictures have words."""
+    enter_project()
+    name_pictures()
+
+
+def describe_adapter(space: Workspace):
+    """Name the adapters of a film, or what to do without one, as Markdown for a notebook."""
+    from IPython.display import Markdown
+
+    adapter = store.read_or_empty(space.table, "adapter")
+    if adapter.is_empty():
+        command = f"`bunny run {space.film_id} --set models.base_model=BASE`"
+        return Markdown(
+            "**This film has no adapter yet**, so there is nothing to draw with. Choose a base "
+            "model (`models.base_model`: a folder or a hub id) and open `07_finetune.ipynb`, or "
+            f"run {command}."
+        )
+    counts = adapter.group_by("character").len().sort("character").iter_rows()
+    words = [f"{name} ({style.plural(number, 'checkpoint')})" for name, number in counts]
+    return Markdown(f"Adapters: {', '.join(words)}.")
 
 
 def enter_project() -> None:

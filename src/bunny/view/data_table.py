@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 500
 TALL = 24  # rows from which a table scrolls in its place
-TIMES = ("time", "start_s", "end_s", "timestamp_s", "first_s", "last_s", "target_s")
+TIMES = ("time", "start_s", "end_s", "timestamp_s", "first_s", "last_s", "target_s", "matched_s")
 LENGTHS = ("seconds", "duration_s")
 WORDS = {  # of columns whose name does not read as words
     "frame_id": "frame",
@@ -34,6 +34,9 @@ WORDS = {  # of columns whose name does not read as words
     "first_s": "first seen",
     "last_s": "last seen",
     "target_s": "time",
+    "matched_s": "found at",
+    "tags": "tag",
+    "rules": "rule",
     "duration_s": "length",
     "seconds": "run time",
     "fallback_reason": "why not an earlier provider",

@@ -53,6 +53,8 @@ def plot_cells(dataset: pl.DataFrame) -> ggplot:
     words = [coverage_text.empty_cells(coverage.summarise(part)) for part in own]
     if len(own) > 1:
         words = [f"{name}: {text}" for name, text in zip(names, words, strict=True)]
+    if cells["is_gap"].any():
+        words.append("orange: the model will not see these views")
     lines = -(-len(panels) // 3)
     import plotnine as p9
 
@@ -63,10 +65,10 @@ def plot_cells(dataset: pl.DataFrame) -> ggplot:
             y="",
             title=f"Coverage of the training set: {shown.height} pictures by "
             + ("pose and size" if has_pose else "place and size"),
-            subtitle="\n".join(words) + "\norange: the model will not see these views",
+            subtitle="\n".join(words),
         )
         + style.theme(
-            1.35 + 0.2 * len(words) + (0.28 * len(rows) + 0.3) * lines,
+            1.15 + 0.2 * len(words) + (0.28 * len(rows) + 0.3) * lines,
             8.0 if len(panels) > 1 else 6.5,
         )
     )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from bunny.core.config.run import ProjectConfig
+from bunny.core.workspace import SERIES
 from bunny.dataset import coverage, gap
 from bunny.evaluation import verdict
 from bunny.view import style, tile
@@ -264,6 +265,8 @@ def _advice(data: ReportData) -> list[str]:
         return _advice_without_set(data)
     kinds = dict.fromkeys(one.kind for part in found.values() for one in part)
     advice = [MEND[kind] for kind in kinds if kind in MEND][:1]
+    if (data.root / SERIES).is_file():
+        return [*advice, f"Draw more: {_command(data, 'generate')}."]
     look = f"Look through the set and correct wrong names: {_command(data, 'review')}."
     fill = f"See which shots of the film would fill its gaps: {_command(data, 'gaps')}."
     if data.table("training_run").is_empty():
