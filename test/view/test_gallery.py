@@ -95,11 +95,11 @@ def test_tiles_of_a_film(space, table):
     assert {t.title for t in out} == {"blurred", "dark", "duplicate"}
 
 
-def test_subjects_are_sorted_by_character_and_distance(space, table):
+def test_subjects_are_sorted_by_character_and_similarity(space, table):
     found = tile.subjects(space.root, table("label"), table("frame"), 3)
     assert [t.title for t in found] == ["anna"] * 3 + ["ben"] * 3 + ["bunny"] * 3 + ["unknown"] * 3
-    distance = [float(t.note.split()[1].rstrip(",")) for t in found[:3]]
-    assert distance == sorted(distance)
+    similarity = [float(t.note.split()[1].rstrip(",")) for t in found[:3]]
+    assert similarity == sorted(similarity, reverse=True)
 
 
 def test_scenes_put_noise_last(space, table):

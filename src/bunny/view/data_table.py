@@ -71,7 +71,7 @@ def show(table: pl.DataFrame, nothing: str = "Nothing to show.") -> HTML:
     if table.is_empty():
         return HTML(f"<p>{escape(nothing)}</p>")
     look = {
-        name: " style='text-align:right'" if kind.is_numeric() else ""
+        name: f" style='text-align:{'right' if kind.is_numeric() else 'left'}'"
         for name, kind in table.schema.items()
     }
     head = "".join(f"<th{look[name]}>{escape(word(name))}</th>" for name in table.columns)

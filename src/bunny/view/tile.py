@@ -82,7 +82,7 @@ def rejected(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int 
 
 
 def subjects(root: Path, label: pl.DataFrame, frame: pl.DataFrame, limit: int = 12) -> list[Tile]:
-    """Faces and regions by character, nearest first; at most `limit` of each, unknown ones last."""
+    """Faces and regions by character, the most similar first; at most `limit` of each."""
     rows = label.join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id").sort(
         "character", "distance", "subject_id", nulls_last=True
     )
@@ -90,7 +90,7 @@ def subjects(root: Path, label: pl.DataFrame, frame: pl.DataFrame, limit: int = 
         Tile(
             file=_file(root, row["file"]),
             title=row["character"] or UNKNOWN,
-            note=f"distance {_number(row['distance'])}, {style.clock(row['timestamp_s'])}",
+            note=f"similarity {_likeness(row['distance'])}, {style.clock(row['timestamp_s'])}",
             box=tuple(row[c] for c in BOX),
             tone="good" if row["character"] else "plain",
         )
@@ -319,6 +319,10 @@ def _timed(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
 
 def _file(root: Path, name: str | None) -> Path | None:
     return None if name is None else root / name
+
+
+def _likeness(distance: float | None) -> str:
+    return _number(None if distance is None else 1 - distance)
 
 
 def _number(value: float | None) -> str:

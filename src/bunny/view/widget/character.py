@@ -218,8 +218,9 @@ def _histograms(now: CharacterDecision) -> str:
         values = now.tracks.filter(pl.col("kind") == kind)["similarity"].drop_nulls()
         if len(values):
             threshold = now.verdict.threshold[kind]
-            span = {"low": -0.2, "high": HIGH[kind]}
-            parts.append(html.histogram(values.to_numpy(), threshold, axis=axis, **span))
+            shown = values.to_numpy()
+            svg = html.histogram(shown, threshold, low=-0.2, high=HIGH[kind], axis=axis)
+            parts.append(svg)
     return "".join(parts)
 
 
