@@ -101,7 +101,9 @@ def _verdict(data: ReportData) -> tuple[str, str]:
     if done := runs.filter(pl.col("adapter_file").is_not_null())["character"].to_list():
         return f"An adapter for {_names(done)} is trained; it has not been evaluated yet.", "plain"
     if shown.height:
-        return f"The training set of {who} is ready: {_count_words(shown)}.", "good"
+        one = shown["character"].n_unique() == 1
+        head = f"The training set of {who} is" if one else f"The training sets of {who} are"
+        return f"{head} ready: {_count_words(shown)}.", "good"
     if not data.record("extract"):
         return "No stage has run for this film yet.", "plain"
     if not data.record("dataset"):
