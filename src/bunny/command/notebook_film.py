@@ -96,8 +96,8 @@ def name_pictures() -> None:
     text = shell.display_formatter.formatters["text/plain"]
     text.for_type_by_name("plotnine.ggplot", "ggplot", _write_plot)
     text.for_type_by_name("PIL.Image", "Image", _write_picture)
-    for name in ("HTML", "Markdown"):
-        text.for_type_by_name("IPython.core.display", name, _write_page)
+    text.for_type_by_name("IPython.core.display", "Markdown", _write_words)
+    text.for_type_by_name("IPython.core.display", "HTML", _write_page)
 
 
 def _write_plot(plot: Any, out: Any, _is_cycle: bool) -> None:
@@ -106,6 +106,10 @@ def _write_plot(plot: Any, out: Any, _is_cycle: bool) -> None:
 
 def _write_picture(picture: Any, out: Any, _is_cycle: bool) -> None:
     out.text(f"picture: {picture.width} x {picture.height} px")
+
+
+def _write_words(words: Any, out: Any, _is_cycle: bool) -> None:
+    out.text(words.data)
 
 
 def _write_page(_page: Any, out: Any, _is_cycle: bool) -> None:
