@@ -56,10 +56,10 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
             x="cosine similarity to the nearest reference picture (1: identical)",
             y="",
             title="Similarity to the reference pictures",
-            subtitle="dashed: the threshold above which a name is given; of drawn figures the lead "
-            "over others counts too",
+            subtitle="dashed: the threshold above which a name is given;\n"
+            "of drawn figures the lead over others counts too",
         )
-        + style.theme(1.4 + 0.3 * points.select("kind", "name").n_unique())
+        + style.theme(1.6 + 0.3 * points.select("kind", "name").n_unique())
     )
 
 
