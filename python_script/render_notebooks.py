@@ -34,7 +34,7 @@ MAX_BYTES = 500_000  # of a page
 # Width in pixels and WebP quality of pictures, tried in turn until a page is small enough.
 STEPS = ((900, 80), (800, 65), (700, 50), (600, 40), (480, 30))
 PICTURE = re.compile(r"data:image/(?:png|jpeg|webp);base64,([A-Za-z0-9+/=\s]+)")
-MACHINE = ("doctor.to_text",)  # cells that tell of the machine, not of the film
+MACHINE = ("doctor.summary",)  # cells that tell of the machine, not of the film
 CSS = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
 nav{font-size:13px;color:#666} nav a{margin-right:.8em} a.anchor-link{display:none}

@@ -6,6 +6,8 @@ import re
 
 import pytest
 
+from bunny.command import doctor
+
 
 def _one_sentence(text: str) -> str:
     lines = text.strip().splitlines()
@@ -88,6 +90,13 @@ def test_doctor_lists_models_with_licences_and_never_shows_a_secret(bunny, monke
     assert all(f["advice"] for f in found.values() if f["value"] in ("none", "not set", "missing"))
     mediapipe = found["extras", "mediapipe"]
     assert mediapipe["value"] == "not offered" and "replaces the OpenCV" in mediapipe["advice"]
+
+
+def test_a_notebook_has_what_doctor_found_in_ten_lines():
+    lines = doctor.summary().splitlines()
+    groups = ["machine", "packages", "models", "drawn film", "captions", "credentials", "extras"]
+    assert len(lines) <= 10 and [line[:12].strip() for line in lines] == groups
+    assert "models       8 of 8 found" in lines
 
 
 def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypatch):

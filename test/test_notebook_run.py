@@ -66,3 +66,25 @@ def test_script_refuses_with_one_sentence(tmp_path):
     assert done.returncode == 2
     assert "expected a film whose id begins with nobody" in done.stderr
     assert "Traceback" not in done.stderr and done.stdout == ""
+
+
+def test_papermill_by_hand_in_any_folder_leaves_nothing_stale(tmp_path, film):
+    """From a folder outside the project; the film by its path, then by its id."""
+    data = tmp_path / "data"
+    for name, given in (("01_extract", ["film", film.name]), ("02_filter", ["film_id", "stripes"])):
+        values = ["-p", *given, "-p", "data_dir", data, "-p", "is_interactive", "False"]
+        command = [sys.executable, "-m", "papermill", ROOT / "notebook" / f"{name}.ipynb"]
+        with notebook.own_kernel():
+            subprocess.run(
+                [*map(str, [*command, tmp_path / f"{name}.ipynb", *values])],
+                cwd=tmp_path,
+                check=True,
+                capture_output=True,
+                timeout=300,
+            )
+        text = (tmp_path / f"{name}.ipynb").read_text(encoding="utf-8")
+        assert "object at 0x" not in text and "Config(" not in text
+    (space,) = workspace.find(ROOT, str(data))
+    states = pipeline.status(space, config.load(ROOT, [f"project.data_dir={data}"]))
+    assert {one.state for one in states[:2]} == {"done"}
+    assert {one.state for one in states[2:]} == {"never run"}

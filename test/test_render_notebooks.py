@@ -37,7 +37,7 @@ def book(root: str) -> nbformat.NotebookNode:
         injected,
         nbformat.v4.new_code_cell("run()", execution_count=3, outputs=told),
         nbformat.v4.new_markdown_cell("## The machine"),
-        nbformat.v4.new_code_cell("print(doctor.to_text())", outputs=told[:1]),
+        nbformat.v4.new_code_cell("print(doctor.summary())", outputs=told[:1]),
     ]
     return nbformat.v4.new_notebook(cells=cells)
 

@@ -186,7 +186,8 @@ def create_workspace(
     Parameters
     ----------
     film, references : str
-        Paths; relative ones count from the project's folder. Empty: none.
+        Paths; relative ones count from the project's folder. `film` may also be the id of a
+        film that is here. Empty: none.
 
     Raises
     ------
@@ -214,14 +215,18 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
 
 
 def describe_result(result: StageResult):
-    """One line on how a stage ended, as Markdown for a notebook."""
+    """How a stage ended and the rows of its tables, as Markdown for a notebook."""
     from IPython.display import Markdown
 
-    done = "was up to date" if result.status == "skipped" else f"{result.status}"
-    rows = ", ".join(f"{number} {table}" for table, number in result.tables.items())
-    note = f" *{result.note}*" if result.note else ""
-    seconds = f"{result.seconds:.1f} s"
-    return Markdown(f"**{result.name}** {done} in {seconds}: {rows}; {result.failed} failed.{note}")
+    done = "was up to date" if result.status == "skipped" else f"{result.status} in"
+    took = "" if result.status == "skipped" else f" {result.seconds:.1f} s"
+    rows = [
+        f"{name.replace('_', ' ')} {number:,}" for name, number in result.tables.items() if number
+    ]
+    said = f"; rows: {', '.join(rows)}" if rows else ""
+    failed = f"; {result.failed} failed" if result.failed else ""
+    note = f"\n\n*{result.note}*" if result.note else ""
+    return Markdown(f"Stage **{result.name}** {done}{took}{said}{failed}.{note}")
 
 
 def bullet_list(sentences: Iterable[str]):

@@ -273,7 +273,7 @@ def _check_inputs(stage: "BaseStage", space: Workspace) -> None:
         makers = [n for n in STAGE if set(_kind(n).writes) & set(missing)]
         raise UserError(
             f"stage {stage.name}: expected tables {', '.join(missing)}, found none; "
-            f"run {', '.join(makers)} first"
+            f"run {', '.join(makers)} first: `bunny run {space.film_id} --until {makers[-1]}`"
         )
 
 

@@ -41,7 +41,7 @@ def run_to_end(jupyter, name):
         assert [output["error"] for output in outputs if output["error"]] == []
         assert [cell["count"] for cell in cells] == list(range(1, len(cells) + 1))
         assert {mime for output in outputs for mime in output["mime"]} <= notebook_output.MIME
-        stages = [output["text"] for output in outputs if output["text"].startswith("**")]
+        stages = [output["text"] for output in outputs if output["text"].startswith("Stage **")]
         assert [text for text in stages if "was up to date" not in text] == []
         assert book.complaints == []
         yield book

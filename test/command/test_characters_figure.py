@@ -142,7 +142,7 @@ def test_unknown_figures_are_listed_with_a_picture(film):
     picture = cv2.imread(str(film.root / "character" / "figure-01.jpg"))
     red = (picture[..., 2] > 180) & (picture[..., 0] < 90)
     assert red.mean() > 0.2
-    assert "figure-01  8 figures, 4 shots, 0:00–0:07, alike 1.00" in found.to_text()
+    assert "figure-01  8 figures, 4 shots, 0:00–0:07, similarity 1.00" in found.to_text()
     assert "1 unknown drawn figures that match no other" in found.to_text()
 
 

@@ -1,6 +1,7 @@
 import base64
 import io
 
+import polars as pl
 import pytest
 from PIL import Image, ImageFont
 
@@ -76,6 +77,16 @@ def test_data_uri_is_a_jpeg():
     assert Image.open(io.BytesIO(base64.b64decode(body))).size == (8, 6)
 
 
+def test_the_sharpness_of_a_tile_is_the_one_that_its_threshold_judges(space, table):
+    """A contrast of 0.06 doubles the odds of a score of 0.5: 2 / 3."""
+    faint = {"blur_score": 0.5, "contrast": 0.06, "is_kept": True, "content_x1_px": 960}
+    quality = table("quality").with_columns(
+        pl.lit(value, table("quality").schema[name]).alias(name) for name, value in faint.items()
+    )
+    (first,) = tile.kept(space.root, table("frame"), quality, 1)
+    assert first.note == "sharpness 0.67"
+
+
 def test_tiles_of_a_film(space, table):
     frame, quality = table("frame"), table("quality")
     kept = tile.kept(space.root, frame, quality, 6)
@@ -84,11 +95,11 @@ def test_tiles_of_a_film(space, table):
     assert {t.title for t in out} == {"blurred", "dark", "duplicate"}
 
 
-def test_subjects_are_sorted_by_character_and_distance(space, table):
+def test_subjects_are_sorted_by_character_and_similarity(space, table):
     found = tile.subjects(space.root, table("label"), table("frame"), 3)
     assert [t.title for t in found] == ["anna"] * 3 + ["ben"] * 3 + ["bunny"] * 3 + ["unknown"] * 3
-    distance = [float(t.note.split()[1].rstrip(",")) for t in found[:3]]
-    assert distance == sorted(distance)
+    similarity = [float(t.note.split()[1].rstrip(",")) for t in found[:3]]
+    assert similarity == sorted(similarity, reverse=True)
 
 
 def test_scenes_put_noise_last(space, table):

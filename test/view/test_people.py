@@ -40,6 +40,6 @@ def test_everybody_of_a_film(space):
 def test_words_of_one_person():
     row = {"num_faces": 1, "num_figures": 0, "num_shots": 2, "first_s": 3.0, "last_s": 64.0}
     row |= {"confidence": 0.931, "is_named": True}
-    assert tile.describe_person(row) == "1 face, 2 shots, 0:03–1:04, sure 0.93"
+    assert tile.describe_person(row) == "1 face, 2 shots, 0:03–1:04, confidence 0.93"
     unknown = row | {"is_named": False, "num_figures": 3}
-    assert tile.describe_person(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, alike 0.93"
+    assert tile.describe_person(unknown) == "1 face, 3 figures, 2 shots, 0:03–1:04, similarity 0.93"

@@ -32,7 +32,7 @@ def test_the_line_has_the_largest_score_of_each_span(monkeypatch):
 def test_titles_count_cuts_and_what_was_none():
     figure = plot.plot_change(change_rows.table(), SHOT, 1.0)
     assert figure.labels.title == "1 cuts at threshold 1"
-    assert figure.labels.subtitle.startswith("1 such changes")
+    assert figure.labels.subtitle.startswith("1 large change ignored")
     assert style.to_png(figure).startswith(b"\x89PNG")
 
 

@@ -82,7 +82,29 @@ def test_plots_of_nothing_say_so(figure):
 
 def test_cells_count_gaps_of_known_poses_only():
     figure = plot_coverage.plot_cells(make_dataset(6, 1))
-    assert figure.labels.subtitle.startswith("10 of 15 cells are empty")
+    assert figure.labels.subtitle.startswith("10 of 15 pose-size cells empty")
+    assert figure.data["is_gap"].sum() == 10
+
+
+def test_empty_cells_without_poses_are_those_of_sizes():
+    """Five pictures of two places, all close-up: two of three sizes are empty, in each place."""
+    figure = plot_coverage.plot_cells(make_dataset(5, 2, ("unknown",)))
+    assert figure.labels.subtitle.startswith("2 of 3 sizes empty (poses are unknown)")
+    gaps = figure.data.filter("is_gap")
+    assert set(gaps["shot_size"]) == {"medium", "wide"} and gaps.height == 4
+
+
+def test_each_of_several_characters_has_its_own_cells():
+    two = pl.concat([make_dataset(6, 1), make_dataset(1, 1).with_columns(character=pl.lit("ben"))])
+    figure = plot_coverage.plot_cells(two)
+    assert figure.labels.subtitle.splitlines()[:2] == [
+        "anna: 10 of 15 pose-size cells empty",
+        "ben: 14 of 15 pose-size cells empty",
+    ]
+    assert figure.data.filter("is_gap").group_by("panel").len().sort("panel")["len"].to_list() == [
+        10,
+        14,
+    ]
 
 
 def test_places_past_the_limit_are_counted_together():

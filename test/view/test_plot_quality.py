@@ -45,7 +45,7 @@ def grouped(table) -> pl.DataFrame:
 
 def test_points_of_groups_by_hand(table):
     points = plot_quality.group_points(grouped(table), table("frame"))
-    assert points["state"].to_list() == ["stays", "dropped", "dropped", "stays", "dropped"]
+    assert points["state"].to_list() == ["kept", "dropped", "dropped", "kept", "dropped"]
     assert points["lane"].n_unique() == 2
     assert points["lane"][0].startswith("3 frames from")
     times = table("frame").sort("frame_index")["timestamp_s"]

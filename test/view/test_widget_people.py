@@ -207,3 +207,16 @@ def test_the_page_of_a_batch_run_is_the_first_page(shared_space, settings):
 def test_nearest_character_by_hand(opened):
     for track in opened.seen.tracks[::3]:  # every third face is anna's
         assert opened.compared.nearest[track["track_id"]] == "anna"
+
+
+@pytest.mark.parametrize(
+    ("row", "said"),
+    [
+        ({"similarity": 0.77, "margin": 0.4, "slack": -0.03}, "score 0.77, 0.03 below threshold"),
+        ({"similarity": 0.9, "margin": 0.02, "slack": -0.01}, "lead 0.02, 0.01 below threshold"),
+        ({"similarity": 0.8, "margin": 0.4, "slack": 0.0}, "score 0.80, 0.00 above threshold"),
+    ],
+)
+def test_a_track_names_the_number_that_decides(row, said):
+    """The threshold is 0.8; where the lead over the second is what falls short, it is named."""
+    assert character._score(row, 0.8) == said

@@ -108,6 +108,25 @@ def to_text() -> str:
     return "\n".join(lines)
 
 
+def summary() -> str:
+    """One line per group, for a notebook."""
+    findings = _check_machine()
+    lines = []
+    for group in dict.fromkeys(one.group for one in findings):
+        own = [one for one in findings if one.group == group]
+        if group == "machine":
+            said = ", ".join(f"{one.name} {one.value}" for one in own)
+        elif group == "captions":
+            said = ", ".join(f"{one.name.partition(' ')[2]} ({one.value})" for one in own)
+        else:
+            found = [one.name for one in own if not one.advice]
+            said = f"{len(found)} of {len(own)} found"
+            if found and len(found) < len(own):
+                said += f": {', '.join(found)}"
+        lines.append(f"{group:12} {said}")
+    return "\n".join(lines)
+
+
 def to_json() -> str:
     """The findings as a JSON list."""
     return json.dumps([asdict(finding) for finding in _check_machine()], indent=1)

@@ -4,6 +4,10 @@
 class BunnyError(Exception):
     """Base of every error that is shown without a traceback."""
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows instead of a traceback."""
+        return [str(self)]
+
 
 class UserError(BunnyError):
     """The input, a setting or the environment is wrong and the user can fix it."""

@@ -49,7 +49,8 @@ def histogram(
     label = f"{axis}: {below} of {len(values)} below {threshold:.3g}"
     return (
         f'<svg viewBox="0 0 {WIDTH_PX} {HEIGHT_PX + AXIS_PX}" width="{WIDTH_PX}" role="img" '
-        f'aria-label="{escape(label)}" style="max-width:100%;font:11px sans-serif">'
+        f'aria-label="{escape(label)}" '
+        'style="display:block;margin:6px 0 16px;max-width:100%;font:11px sans-serif">'
         f"{bars}<line x1='{x:.1f}' x2='{x:.1f}' y1='0' y2='{HEIGHT_PX}' stroke='currentColor' "
         f"stroke-dasharray='4 3'/><line x1='0' x2='{WIDTH_PX}' y1='{HEIGHT_PX}' "
         f"y2='{HEIGHT_PX}' stroke='{style.QUIET}'/>"

@@ -10,6 +10,7 @@ from typing import TypeVar
 import polars as pl
 
 from bunny.dataset.coverage import Coverage
+from bunny.quality import reason
 from bunny.table.box import BOX, Box
 from bunny.view import style
 from bunny.view.plot import film
@@ -57,7 +58,7 @@ def kept(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int = 24
         Tile(
             file=_file(root, row["file"]),
             title=style.clock(row["timestamp_s"]),
-            note=f"sharp {_number(row['blur_score'])}",
+            note=f"sharpness {_number(row['sharpness'])}",
             tone="good",
         )
         for row in spread(rows, limit)
@@ -72,7 +73,7 @@ def rejected(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int 
         Tile(
             file=_file(root, row["file"]),
             title=row["why"],
-            note=f"{style.clock(row['timestamp_s'])}, sharp {_number(row['blur_score'])}",
+            note=f"{style.clock(row['timestamp_s'])}, sharpness {_number(row['sharpness'])}",
             tone="bad",
         )
         for group in groups
@@ -81,7 +82,7 @@ def rejected(root: Path, frame: pl.DataFrame, quality: pl.DataFrame, limit: int 
 
 
 def subjects(root: Path, label: pl.DataFrame, frame: pl.DataFrame, limit: int = 12) -> list[Tile]:
-    """Faces and regions by character, nearest first; at most `limit` of each, unknown ones last."""
+    """Faces and regions by character, the most similar first; at most `limit` of each."""
     rows = label.join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id").sort(
         "character", "distance", "subject_id", nulls_last=True
     )
@@ -89,7 +90,7 @@ def subjects(root: Path, label: pl.DataFrame, frame: pl.DataFrame, limit: int = 
         Tile(
             file=_file(root, row["file"]),
             title=row["character"] or UNKNOWN,
-            note=f"distance {_number(row['distance'])}, {style.clock(row['timestamp_s'])}",
+            note=f"similarity {_likeness(row['distance'])}, {style.clock(row['timestamp_s'])}",
             box=tuple(row[c] for c in BOX),
             tone="good" if row["character"] else "plain",
         )
@@ -155,7 +156,7 @@ def describe_person(row: dict) -> str:
         )
         if number
     ]
-    word = "sure" if row["is_named"] else "alike"
+    word = "confidence" if row["is_named"] else "similarity"
     sure = "" if row["confidence"] is None else f", {word} {row['confidence']:.2f}"
     times = "–".join(style.clock(row[c] or 0) for c in ("first_s", "last_s"))
     return f"{', '.join(counts)}, {times}{sure}"
@@ -307,9 +308,10 @@ def _drawing(root: Path, row: dict, is_one: bool) -> Tile:
 
 
 def _timed(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
-    """Quality with the file and time of each picture, in film order."""
+    """Quality with the file, time and judged sharpness of each picture, in film order."""
+    judged = reason.sharpness_expr(quality.columns)
     return (
-        quality.select("frame_id", "blur_score", "is_kept", why=pl.col("reason").cast(pl.String))
+        quality.select("frame_id", judged, "is_kept", why=pl.col("reason").cast(pl.String))
         .join(frame.select("frame_id", "file", "timestamp_s"), on="frame_id")
         .sort("timestamp_s", "frame_id")
     )
@@ -317,6 +319,10 @@ def _timed(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
 
 def _file(root: Path, name: str | None) -> Path | None:
     return None if name is None else root / name
+
+
+def _likeness(distance: float | None) -> str:
+    return _number(None if distance is None else 1 - distance)
 
 
 def _number(value: float | None) -> str:

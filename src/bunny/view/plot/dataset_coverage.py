@@ -9,6 +9,7 @@ import polars as pl
 from bunny.dataset import coverage
 from bunny.table import scalar
 from bunny.view import style
+from bunny.view.report import coverage_text
 
 NO_SET = "no training set: no character was labelled, or stage dataset has not run"
 ALL_PLACES, OTHER_PLACES = "all places", "other places"
@@ -32,19 +33,28 @@ if TYPE_CHECKING:
 
 
 def plot_cells(dataset: pl.DataFrame) -> ggplot:
-    """Pictures of each pose and size, in all places and in those with most pictures.
+    """Pictures of each pose and size, of one character also in the places with most pictures.
 
-    Where no pose is known: of each place and size.
+    Where too few poses are known: of each place and size. Orange are the cells that
+    `coverage.summarise` counts as empty.
     """
     shown = coverage.pictures(dataset)
     if shown.is_empty():
         return style.empty_plot(NO_SET)
     has_pose = coverage.has_pose(shown)
-    cells = _by_pose(shown) if has_pose else _by_place(shown)
-    gaps = cells.filter("is_gap").height
+    own = sorted(shown.partition_by("character"), key=lambda part: -part.height)[:MAX_PANELS]
+    names = [part["character"][0] if len(own) > 1 else ALL_PLACES for part in own]
+    parts = [_whole(part, name, has_pose=has_pose) for part, name in zip(own, names, strict=True)]
+    if len(own) == 1 and has_pose:
+        parts += _largest_places(shown)
+    cells = pl.concat(parts)
     panels = cells["panel"].unique(maintain_order=True).to_list()
     rows = cells["row"].unique(maintain_order=True).to_list()
-    judged = cells.filter(pl.col("panel") == ALL_PLACES, ~pl.col("row").is_in(NOT_KNOWN)).height
+    words = [coverage_text.empty_cells(coverage.summarise(part)) for part in own]
+    if len(own) > 1:
+        words = [f"{name}: {text}" for name, text in zip(names, words, strict=True)]
+    if cells["is_gap"].any():
+        words.append("orange: the model will not see these views")
     lines = -(-len(panels) // 3)
     import plotnine as p9
 
@@ -55,12 +65,12 @@ def plot_cells(dataset: pl.DataFrame) -> ggplot:
             y="",
             title=f"Coverage of the training set: {shown.height} pictures by "
             + ("pose and size" if has_pose else "place and size"),
-            subtitle=(
-                f"{gaps} of {judged} cells are empty (orange): the model will not see these views"
-            )
-            + ("" if has_pose else ";\ntoo few faces were detected to tell poses"),
+            subtitle="\n".join(words),
         )
-        + style.theme(1.35 + (0.28 * len(rows) + 0.3) * lines, 8.0 if len(panels) > 1 else 6.5)
+        + style.theme(
+            1.15 + 0.2 * len(words) + (0.28 * len(rows) + 0.3) * lines,
+            8.0 if len(panels) > 1 else 6.5,
+        )
     )
 
 
@@ -121,37 +131,44 @@ def plot_places(dataset: pl.DataFrame) -> ggplot:
     )
 
 
-def _by_pose(shown: pl.DataFrame) -> pl.DataFrame:
-    """Cells pose x size: a panel for all places and, of several, one for each of the largest."""
-    whole = coverage.count_cells(shown).with_columns(place=pl.lit(ALL_PLACES))
+def _whole(own: pl.DataFrame, panel: str, *, has_pose: bool) -> pl.DataFrame:
+    """Cells of one character's set; a gap is what `coverage.summarise` counts as empty."""
+    cells = (
+        coverage.count_cells(own).rename({"pose": "row"}) if has_pose else _by_place(own)
+    ).select("row", "shot_size", "pictures", panel=pl.lit(panel))
+    is_known = ~pl.col("row").is_in(NOT_KNOWN)
+    is_empty = pl.col("pictures") == 0
+    if not coverage.has_pose(own):
+        is_known, is_empty = pl.lit(value=True), pl.col("pictures").sum().over("shot_size") == 0
+    return cells.with_columns(is_gap=is_empty & is_known)
+
+
+def _largest_places(shown: pl.DataFrame) -> list[pl.DataFrame]:
+    """Cells of each of the places with most pictures, where there are several."""
     known = _top_places(shown, MAX_PANELS - 1).filter(
         ~pl.col("place").is_in([OTHER_PLACES, coverage.NO_PLACE])
     )["place"]
-    parts = [whole]
-    if len(known) > 1:
-        top = shown.filter(pl.col("place").is_in(known.implode()))
-        cells = coverage.count_cells(top, ("place", "pose", "shot_size"))
-        parts += [cells.filter(pl.col("place") == place) for place in known]
-    cells = pl.concat([part.select("place", "pose", "shot_size", "pictures") for part in parts])
-    return _marked(cells.rename({"place": "panel", "pose": "row"}))
-
-
-def _by_place(shown: pl.DataFrame) -> pl.DataFrame:
-    """Cells place x size in one panel, the places with most pictures first."""
-    order = _top_places(shown, MAX_BARS)["place"]
-    is_named = pl.col("place").is_in(order.implode())
-    named = shown.with_columns(
-        place=pl.when(is_named).then("place").otherwise(pl.lit(OTHER_PLACES))
+    if len(known) < 2:
+        return []
+    top = shown.filter(pl.col("place").is_in(known.implode()))
+    cells = coverage.count_cells(top, ("place", "pose", "shot_size")).select(
+        pl.col("pose").alias("row"),
+        "shot_size",
+        "pictures",
+        pl.col("place").alias("panel"),
+        pl.lit(value=False).alias("is_gap"),
     )
+    return [cells.filter(pl.col("panel") == place) for place in known]
+
+
+def _by_place(own: pl.DataFrame) -> pl.DataFrame:
+    """Cells of place and size, the places with most pictures first."""
+    order = _top_places(own, MAX_BARS)["place"]
+    is_named = pl.col("place").is_in(order.implode())
+    named = own.with_columns(place=pl.when(is_named).then("place").otherwise(pl.lit(OTHER_PLACES)))
     rank = pl.col("place").replace_strict({place: i for i, place in enumerate(order)})
     cells = coverage.count_cells(named, ("place", "shot_size")).sort(rank, maintain_order=True)
-    return _marked(cells.rename({"place": "row"}).with_columns(panel=pl.lit(ALL_PLACES)))
-
-
-def _marked(cells: pl.DataFrame) -> pl.DataFrame:
-    """Say which cells are gaps: empty over all places, and of something known."""
-    is_empty = (pl.col("pictures") == 0) & (pl.col("panel") == ALL_PLACES)
-    return cells.with_columns(is_gap=is_empty & ~pl.col("row").is_in(NOT_KNOWN))
+    return cells.rename({"place": "row"})
 
 
 def _heat(cells: pl.DataFrame, rows: list[str], panels: list[str]) -> ggplot:

@@ -145,7 +145,7 @@ def plot_reasons(quality: pl.DataFrame) -> ggplot:
         + p9.scale_x_discrete(limits=left_out["reason"].to_list(), name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole_number_ticks)
         + p9.coord_flip()
-        + p9.labs(title="Why frames were dropped", y="pictures")
+        + p9.labs(title="Why frames were dropped", y="frames")
         + style.theme(1.1 + 0.32 * left_out.height)
     )
 
@@ -306,7 +306,7 @@ def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
 
     points = group_points(quality, frame)
     lanes = points["lane"].unique(maintain_order=True).to_list()
-    colour = {"stays": style.GOOD, "dropped": style.BAD}
+    colour = {"kept": style.GOOD, "dropped": style.BAD}
     num_groups = grouped["duplicate_group"].n_unique()
     shown = f"the {len(lanes)} largest" if num_groups > len(lanes) else "all"
     return (
@@ -340,7 +340,7 @@ def group_points(quality: pl.DataFrame, frame: pl.DataFrame) -> pl.DataFrame:
     return points.filter(pl.col("duplicate_group").is_in(largest)).select(
         "timestamp_s",
         lane=pl.format("{} frames from {} ({})", "size", begin, _group_number(largest)),
-        state=pl.when(is_left_out).then(pl.lit("dropped")).otherwise(pl.lit("stays")),
+        state=pl.when(is_left_out).then(pl.lit("dropped")).otherwise(pl.lit("kept")),
     )
 
 
@@ -382,11 +382,12 @@ def plot_change(change: pl.DataFrame, shot: pl.DataFrame, threshold: float) -> g
         + p9.geom_hline(yintercept=threshold, color=style.INK, linetype="dashed", size=0.7)
         + p9.geom_point(p9.aes("timestamp_s", "score", color="what"), points, size=1.8)
         + p9.scale_color_manual(values=colour, breaks=shown)
-        + p9.scale_y_continuous(limits=(0, MAX_SCORE), name="cut_score (1: a cut as configured)")
+        + p9.scale_y_continuous(limits=(0, MAX_SCORE), name="cut score (1 = threshold)")
         + style.time_axis()
         + p9.labs(
             title=f"{num_cuts} cuts at threshold {threshold:g}",
-            subtitle=f"{num_out} such changes: a flash, a passing object, the light or one view",
+            subtitle=f"{style.plural(num_out, 'large change')} ignored (flash, passing object, "
+            "lighting, same view)",
         )
         + style.theme(3.0)
     )

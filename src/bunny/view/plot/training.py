@@ -131,6 +131,8 @@ def plot_strength(picture: pl.DataFrame) -> ggplot:
     plotnine.ggplot
         The dashed line is the base alone.
     """
+    if not picture.is_empty() and not has_several(picture):
+        return style.empty_plot("one checkpoint at one strength was drawn: nothing to compare")
     known = picture.drop_nulls("similarity")
     worn = known.drop_nulls(["step", "strength"])
     if worn.is_empty():

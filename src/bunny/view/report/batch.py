@@ -56,7 +56,7 @@ def render(table: pl.DataFrame, project: str) -> str:
             numbers=[
                 (f"{scalar.as_int(table[column].sum()):,}", word) for column, word in COUNTS.items()
             ],
-            sections=sections,
+            parts=[("", sections)],
             footer=f"{hours:.1f} hours of film · table batch_film.parquet beside this page",
         )
     )

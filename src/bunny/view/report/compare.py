@@ -42,7 +42,7 @@ def render(found: RunDifference, project: str, num_pictures: int) -> str:
             project=project,
             lead="; ".join(found.notes) or "The first run and the second, of one film.",
             numbers=[(f"{len(found.items):,}", "items with another label"), *counts],
-            sections=[*items, _scenes(found, num_pictures), *tables],
+            parts=[("", [*items, _scenes(found, num_pictures), *tables])],
             footer=f"at most {style.plural(num_pictures, 'picture')} of each kind of item",
         )
     )

@@ -57,12 +57,22 @@ def verdict(summary: Coverage) -> str:
     head += f" from {style.plural(summary.num_shots, 'shot')}"
     if summary.vendi is not None:
         head += f", as diverse as {_round(summary.vendi)} completely different ones (Vendi score)"
-    cells = "pose-size cells" if summary.has_pose else "sizes (poses are unknown)"
-    parts = [head, f"{summary.num_empty} of {summary.num_cells} {cells} empty"]
+    parts = [head, empty_cells(summary)]
     place = summary.balance["place"]
     if place.largest is not None:
         parts.append(f"largest place {place.largest}, {_percent(place.largest_share)}")
     return "; ".join(parts) + "."
+
+
+def empty_cells(summary: Coverage) -> str:
+    """Say how many cells of a set are empty.
+
+    Examples
+    --------
+    "8 of 15 pose-size cells empty".
+    """
+    cells = "pose-size cells empty" if summary.has_pose else "sizes empty (poses are unknown)"
+    return f"{summary.num_empty} of {summary.num_cells} {cells}"
 
 
 def advice(summary: Coverage) -> list[str]:
@@ -158,9 +168,9 @@ def _out_of_reach(groups: list[list[dict]]) -> list[str]:
     lines = []
     for name in dict.fromkeys(rows[0]["character"] for rows in groups):
         own = [rows[0] for rows in groups if rows[0]["character"] == name]
-        never = [_many(r["axis"], r["value"]) for r in own if not r["num_seen"]]
+        never = [many(r["axis"], r["value"]) for r in own if not r["num_seen"]]
         no_more = [
-            f"{_many(r['axis'], r['value'])} ({r['num_pictures']} of {r['num_wanted']} wanted)"
+            f"{many(r['axis'], r['value'])} ({r['num_pictures']} of {r['num_wanted']} wanted)"
             for r in own
             if r["num_seen"]
         ]
@@ -184,7 +194,7 @@ def _sentence(rows: list[dict]) -> str:
 
 def _what(axis: str, value: str, number: int) -> str:
     if number > 1:
-        return f"{number} {_many(axis, value)}"
+        return f"{number} {many(axis, value)}"
     return f"{number or 'No'} {_one(axis, value)}"
 
 
@@ -199,8 +209,14 @@ def _one(axis: str, value: str) -> str:
     return NAME[value]
 
 
-def _many(axis: str, value: str) -> str:
-    """Plural: the s goes to the first noun."""
+def many(axis: str, value: str) -> str:
+    """Views with a value of an axis, in the plural.
+
+    Examples
+    --------
+    >>> many("pose", "left"), many("light", "dark")
+    ('left three-quarter views', 'pictures in the dark')
+    """
     first, space, rest = _one(axis, value).partition(" ")
     if first in ("picture", "view"):
         return f"{first}s{space}{rest}"

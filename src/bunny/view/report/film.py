@@ -1,4 +1,4 @@
-"""Report sections on the film: inputs, stages, pictures, people, scenes, captions."""
+"""Report sections on the film: references, frames, people, scenes, captions, stages, file."""
 
 from __future__ import annotations
 
@@ -26,52 +26,66 @@ MAX_SCENES = 30
 MAX_CHARACTERS = 12
 
 
-def inputs(data: ReportData) -> ReportSection:
-    """The film's facts and the reference pictures."""
-    film, reference = data.table("film"), data.table("reference")
-    if film.is_empty():
-        return ReportSection(
-            id="input", title="Input", missing="Stage extract has not run on this film."
-        )
-    row = film.row(0, named=True)
-    notes = [row["note"]] if row["note"] else []
-    groups = []
-    if not reference.is_empty():
-        title = f"{style.plural(reference.height, 'reference picture')}"
-        groups = [group(_reference_tiles(data, reference), title, kind="square")]
+def references(data: ReportData) -> ReportSection:
+    """The reference pictures and how each was used."""
+    reference = data.table("reference")
+    if reference.is_empty():
+        why = "No reference pictures were given, or they have not been read yet."
+        return ReportSection(id="references", title="Reference pictures", missing=why)
+    tiles = _reference_tiles(data, reference)
     return ReportSection(
-        id="input",
-        title="Input",
-        notes=notes,
-        texts=[]
-        if groups
-        else ["No reference pictures were given, or they have not been read yet."],
-        grids=[ReportTable(rows=_film_facts(row))],
-        groups=groups,
+        id="references",
+        title="Reference pictures",
+        texts=[f"{style.plural(reference.height, 'picture')} of the characters to look for."],
+        groups=[group(tiles, kind="square")],
     )
 
 
 def stages(data: ReportData) -> ReportSection:
-    """Status, run time and memory of each stage."""
+    """Run time of each stage, and what stages noted."""
     records = {name: data.record(name) for name in STAGES}
     times = pl.DataFrame(
         {"name": STAGES, "seconds": [records[name].get("seconds") for name in STAGES]},
         schema={"name": pl.String, "seconds": pl.Float64},
+    ).drop_nulls()
+    if times.is_empty():
+        return ReportSection(id="stages", title="Stages", missing="No stage has finished yet.")
+    done = style.plural(times.height, "stage")
+    longest = times.sort("seconds", descending=True).row(0, named=True)
+    text = (
+        f"{done} took {style.duration(float(times['seconds'].sum()))}; the longest was "
+        f"{longest['name']} with {style.duration(longest['seconds'])}."
     )
-    has_run = times["seconds"].drop_nulls().len() > 0
-    plots = [plot(plot_film.plot_stage_times(times), "run time of each stage")] if has_run else []
+    notes = [(name, record["note"]) for name, record in records.items() if record.get("note")]
     return ReportSection(
         id="stages",
         title="Stages",
-        missing="" if has_run else "No stage has finished yet.",
+        texts=[text],
+        grids=[ReportTable(head=("stage", "note"), rows=notes)],
+        plots=[plot(plot_film.plot_stage_times(times), "run time of each stage")],
+    )
+
+
+def details(data: ReportData) -> ReportSection:
+    """The film's file, and memory and tables of each stage."""
+    film = data.table("film")
+    if film.is_empty():
+        missing = "Stage extract has not run on this film."
+        return ReportSection(id="details", title="File, memory and tables", missing=missing)
+    row = film.row(0, named=True)
+    records = {name: record for name in STAGES if (record := data.record(name))}
+    return ReportSection(
+        id="details",
+        title="File, memory and tables",
+        notes=[row["note"]] if row["note"] else [],
         grids=[
+            ReportTable(rows=_film_facts(row)),
             ReportTable(
-                head=("stage", "state", "time", "items", "failed", "peak memory", "tables", "note"),
+                head=("stage", "state", "time", "items", "failed", "peak memory", "table rows"),
                 rows=[_stage_row(name, record) for name, record in records.items()],
                 numeric=(2, 3, 4, 5),
-            )
+            ),
         ],
-        plots=plots,
     )
 
 
@@ -80,13 +94,13 @@ def pictures(data: ReportData) -> ReportSection:
     frame, quality, shot = data.table("frame"), data.table("quality"), data.table("shot")
     if frame.is_empty():
         return ReportSection(
-            id="pictures", title="Pictures", missing="No frame has been extracted yet."
+            id="pictures", title="Frames", missing="No frame has been extracted yet."
         )
     plots = [plot(plot_film.plot_shots(shot, frame, quality), "shots on a timeline")]
     if quality.is_empty():
         return ReportSection(
             id="pictures",
-            title="Pictures",
+            title="Frames",
             texts=["Stage filter has not run, so no frame has been selected yet."],
             plots=plots,
         )
@@ -106,7 +120,7 @@ def pictures(data: ReportData) -> ReportSection:
         f"{share(num_kept, quality.height)} are sharp and well exposed enough and are "
         "not near duplicates."
     )
-    return ReportSection(id="pictures", title="Pictures", texts=[text], plots=plots, groups=groups)
+    return ReportSection(id="pictures", title="Frames", texts=[text], plots=plots, groups=groups)
 
 
 def people(data: ReportData) -> ReportSection:
@@ -125,6 +139,15 @@ def people(data: ReportData) -> ReportSection:
     figure = recognition.plot_similarity(
         label, detection.similarity_threshold, detection.drawn_threshold
     )
+    plots = [
+        plot(figure, "similarity of each face and figure to the reference pictures"),
+        plot(recognition.plot_presence(label, frame), "when each character appears"),
+    ]
+    pair = data.table("pair")
+    if not pair.is_empty():
+        at = detection.similarity_threshold
+        calibrated = recognition.plot_calibration(pair, data.table("calibration"), at)
+        plots.append(plot(calibrated, "similarity of faces of one person and of two"))
     named = label.drop_nulls("character")
     names = named.group_by("character").len().sort("len", "character", descending=[True, False])
     names = names["character"].to_list()
@@ -137,10 +160,7 @@ def people(data: ReportData) -> ReportSection:
         title="Characters",
         texts=[text],
         grids=[_people_grid(label)],
-        plots=[
-            plot(figure, "similarity of each face and figure to the reference pictures"),
-            plot(recognition.plot_presence(label, frame), "when each character appears"),
-        ],
+        plots=plots,
         groups=_people_groups(data, label, names) + unnamed,
     )
 
@@ -201,8 +221,6 @@ def _film_facts(row: dict) -> list[tuple[str, str]]:
 
 
 def _stage_row(name: str, record: dict) -> tuple[str, ...]:
-    if not record:
-        return (name, "never run", "", "", "", "", "", "")
     tables = record.get("tables", {})
     memory, seconds = record.get("peak_memory_mb"), record.get("seconds")
     return (
@@ -212,8 +230,7 @@ def _stage_row(name: str, record: dict) -> tuple[str, ...]:
         str(record.get("num_items", "")),
         str(record.get("failed", "")),
         "" if memory is None else f"{memory:,.0f} MiB",
-        ", ".join(f"{value['rows']} {table}" for table, value in tables.items()),
-        record.get("note") or record.get("error", ""),
+        ", ".join(f"{table} {value['rows']:,}" for table, value in tables.items() if value["rows"]),
     )
 
 

@@ -3,39 +3,47 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunny.core import atomic
-from bunny.view.report import caption_audit, clip, coverage, evaluation, model, pair
+from bunny.view.report import caption_audit, clip, coverage, evaluation, model, pair, result
 from bunny.view.report import film as report_film
-from bunny.view.report.section import ReportData, ReportSection
+from bunny.view.report.result import ReportResult
+from bunny.view.report.section import ReportData, ReportSection, ReportTable
 
 if TYPE_CHECKING:
+    from markupsafe import Markup
+
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
 TEMPLATE = Path(__file__).parent / "template"
-SECTIONS = (
-    report_film.inputs,
+RESULT = (
+    coverage.training_set,
+    evaluation.evaluation,
+    model.drawings,
+    model.fine_tune,
+    clip.clips,
+    pair.pairs,
+)
+WORK = (
     report_film.stages,
-    report_film.pictures,
+    report_film.references,
     report_film.people,
+    report_film.pictures,
     report_film.scenes,
     report_film.captions,
     caption_audit.audit,
-    coverage.training_set,
-    clip.clips,
-    pair.pairs,
-    model.fine_tune,
-    evaluation.evaluation,
-    model.drawings,
     model.truth,
 )
+LAST = (report_film.details,)
+PARTS = ("The result in detail", "How it came about", "Files and figures")
 
 
 def write(space: Workspace, config: Config) -> Path:
@@ -72,9 +80,10 @@ class ReportPage:
     title: str
     project: str  # name and version
     lead: str
-    numbers: Sequence[tuple[str, str]]  # number and word
-    sections: Sequence[ReportSection]
+    parts: Sequence[tuple[str, Sequence[ReportSection]]]  # heading and its sections
     footer: str
+    numbers: Sequence[tuple[str, str]] = ()  # number and word
+    result: ReportResult | None = None  # first screen
 
 
 def render_page(page: ReportPage) -> str:
@@ -84,46 +93,35 @@ def render_page(page: ReportPage) -> str:
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined
     )
+    environment.filters["code"] = _code
     return environment.get_template("report.html.j2").render(vars(page))
+
+
+def _code(text: str) -> Markup:
+    """A sentence with its commands, which stand between backticks, set as code."""
+    from markupsafe import Markup, escape
+
+    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _page(data: ReportData) -> ReportPage:
     film = data.table("film")
+    made = [_make(data, RESULT), _make(data, WORK), _make(data, LAST)]
+    missing = [(one.title, one.missing) for part in made for one in part if one.missing]
+    shown = [[one for one in part if not one.missing] for part in made]
+    if missing:
+        grids = [ReportTable(rows=missing)]
+        shown[-1].append(ReportSection(id="missing", title="Not in this report", grids=grids))
     return ReportPage(
         title=data.film_id if film.is_empty() else Path(film["path"][0]).stem,
         project=f"{data.config.project.name} {data.config.project.version}",
-        lead=_lead(data),
-        numbers=_numbers(data),
-        sections=[section for make in SECTIONS if (section := make(data)) is not None],
+        lead=result.facts(data),
+        parts=[part for part in zip(PARTS, shown, strict=True) if part[1]],
         footer=f"{data.film_id} · seed {data.config.seed} · tables in {data.root / 'table'}",
+        result=result.result(data),
     )
 
 
-def _lead(data: ReportData) -> str:
-    """The outcome in one sentence."""
-    run, picture = data.table("training_run"), data.table("picture")
-    if not picture.is_empty():
-        who = " and ".join(sorted(set(run["character"].to_list()))) or "nobody"
-        return (
-            f"From the film to a labelled training set, an adapter (LoRA) for {who} and "
-            "generated pictures."
-        )
-    if not data.table("dataset").is_empty():
-        return "From the film to a labelled training set; no picture has been generated yet."
-    if not data.table("frame").is_empty():
-        return "Frames were extracted from the film; there is no training set yet."
-    return "No stage has run for this film yet."
-
-
-def _numbers(data: ReportData) -> list[tuple[str, str]]:
-    quality, label = data.table("quality"), data.table("label")
-    kept = quality.filter("is_kept").height if not quality.is_empty() else 0
-    counts = (
-        (data.table("shot").height, "shots"),
-        (data.table("frame").height, "frames extracted"),
-        (kept, "frames kept"),
-        (label["character"].drop_nulls().n_unique(), "characters"),
-        (data.table("dataset").height, "training pictures"),
-        (data.table("picture").height, "drawings"),
-    )
-    return [(f"{number:,}", word) for number, word in counts]
+def _make(data: ReportData, sections: Sequence[Callable[..., ReportSection | None]]):
+    """Sections of a part; those that do not concern this film are left out."""
+    return [one for make in sections if (one := make(data)) is not None]

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PAGE = 24  # tracks on a page
 MAX_CHANGES = 18
+SAME = 0.005  # a slack that differs by less is that of the similarity
 NO_FACES = "<p>no face or figure was found: run stage detect first</p>"
 
 # Slider ranges: key to (lowest, highest, step).
@@ -40,7 +41,12 @@ RANGE: dict[str, explorer.Range] = {
     "figure_presence": (0.0, 1.5, 0.01),
 }
 CALIBRATION = ("film", "fixed")  # whether the film's own pairs move the threshold of faces
-AXIS = {"face": "similarity of each face track", "figure": "best score of each figure"}
+AXIS = {
+    "face": "similarity of each face track",
+    "figure": "similarity of each figure",
+    "drawn figure": "score of each drawn figure",
+}
+HIGH = {"face": 1.0, "figure": 1.0, "drawn figure": 1.5}  # ends of the axes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +154,7 @@ def page(
         + f"<p><b>{now.changed.height}</b> tracks change compared with the saved settings</p>"
         + html.tiles([_change_tile(opened, row) for row in _head(now.changed)])
         + _histograms(now)
-        + html.tiles([_track_tile(opened, row) for row in _page_rows(found, look)], heading)
+        + html.tiles([_track_tile(opened, now, row) for row in _page_rows(found, look)], heading)
     )
 
 
@@ -212,19 +218,30 @@ def _histograms(now: CharacterDecision) -> str:
         values = now.tracks.filter(pl.col("kind") == kind)["similarity"].drop_nulls()
         if len(values):
             threshold = now.verdict.threshold[kind]
-            parts.append(html.histogram(values.to_numpy(), threshold, low=-0.2, high=1, axis=axis))
+            shown = values.to_numpy()
+            svg = html.histogram(shown, threshold, low=-0.2, high=HIGH[kind], axis=axis)
+            parts.append(svg)
     return "".join(parts)
 
 
-def _track_tile(opened: CharacterData, row: Mapping[str, Any]) -> tuple[str, str, str]:
+def _track_tile(
+    opened: CharacterData, now: CharacterDecision, row: Mapping[str, Any]
+) -> tuple[str, str, str]:
     name = row["character"]
     is_near = row["slack"] is not None and row["slack"] > -track_table.NEAR
     who = name or (f"{row['nearest']}?" if row["nearest"] and is_near else tile.UNKNOWN)
     words = f"{who}, {style.clock(row['start_s'] or 0)}, {_pictures(row)}"
     if row["slack"] is not None:
-        side = "over" if row["slack"] >= 0 else "short"
-        words += f", {row['similarity']:.2f}: {abs(row['slack']):.2f} {side}"
+        words += f", {_score(row, now.verdict.threshold[row['kind']])}"
     return _picture(opened, row), words, "good" if name else "bad"
+
+
+def _score(row: Mapping[str, Any], threshold: float) -> str:
+    """Say which number decides on a track, and how far it is from what is asked."""
+    side = "above" if row["slack"] >= 0 else "below"
+    is_lead = abs(row["similarity"] - threshold - row["slack"]) > SAME
+    name, value = ("lead", row["margin"]) if is_lead else ("score", row["similarity"])
+    return f"{name} {value:.2f}, {abs(row['slack']):.2f} {side} threshold"
 
 
 def _change_tile(opened: CharacterData, row: Mapping[str, Any]) -> tuple[str, str, str]:

@@ -47,7 +47,7 @@ class PreviewDecision:
 
     label: pl.DataFrame  # rows of table label
     subject: pl.DataFrame  # columns `track_table.DECISION`: every face and every figure
-    threshold: dict[str, float]  # that holds for "face" and "figure"
+    threshold: dict[str, float]  # that holds for "face", "figure" and "drawn figure"
     is_measured: bool  # whether the film moved that of faces
 
 
@@ -109,7 +109,7 @@ def judge(
     return PreviewDecision(
         label=label,
         subject=pl.concat(subjects, how="vertical_relaxed"),
-        threshold={"face": face, "figure": figure},
+        threshold={"face": face, "figure": figure, "drawn figure": wanted.figure_score},
         is_measured=face != wanted.similarity_threshold,
     )
 

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from bunny.character import track
+from bunny.character.drawn import figure_label
 from bunny.character.label import ReferenceSet
 from bunny.table.box import BOX
 from bunny.view.tile import UNKNOWN
@@ -42,8 +43,9 @@ def list_subjects(
     Returns
     -------
     pl.DataFrame
-        `subject_id`, `kind` (face, figure), `track_id`, `nearest`, `frame_id`, `shot_index`,
-        `timestamp_s`, `file` (null: no picture stored), the box, `size_px` (its height). Those
+        `subject_id`, `kind` (face, figure, drawn figure), `track_id`, `nearest`, `frame_id`,
+        `shot_index`, `timestamp_s`, `file` (null: no picture stored), the box, `size_px` (its
+        height). Those
         with a picture come before those without, within that the better view first.
     """
     quality = track.view_quality(
@@ -60,7 +62,10 @@ def list_subjects(
     )
     lane = pl.col("track_id").fill_null(pl.format("shot {}", "shot_index"))
     figures = region.select(
-        pl.lit("figure").alias("kind"),
+        pl.when(figure_label.is_figure())
+        .then(pl.lit("drawn figure"))
+        .otherwise(pl.lit("figure"))
+        .alias("kind"),
         pl.format("{} {}", lane, "candidate").alias("track_id"),
         *shared,
         subject_id="region_id",
