@@ -136,19 +136,18 @@ def _cast(seen: Seen) -> tuple[list[str], list[str]]:
     return _proof(seen, "prompt_set"), _proof(seen, "character", "real")
 
 
-def _sizes_everywhere(seen: Seen) -> list[set[tuple[int, int]]]:
-    """Sizes of what is cut and drawn in each stage, which follow from the base."""
-    pictures = [seen.table("dataset")["file"], *(_files(seen, table) for table in DRAWINGS)]
-    return [_sides(seen, files) for files in pictures]
+def _sizes_drawn(seen: Seen) -> list[set[tuple[int, int]]]:
+    """Sizes of what is drawn in each stage, which follow from the base."""
+    return [_sides(seen, _files(seen, table)) for table in DRAWINGS]
 
 
 EFFECT: dict[str, Effect] = {
     # -- models: what is trained on -----------------------------------------------------------
     "models.base_model": Drawn(
         ("{root}/base/sd", "{root}/base/sd64"),
-        _sizes_everywhere,
+        _sizes_drawn,
         stages=("dataset", "finetune", "evaluate", "generate"),
-        gives=([{(32, 32)}] * 3, [{(64, 64)}] * 3),
+        gives=([{(32, 32)}] * 2, [{(64, 64)}] * 2),
     ),
     "models.lora_alpha": Drawn(
         (2, 6),
