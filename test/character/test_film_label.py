@@ -30,6 +30,10 @@ def test_faces_count_from_their_thresholds_on_and_the_largest_ones_of_a_frame():
     assert kept["face_id"].to_list() == ["f4", "f5"]
     everybody = film_label.select_faces(store.from_rows("face", rows), DetectionConfig())
     assert everybody["face_id"].to_list() == ["f0", "f4", "f5"]
+    sure = film_label.select_faces(
+        store.from_rows("face", rows), DetectionConfig(min_face_score=0.8)
+    )
+    assert sure.is_empty()
 
 
 def test_a_film_without_frames_has_empty_tables():

@@ -129,6 +129,8 @@ def test_class_pictures_that_the_set_lacks_are_asked_for(labelled_film, tiny_bas
     choose(stage)
     with pytest.raises(UserError, match=r"set dataset\.num_class_images above 0"):
         stage.execute()
+    weightless = make(labelled_film, tiny_base_folder, class_pictures="film", class_weight=0.0)
+    assert weightless.execute().status == "done"  # nothing is asked for that counts nothing
 
 
 def test_every_setting_of_the_trainer_is_handed_on(labelled_film, tiny_base_folder):
