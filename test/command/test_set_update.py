@@ -20,7 +20,11 @@ SETTING = "models.max_images=3"
 @pytest.fixture
 def space(small_project, tmp_path, monkeypatch):
     """A finished film of its own, with the project's settings."""
-    folder = shutil.copytree(small_project.folder, tmp_path / "project")
+    folder = shutil.copytree(
+        small_project.folder,
+        tmp_path / "project",
+        ignore=shutil.ignore_patterns(".*.tmp", "state.json"),  # tests beside this one use it
+    )
     monkeypatch.chdir(folder)
     return film_workspace.open_film(None)[0]
 

@@ -25,10 +25,10 @@ from bunny.command import review
 
 
 def _report_head(seen: Seen) -> str:
-    """What the report says above its title."""
+    """What the report says at its end."""
     seen.bunny("report")
     page = (seen.space.root / "report.html").read_text(encoding="utf-8")
-    return re.search(r"Diffusion Bunny · (.+?)</p>", page).group(1)
+    return re.search(r"<footer>Diffusion Bunny · (.+?) · ", page).group(1)
 
 
 def _where_films_are(seen: Seen) -> tuple[list[str], bool]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunny import pipeline
-from bunny.command import caption, film_workspace
+from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.film import RunOptions
 from bunny.contract import progress
@@ -223,28 +223,30 @@ def run_film(
         report = page.write(space, config)
         workspace.publish(space)
     pipeline.status(space, config)  # kept, so that the next run need not look
-    advice = []
-    if any(r.name == "caption" for r in results) and (hint := caption.hint(space, config)):
-        advice.append(f"  {hint}")
-    if not config.models.base_model and results and results[-1].name in ("dataset", "clip", "pair"):
-        advice += _ways_on(space)
+    advice = _ways_on(space, config) if any(r.status != "skipped" for r in results) else []
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report, advice=advice)
 
 
-def _ways_on(space: Workspace) -> list[str]:
-    """What to do with a training set where no base model is set; nothing where there is no set."""
+def _ways_on(space: Workspace, config: Config) -> list[str]:
+    """How to get better captions, and what to do with a training set while no base model is set."""
+    from bunny.command import caption
     from bunny.table import store
     from bunny.training.family import known_base
 
     if store.read_or_empty(space.table, "dataset").is_empty():
         return []
+    hint = caption.hint(space, config)
+    hints = [f"  {hint}"] if hint else []
+    if config.models.base_model:
+        return hints
     medium = store.read_or_empty(space.table, "shot_medium")
     is_drawn = bool(medium.height) and medium["is_drawn"].sum() * 2 > medium.height
     base = known_base.BY_NAME["illustrious" if is_drawn else "sdxl"]
     what = "drawn" if is_drawn else "photographed"
     again = f"bunny run {space.film_id} --set models.base_model="
     return [
+        *hints,
         "no base model is set, so the run ends at the training set; from here:",
         f"  train        {again}{base.hub_id}   ({base.title}, for {what} film; {base.needs})",
         f"  export       bunny export kohya {space.film_id} --base {base.name}   (another trainer)",

@@ -15,10 +15,12 @@ def figures(*rows):
         | table_row.box(0.0, 0.0, 50.0, 50.0)
         | {"shot_index": 0, "candidate": name, "objectness": 1.0, "model": figure_label.MODEL}
         | {"similarity": similarity, "margin": margin, "score": None, "track_id": None}
+        | {"beside_lab": None}
         for i, (frame, name, similarity, margin) in enumerate(rows)
     ]
     types = dict.fromkeys(("score", "similarity", "margin"), pl.Float32)
     types |= dict.fromkeys(("track_id", "candidate"), pl.String)
+    types |= {"beside_lab": pl.Array(pl.Float32, 4)}
     return pl.DataFrame(made, schema_overrides=types)
 
 
