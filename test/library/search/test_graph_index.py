@@ -101,8 +101,7 @@ def test_what_a_film_had_before_is_not_given(vectors, tmp_path):
     assert new.read == 60
     query = vectors[299]  # one that c does not have any more
     rows, cosine = opened.nearest_among(query, 300, np.ones(280, bool))
-    assert set(rows.tolist()) <= set(range(280)) and cosine[0] < 0.99
-    assert len(rows) > 224  # the graph is built by several threads and misses a few, never a fifth
+    assert sorted(rows.tolist()) == list(range(280)) and cosine[0] < 0.99
 
 
 def test_a_graph_of_which_much_is_gone_is_made_anew(vectors, tmp_path):

@@ -25,6 +25,8 @@ DTYPE = "f16"  # halves the file; against f32 no neighbour was lost, see bench_s
 METRIC = "cos"
 BLOCK = 65_536  # vectors compared at once: 128 MB of float32 at 512
 PACKAGE = "usearch"
+# Threads link vectors in another order from run to run; small graphs show it, and are soon made.
+ONE_THREAD_BELOW = 10_000
 
 
 def is_present() -> bool:
@@ -89,7 +91,7 @@ def build(
     grown_from : Path, optional
         A graph file whose vectors are in the new one too.
     threads : int
-        0: one for each core.
+        0: one for each core; a small graph is made by one.
 
     Raises
     ------
@@ -106,6 +108,7 @@ def build(
     graph = _empty(vectors.shape[1], setting) if grown_from is None else _restore(grown_from)
     graph.expansion_add = setting.index_expansion_add
     order = np.random.default_rng(0).permutation(len(vectors))
+    threads = 1 if len(vectors) < ONE_THREAD_BELOW else threads
     for start in range(0, len(order), BLOCK):
         rows = order[start : start + BLOCK]
         block = np.ascontiguousarray(vectors[rows], np.float32)
