@@ -255,8 +255,8 @@ def _log_result(done: StageResult, seconds: float) -> None:
         ", ".join(f"{rows} {table}" for table, rows in done.tables.items()),
         f"; {done.failed} failed" if done.failed else "",
     )
-    if done.note:
-        logger.info("          %s", done.note)
+    for line in done.note.splitlines():
+        logger.info("          %s", line)
 
 
 def _check_versions(space: Workspace) -> None:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from set_on_disk import make_set
 
-from bunny.core import workspace
+from bunny.core import atomic, workspace
 from bunny.table import store
 
 
@@ -108,7 +108,11 @@ def test_a_film_without_a_set_is_refused(bunny, space):
     for command in (["export", "kohya"], ["check"]):
         code, _, err = bunny(*command)
         assert code == 2
-        assert "expected a training set, found none" in err
+        assert "expected a training set, found none (run stage dataset)" in err
+    record = {"note": "anna: 0 pictures, not found in the film\nbo: 0 pictures of 3 views"}
+    atomic.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
+    why = "found none (anna: 0 pictures, not found in the film, bo: 0 pictures of 3 views)"
+    assert why in bunny("export", "kohya")[2]
 
 
 def test_check_looks_at_all_sets_of_a_film(bunny, space):

@@ -111,10 +111,10 @@ def test_characters_are_taken_as_named(labelled_film, tiny_base_folder):
     store.write(labelled_film / "table", "label", label.with_columns(character=anna))
     both = {"characters": ("anna", "bunny", "carl")}
     result = make(labelled_film, tiny_base_folder, both).execute()
-    assert result.note.startswith("carl: 0 pictures, not found in the film; anna: ")
+    assert result.note.startswith("carl: 0 pictures, not found in the film\nanna: ")
     assert set(tables(labelled_film)[0]["character"]) == {"anna", "bunny"}
     nobody = make(labelled_film, tiny_base_folder, {"characters": ("carl",)}).execute()
-    what = "carl: 0 pictures, not found in the film; labelled characters: bunny, anna"
+    what = "carl: 0 pictures, not found in the film\nlabelled characters: bunny, anna"
     assert nobody.note == what
     make(labelled_film, tiny_base_folder).execute()  # all of them
     assert set(tables(labelled_film)[0]["character"]) == {"anna", "bunny"}

@@ -12,6 +12,7 @@ from bunny.caption.trigger import trigger_word
 from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import SetExport
+from bunny.contract import fingerprint
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -214,9 +215,11 @@ def read_training_set(space: Workspace) -> pl.DataFrame:
     """Table `dataset` with at least one row."""
     table = store.read_or_empty(space.table, "dataset")
     if table.is_empty():
+        said = fingerprint.read_record(space.root, "dataset").get("note", "")
+        why = ", ".join(said.splitlines()) or "run stage dataset"
         raise UserError(
-            f"{space.film_id}: expected a training set, found none; run stage dataset, with "
-            "reference pictures of a character that appears in the film"
+            f"{space.film_id}: expected a training set, found none ({why}); it needs reference "
+            "pictures of a character that appears in the film"
         )
     return table
 

@@ -231,10 +231,12 @@ def run_film(
 def _ways_on(space: Workspace, config: Config) -> list[str]:
     """How to get better captions, and what to do with a training set while no base model is set."""
     from bunny.command import caption
+    from bunny.dataset import image_folder
     from bunny.table import store
     from bunny.training.family import known_base
 
-    if store.read_or_empty(space.table, "dataset").is_empty():
+    pictures = store.read_or_empty(space.table, "dataset")
+    if pictures.is_empty():
         return []
     hint = caption.hint(space, config)
     hints = [f"  {hint}"] if hint else []
@@ -242,7 +244,12 @@ def _ways_on(space: Workspace, config: Config) -> list[str]:
         return hints
     medium = store.read_or_empty(space.table, "shot_medium")
     is_drawn = bool(medium.height) and medium["is_drawn"].sum() * 2 > medium.height
-    base = known_base.BY_NAME["illustrious" if is_drawn else "sdxl"]
+    sizes = list(pictures.select("width_px", "height_px").iter_rows())
+    large = image_folder.count_enough(
+        sizes, known_base.FAMILY_PX["sdxl"], config.dataset.max_upscale
+    )
+    large_base = "illustrious" if is_drawn else "sdxl"
+    base = known_base.BY_NAME[large_base if 2 * large >= len(sizes) else "sd15"]
     what = "drawn" if is_drawn else "photographed"
     again = f"bunny run {space.film_id} --set models.base_model="
     return [

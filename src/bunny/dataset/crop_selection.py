@@ -206,9 +206,9 @@ class CropSelector:
         wanted = list(dict.fromkeys(self._settings.crop.models.characters))
         asked = wanted or self._tables["reference"]["character"].unique().sort().to_list()
         missing = [name for name in asked if name not in names]
-        reason = "; ".join(f"{name}: 0 pictures, not found in the film" for name in missing)
+        reason = "\n".join(f"{name}: 0 pictures, not found in the film" for name in missing)
         if wanted and len(missing) == len(wanted) and names:
-            reason += f"; labelled characters: {', '.join(names)}"
+            reason += f"\nlabelled characters: {', '.join(names)}"
         if not names:
             return [], reason or "nobody is labelled, so there is nothing to train on"
         found = [name for name in wanted or names if name in names]

@@ -419,7 +419,8 @@ def stage_note(
         return f"{character}: 0 pictures of {len(views)} views, {_why_not(made) or 'none was cut'}"
     held = sum(row["split"] == split.HELD_OUT for row in own)
     num_chosen = len({row for row, _ in made.picked})
-    words = [f"{character}: {len(own)} pictures from {num_chosen} of {len(views)} views"]
+    pictures = f"{len(own)} {'picture' if len(own) == 1 else 'pictures'}"
+    words = [f"{character}: {pictures} from {num_chosen} of {len(views)} views"]
     sizes = [(row["width_px"], row["height_px"]) for row in own]
     words.append(describe_sizes(sizes, max_upscale))
     by_hand = len(addition.added_rows(made))
@@ -445,12 +446,17 @@ def describe_sizes(sizes: Sequence[Size], max_upscale: float) -> str:
     sides = [math.sqrt(width * height) for width, height in sizes]
     enough = []
     for side in cropping.READ_PX[1:]:
-        read = ReadSize(buckets=cropping.sizes(side, BUCKET_PX), max_upscale=max_upscale)
-        if number := sum(read.is_enough(*size) for size in sizes):
+        if number := count_enough(sizes, side, max_upscale):
             enough.append(f"{number} large enough for {side}")
     low, high = round(min(sides)), round(max(sides))
     span = f"{low} px" if low == high else f"{low} to {high} px"
     return f"{span} ({', '.join(enough) or f'too small for {cropping.READ_PX[1]}'})"
+
+
+def count_enough(sizes: Sequence[Size], side_px: int, max_upscale: float) -> int:
+    """Number of pictures that training at a resolution does not enlarge too much."""
+    read = ReadSize(buckets=cropping.sizes(side_px, BUCKET_PX), max_upscale=max_upscale)
+    return sum(read.is_enough(*size) for size in sizes)
 
 
 def _why_not(made: select.ViewSelection) -> str:

@@ -141,7 +141,7 @@ class Dataset(BaseStage):
             },
             num_items=len(rows) + num_failed,
             num_failed=num_failed,
-            note="; ".join(notes),
+            note="\n".join(notes),
         )
 
     def _write_rights(self) -> None:
