@@ -66,14 +66,15 @@ def test_each_provider_is_asked_by_its_own_section(tmp_path, name):
 @pytest.mark.parametrize(
     ("limit", "least_s"),
     [
-        # One request may go out at once, the next a second later.
-        ({"requests_per_minute": 60}, 0.9),
-        # 7000 tokens may go out at once; two answers of 4000 have to wait for 1000 at 700 a second.
+        # One request may go out at once, the next two seconds later.
+        ({"requests_per_minute": 30}, 0.9),
+        # 7000 tokens may go out at once; two answers of 4550 have to wait for 2100 at 700 a second.
         ({"tokens_per_minute": 42_000}, 1.3),
     ],
 )
 def test_no_more_is_asked_in_a_minute_than_is_set(tmp_path, name, limit, least_s):
-    _, moments = ask(write(tmp_path, num_frames=2), name, more={"max_tokens": 4000}, **limit)
+    """The first request may be a second on its way: its client is only made then."""
+    _, moments = ask(write(tmp_path, num_frames=2), name, more={"max_tokens": 4550}, **limit)
     assert len(moments) == 2
     assert moments[1] - moments[0] > least_s
 
