@@ -215,7 +215,7 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
 
 
 def describe_result(result: StageResult):
-    """How a stage ended and the rows of its tables, as Markdown for a notebook."""
+    """A stage's result and the rows of its tables, as Markdown for a notebook."""
     from IPython.display import Markdown
 
     done = "was up to date" if result.status == "skipped" else f"{result.status} in"

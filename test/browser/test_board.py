@@ -270,7 +270,7 @@ def test_a_double_click_renames(chromium, url, film_dir):
 
 
 CLICKS = (
-    None,  # as the page was loaded
+    None,  # the page as it was loaded
     ".bb-head .bb-small",
     ".bb-side .bb-new",
     "[role=radio] >> text=Characters",

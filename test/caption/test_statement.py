@@ -60,7 +60,7 @@ def test_a_doubtful_tilted_or_dark_face_has_no_view(score, pitch, luma):
         ((40, 10, -45, 1), "wearing blue clothes", "against a blue background"),
         ((63, 10, 29, 1), "", "against a warm-coloured background"),  # or skin: hue 71 degrees
         ((50, 12, -12, 1), "", ""),  # between grey and purple
-        ((4, 1, 0, 0.69), "", ""),  # of many colours
+        ((4, 1, 0, 0.69), "", ""),  # many colours
     ],
 )
 def test_colours_are_named_where_people_agree(lab, clothes, beside):

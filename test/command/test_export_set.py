@@ -203,7 +203,7 @@ def test_check_counts_with_the_batch_and_the_side_it_is_given(bunny, space):
         return one["buckets"], one["steps_per_epoch"], enlarged
 
     assert bunny("export", "kohya", "--output", "out")[0] == 0
-    twice = ["64x64 is upscaled to 128x128"] * 3  # as far as dataset.max_upscale allows
+    twice = ["64x64 is upscaled to 128x128"] * 3  # dataset.max_upscale allows it
     assert look("--batch-size", "8") == ({"128x128": 6}, 1, twice)
     assert look("--batch-size", "2") == ({"128x128": 6}, 3, twice)
     assert look("--resolution", "64") == ({"64x64": 6}, 1, [])

@@ -71,7 +71,7 @@ def test_what_holds_and_is_not_in_the_set_is_counted(space):
     mia.say(create_event.comment, [mia.character["asset_id"][0]], "look")  # changes no set
     assert find(space).describe() == "1 correction not yet in the set"
     undone = mia.undo(renamed)
-    assert find(space) == SetChange()  # as when the set was made
+    assert find(space) == SetChange()  # nothing since the set was made
     redone = mia.undo(undone)
     assert find(space).num_corrections == 1
     config = load(space)
@@ -129,7 +129,7 @@ def test_the_run_is_one_of_its_own_and_its_failure_a_sentence(space):
 
 
 def wait(update):
-    """What is told once no run goes on; it was told that one does."""
+    """The answer once no run goes on, after one that said that one does."""
     told = update.describe()
     assert told["is_running"] and told["progress"]
     ends = time.monotonic() + 120

@@ -119,7 +119,7 @@ def test_a_view_that_is_too_small_is_enlarged_when_it_was_asked_for():
     tiny = view_at(11, area=(0, 0, 40, 40), frame_size=(40, 40), box=(5.0, 5.0, 35.0, 35.0))
     assert crop.windows(tiny, RULE) == []
     made = add([tiny], [CandidateVerdict(reason="small")])
-    assert made.picked[0][1].size == (30, 30)  # as it is
+    assert made.picked[0][1].size == (30, 30)  # not enlarged
 
 
 def test_sides_stay_and_added_shots_follow_their_group():

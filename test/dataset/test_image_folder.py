@@ -254,7 +254,7 @@ def test_pictures_are_read_at_the_trainers_size_and_small_ones_are_left_out(film
 
 
 def test_windows_cut_for_a_resolution_are_large_enough_for_it():
-    """Of every bucket's aspect, at half the size that is read."""
+    """Every bucket's aspect, at half the size that is read."""
     for width, height in cropping.sizes(1024, 64):
         size = image_folder.ReadSize(buckets=cropping.sizes(1024, 64), max_upscale=2.0)
         assert size.is_enough(width // 2, height // 2)

@@ -25,7 +25,7 @@ from bunny.command import review
 
 
 def _report_head(seen: Seen) -> str:
-    """What the report says at its end."""
+    """The project as the report names it at its end."""
     seen.bunny("report")
     page = (seen.space.root / "report.html").read_text(encoding="utf-8")
     return re.search(r"<footer>Diffusion Bunny · (.+?) · ", page).group(1)

@@ -56,7 +56,7 @@ class QueuedFilm:
     state: State = "uploading"
     head: str = ""  # SHA-256 of its first `HEAD_BYTES`, as whoever sends it says; "" unknown
     film: str | None = None  # path, once it was received whole and is a film
-    film_id: str | None = None  # of its workspace, once it ran
+    film_id: str | None = None  # its workspace, once it ran
     error: str = ""  # why it was refused or failed
     is_unwanted: bool = False  # somebody cancelled it while it ran
     started_at: str = ""  # of the last attempt

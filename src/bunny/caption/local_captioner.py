@@ -24,7 +24,7 @@ AUTO, TAGS = "auto", "tags"
 KEPT = "captioner.json"  # in the stage's folder: who captioned this film before
 OLLAMA_PORT, VLLM_PORT = 11434, 8000  # their defaults
 TIMEOUT_S = 2.0
-MAX_BYTES = 1_000_000  # of a server's answer
+MAX_BYTES = 1_000_000  # longest answer of a server
 # vLLM does not tell which models see; these are the names of families that do.
 SEES = re.compile(
     r"vl\b|vl-|vl[\d.]|llava|vision|pixtral|molmo|internvl|minicpm-?v|moondream|idefics|smolvlm"
@@ -47,7 +47,7 @@ MODEL_TYPES = (
     "blip-2",
     "blip",
 )
-EXAMPLE = "qwen2.5vl:3b"  # of Ollama's library; 3 GB
+EXAMPLE = "qwen2.5vl:3b"  # in Ollama's library, 3 GB
 SUGGESTION = f"`ollama pull {EXAMPLE}`"
 
 

@@ -60,12 +60,12 @@ class Facts:
     colours: tuple[str, ...] = ()  # of the background; filled by who opens the picture
     centres: tuple[float, ...] = ()  # of `characters`, from left to right in [0, 1]
     place_name: str | None = None  # what a person called the place
-    num_unsure: int = 0  # of `num_unknown`, faces that a viewer may not see
+    num_unsure: int = 0  # faces in `num_unknown` that a viewer may not see
     # In words of `statement`, empty where they are not sure:
-    view: str = ""  # of a subject that is alone, as are the next two
+    view: str = ""  # this and the next two only where the subject is alone
     clothes: str = ""
     beside: str = ""
-    lighting: str = ""  # of photographed and rendered shots
+    lighting: str = ""  # photographed and rendered shots only
 
 
 def gather(
@@ -113,7 +113,7 @@ def gather(
 def subject_measures(
     face: pl.DataFrame | None, region: pl.DataFrame | None
 ) -> dict[str, dict[str, Any]]:
-    """What statements about a subject rest on, by its id in table `label`."""
+    """Measures that statements about a subject rest on, by its id in table `label`."""
     found: dict[str, dict[str, Any]] = {}
     if face is not None:
         found |= {row["face_id"]: row for row in face.select(FACE_MEASURES).iter_rows(named=True)}

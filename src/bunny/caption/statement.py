@@ -12,7 +12,7 @@ import numpy as np
 
 from bunny.character.face import pose
 
-MIN_SCORE = 0.85  # of the face detector, for all that rests on landmarks
+MIN_SCORE = 0.85  # face detector's score from which landmarks are trusted
 MAX_PITCH = 0.2  # a head that looks further up or down shows no sure turn
 # Of `pose.measure_turn`: front up to, slightly turned, three-quarter, profile from.
 FRONT, SLIGHT, THREE_QUARTER, PROFILE = 0.2, (0.25, 0.42), (0.45, 1.0), 1.4
@@ -43,7 +43,7 @@ WARM = (42, 84)  # backgrounds of these hues: skies at sunset, wood, lamps
 NOT_CLOTHES = ("grey", "bright")  # grey ones are often blue, white ones a shirt alone
 LOW_LIGHT_BELOW = 0.22  # mean BT.709 luma in [0, 1]
 WARM_RED, WARM_YELLOW = 6.0, 15.0  # least mean a* and b*
-VISIBLE_LUMA = 0.12  # of a face that a viewer sees
+VISIBLE_LUMA = 0.12  # a darker face is not seen by a viewer
 
 
 def view_words(
@@ -52,7 +52,7 @@ def view_words(
     pitch: float | None,
     face_luma: float | None,
 ) -> str:
-    """How a head is turned; empty where landmarks are not sure.
+    """Describe how a head is turned; empty where landmarks are not sure.
 
     Parameters
     ----------

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
-VERSION = 1  # of the areas below; part of the keys of stored measures
+VERSION = 1  # raise it when the areas below change: it is part of the keys of stored measures
 WIDTH = 4  # L*, a*, b* and the share of pixels near them
 AREA_PX = 24  # an area is averaged down to this side
 NEAR = 20.0  # CIELAB distance within which a pixel counts as of the area's colour
@@ -20,7 +20,7 @@ FACE_GAP, FACE_BAND, FACE_LIFT = (
     0.7,
     0.2,
 )  # past ears and hair; width; shifted up, off shoulders
-FIGURE_BAND = 0.35  # of a figure's width, next to its box
+FIGURE_BAND = 0.35  # width of the band beside a box, as a share of the figure's
 
 
 def measure_clothes(image: np.ndarray, box: Sequence[float]) -> np.ndarray | None:

@@ -103,7 +103,7 @@ class FilmFolders:
 
 
 def describe_known(space: Workspace) -> dict[str, Any]:
-    """What the page is told of a film of the workspace that is not in the queue."""
+    """Describe a film of the workspace that is not in the queue, for the page."""
     place = film_file.locate(space.source()["film"])
     size = place.stat().st_size if isinstance(place, Path) and place.exists() else 0
     film = QueuedFilm(
@@ -128,7 +128,7 @@ def _public(film: QueuedFilm) -> dict[str, Any]:
 
 
 def describe(queue: FilmQueue, film: QueuedFilm, space: Workspace | None = None) -> dict[str, Any]:
-    """What the page is told of a film of the queue; no path of this machine.
+    """Describe a film of the queue for the page, without paths of this machine.
 
     Parameters
     ----------

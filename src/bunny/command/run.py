@@ -229,7 +229,7 @@ def run_film(
 
 
 def _ways_on(space: Workspace, config: Config) -> list[str]:
-    """How to get better captions, and what to do with a training set while no base model is set."""
+    """Advice on better captions, and on a training set while no base model is set."""
     from bunny.command import caption
     from bunny.dataset import image_folder
     from bunny.table import store

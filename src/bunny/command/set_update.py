@@ -44,7 +44,7 @@ BUTTON = "Apply"
 
 @dataclass(frozen=True, kw_only=True)
 class SetChange:
-    """What a film's sets were not made with."""
+    """Changes that a film's sets do not have yet."""
 
     num_corrections: int = 0
     others: tuple[str, ...] = ()  # settings, files and stages, in words
@@ -54,7 +54,7 @@ class SetChange:
         return bool(self.num_corrections or self.others)
 
     def describe(self) -> str:
-        """What changed, in a few words; "" where nothing did."""
+        """The changes in a few words; "" where there is none."""
         plural = "" if self.num_corrections == 1 else "s"
         number = f"{self.num_corrections} correction{plural} not yet in the set"
         parts = [number] if self.num_corrections else []
@@ -145,7 +145,7 @@ def command(space: Workspace) -> str:
 
 
 class SetUpdate:
-    """What the sets of a film lack, for its board, and the run that makes them again.
+    """Changes that the sets of a film lack, for its board, and the run that applies them.
 
     Parameters
     ----------
@@ -172,11 +172,11 @@ class SetUpdate:
         check_current(self._space, self._load())
 
     def describe(self) -> SentUpdate:
-        """What a board shows: what changed, how far the run is, and why the last one failed."""
+        """The changes, how far the run is, and why the last one failed."""
         from bunny.batch import film_record
         from bunny.contract.progress import describe_seconds
 
-        run = next(film_record.read_all(self._folder), None)  # of this board or another one
+        run = next(film_record.read_all(self._folder), None)  # this board's or another's
         is_running = run is not None or self._is_started
         words = "starting"
         if run is not None and run.stage:
@@ -200,7 +200,7 @@ class SetUpdate:
                 threading.Thread(target=self._work, name="apply", daemon=True).start()
 
     def _find(self) -> SetChange:
-        """What changed; looked for again only where a file that it follows from is another."""
+        """The changes; computed again only after a file that they depend on has changed."""
         root = self._space.root
         paths = [root / "stage" / name / "stage.json" for name in STAGES]
         paths += [root / event_log.FILE, root / "source.json", root / "own_setting.json"]

@@ -5,7 +5,7 @@ class BunnyError(Exception):
     """Base of every error that is shown without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
-        """What a notebook shows instead of a traceback."""
+        """Lines that a notebook shows instead of a traceback."""
         return [str(self)]
 
 

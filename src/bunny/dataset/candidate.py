@@ -308,7 +308,7 @@ def _face_of(row: dict, faces: dict[str, dict], around: Sequence[dict]) -> dict 
 def _statements(
     view: CharacterView, measure: dict | None, light: str | None
 ) -> dict[str, str] | None:
-    """What is surely said of a view; None where its caption is not composed of that."""
+    """Statements about a view; None where its caption is not composed of them."""
     if light is None:
         return None
     is_named = view.place and not metadata_facts.MACHINE_SCENE.fullmatch(view.place)

@@ -298,7 +298,7 @@ class CropSelector:
         character: str,
         picked: Sequence[tuple[CharacterView, CropWindow]],
     ) -> WindowCaptions:
-        """What writes the captions of a character's windows."""
+        """The writer of captions for a character's windows."""
         triggers = {**words.other_triggers, character: words.trigger}
         return WindowCaptions.of(self._settings.captioning, words, triggers, picked)
 

@@ -24,7 +24,7 @@ SEEN_FROM, UNSEEN_UP_TO = 0.75, 0.05
 
 @dataclass(frozen=True, kw_only=True)
 class WindowCaptions:
-    """What writes the captions of a character's windows."""
+    """The writer of captions for a character's windows."""
 
     words: CaptionWords
     settings: WritingSettings
@@ -71,7 +71,7 @@ class WindowCaptions:
 
 
 def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
-    """What is sure of a window; characters go by their names.
+    """Statements about a window; characters go by their names.
 
     Parameters
     ----------

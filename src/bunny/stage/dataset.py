@@ -27,7 +27,7 @@ RIGHTS = f"dataset/{rights.FILE}"
 
 
 def selection_settings(config: Config) -> crop_selection.CropSelectionSettings:
-    """What crops are chosen by."""
+    """Settings that crops are chosen by."""
     return crop_selection.CropSelectionSettings(
         crop=crop.CropSetting(
             shapes=crop.shapes(config.dataset), dataset=config.dataset, models=config.models

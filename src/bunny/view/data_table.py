@@ -18,7 +18,7 @@ MAX_ROWS = 500
 TALL = 24  # rows from which a table scrolls in its place
 TIMES = ("time", "start_s", "end_s", "timestamp_s", "first_s", "last_s", "target_s", "matched_s")
 LENGTHS = ("seconds", "duration_s")
-WORDS = {  # of columns whose name does not read as words
+WORDS = {  # headings of columns whose name does not read as words
     "frame_id": "frame",
     "film_id": "film",
     "shot_index": "shot",

@@ -68,7 +68,7 @@ class BucketSetting:
     most_px: int
     no_upscale: bool
     has_buckets: bool
-    read_size: ReadSize | None = None  # of our own trainer; None: pictures as they are
+    read_size: ReadSize | None = None  # our own trainer's; None: pictures keep their size
     buckets: dict[Size, int] = field(default_factory=dict)
 
     def fit(self, size: Size, trainer: str) -> tuple[Size, float]:

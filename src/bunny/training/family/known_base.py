@@ -17,12 +17,12 @@ FAMILY_GB = {"sd": 11, "sdxl": 16, "flux": 24}
 class KnownBase:
     """One base model, or a line of them."""
 
-    name: str  # as --base takes it
+    name: str  # value of --base
     title: str
     family: str
     resolution_px: int
     hub_id: str  # an example
-    pattern: str  # of hub ids, in lower case
+    pattern: str  # regular expression for the name in a hub id, in lower case
     is_for_drawn: bool = False
 
     @property

@@ -291,7 +291,7 @@ class BoardSession(BoardItems):
     # ---- parts of answers
 
     def _updates(self, view: BoardView) -> dict[str, training_set.SentUpdate]:
-        """What the training sets lack, where the view was told something else."""
+        """Changes that the training sets lack, where the view was told something else."""
         now = None if self.update is None else self.update.describe()
         if now is None or now == view.update:
             return {}

@@ -41,11 +41,11 @@ class SentSet(TypedDict):
 
 
 class SentUpdate(TypedDict):
-    """What training sets lack, and the run that makes them again, as a board is sent it."""
+    """Changes that training sets lack, and the run that applies them, as sent to a board."""
 
     text: str  # "3 corrections not yet in the set"; "": they are up to date
     is_running: bool
-    share: float  # of the run, in [0, 1]
+    share: float  # how far the run is, in [0, 1]
     progress: str  # its stage and time left
     error: str  # why the last run failed; "": it did not
 

@@ -45,7 +45,7 @@ MEND = {  # kind of a finding: what to do about it
 
 @dataclass(frozen=True, kw_only=True)
 class ReportResult:
-    """What came of a film: `groups` are the set, and where there is an adapter its pictures."""
+    """Result of a film: `groups` are the set, and where there is an adapter its pictures."""
 
     verdict: str
     tone: str  # good, bad or plain
@@ -258,7 +258,7 @@ def _bare(tiles: Sequence[tile.Tile]) -> list[tile.Tile]:
 
 
 def _advice(data: ReportData) -> list[str]:
-    """What to do next, the most useful first."""
+    """Next steps, the most useful first."""
     if _failed(data):
         return [f"When the cause is removed, {_command(data, 'run')} continues at that stage."]
     shown = coverage.pictures(data.table("dataset"))
