@@ -91,7 +91,7 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
         class_word=config.captioning.class_word,
         rights=record,
         resolution_px=side,
-        step_px=config.dataset.bucket_step_px,
+        step_px=min(config.dataset.bucket_step_px, side),
         batch_size=config.models.batch_size,
         has_txt=captions == "txt",
         has_jsonl=captions == "jsonl",
@@ -135,7 +135,8 @@ def choose_pictures(
     """
     most = config.dataset.max_upscale
     best = folder.best_resolution(pictures, most, config.dataset.bucket_step_px)
-    side = options.resolution_px or _base_resolution(options.base, config) or best
+    side = options.resolution_px or _base_resolution(options.base, config)
+    side = side or config.models.resolution or best
     if form != "kohya" and not (options.resolution_px or options.base):
         return list(pictures), best, []
     size = folder.read_size(side, config.dataset.bucket_step_px, most)

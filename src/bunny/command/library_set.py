@@ -109,7 +109,8 @@ def draw_set(
             trigger=trigger_word(config.captioning.trigger_word, name),
             class_word=config.captioning.class_word,
             rights=record,
-            resolution_px=export_folder.best_resolution(
+            resolution_px=config.models.resolution
+            or export_folder.best_resolution(
                 pictures, config.dataset.max_upscale, config.dataset.bucket_step_px
             ),
             step_px=config.dataset.bucket_step_px,
