@@ -97,7 +97,7 @@ def _is_whole_suite(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Begin with the files that take longest, so that no process is left alone with one.
+    """Run the longest files first, to keep all processes busy until the end.
 
     One file makes the small project while the others run what does not need it.
     """

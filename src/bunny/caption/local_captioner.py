@@ -1,8 +1,8 @@
 """Captioners that are on this machine already: a server on loopback, or a model in the hub's cache.
 
 Only loopback is contacted, directly and without following redirects, and only for
-`captioning.providers: [auto]`. Models of the cache are given as folders, so that nobody asks the
-hub for a newer version.
+`captioning.providers: [auto]`. Cached models are loaded as local folders, without asking the hub
+for a newer version.
 """
 
 import http.client

@@ -1,9 +1,9 @@
 """Training sets that are out of date: what changed since they were made, and the run that follows.
 
 A set is out of date where corrections hold that it was not made with, or where one of the stages
-before it would give something else now. The run is `bunny run` in a process of its own, so that
-whoever asks for it, such as the board, answers meanwhile; how far it is stands in the film's logs,
-where every board of the film sees it.
+before it would give something else now. The run is `bunny run` in a separate process, so the board
+that starts it keeps responding. Its progress is written to the film's logs, and every board of the
+film shows it.
 """
 
 from __future__ import annotations

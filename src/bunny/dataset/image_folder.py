@@ -49,7 +49,7 @@ class ReadSize:
         return bucket, max(bucket[0] / width, bucket[1] / height)
 
     def is_enough(self, width: int, height: int) -> bool:
-        """Whether a picture need not be enlarged too much; a rounded pixel is none."""
+        """Whether a picture need not be enlarged more than allowed, but for rounding."""
         return self.fit(width, height)[1] <= self.max_upscale + UPSCALE_ROUNDING
 
 

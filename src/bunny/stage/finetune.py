@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 PROGRESS_EVERY = 10  # steps
 SAMPLES = 4  # times that sample pictures are drawn while training
-SET_KEYS = ("max_images", "crop_margin", "held_out_share")  # of stage dataset
+SET_KEYS = ("max_images", "crop_margin", "held_out_share")  # read by stage dataset
 MODEL_KEYS = tuple(key for key in ModelsConfig.model_fields if key not in SET_KEYS)
 SAMPLE_PROMPTS = ("{subject}, medium shot, day", "{subject} on a beach, wide shot, day")
 
