@@ -251,11 +251,14 @@ def _ways_on(space: Workspace, config: Config) -> list[str]:
     large_base = "illustrious" if is_drawn else "sdxl"
     base = known_base.BY_NAME[large_base if 2 * large >= len(sizes) else "sd15"]
     what = "drawn" if is_drawn else "photographed"
+    models = config.models
+    num_images = models.training_steps * models.batch_size * models.gradient_accumulation
     again = f"bunny run {space.film_id} --set models.base_model="
     return [
         *hints,
         "no base model is set, so the run ends at the training set; from here:",
-        f"  train        {again}{base.hub_id}   ({base.title}, for {what} film; {base.needs})",
+        f"  train        {again}{base.hub_id}   ({base.title}, for {what} film;",
+        f"               {base.needs(num_images)})",
         f"  export       bunny export kohya {space.film_id} --base {base.name}   (another trainer)",
         f"  try          {again}toy   (128 px, on a CPU in minutes, to see every stage)",
     ]

@@ -9,8 +9,42 @@ import re
 from dataclasses import dataclass
 
 FAMILY_PX = {"sd": 512, "sdxl": 1024, "sd3": 1024, "flux": 1024}
-# Memory of a GPU for a LoRA: diffusers' training guides (SD 1.5, SDXL), ai-toolkit's FAQ (Flux.1).
-FAMILY_GB = {"sd": 11, "sdxl": 16, "flux": 24}
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrainingCost:
+    """GPU memory and time that training a LoRA takes, as published by others."""
+
+    memory_gb: int
+    seconds_per_step: float  # batch size 1, at the family's resolution unless the source says so
+    card: str
+    source: str  # Markdown
+
+
+# Nothing is published for a Stable Diffusion 3.5 LoRA at 1024 px without quantization.
+FAMILY_COST = {
+    "sd": TrainingCost(
+        memory_gb=11,
+        seconds_per_step=1.2,
+        card="RTX 2080 Ti",
+        source="[diffusers' LoRA guide](https://huggingface.co/docs/diffusers/training/lora): "
+        "15,000 steps in about 5 hours",
+    ),
+    "sdxl": TrainingCost(
+        memory_gb=16,
+        seconds_per_step=1.2,
+        card="RTX 3090",
+        source="[diffusers' SDXL guide](https://huggingface.co/docs/diffusers/training/sdxl) for "
+        "memory, [kohya_ss #1288](https://github.com/bmaltais/kohya_ss/issues/1288) for time",
+    ),
+    "flux": TrainingCost(
+        memory_gb=26,
+        seconds_per_step=3.5,
+        card="RTX 4090",
+        source="[Flux QLoRA](https://huggingface.co/blog/flux-qlora): 26 GB in bfloat16; 700 steps "
+        "in 41 minutes in 4 bits at 512 x 768 px",
+    ),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,11 +59,22 @@ class KnownBase:
     pattern: str  # regular expression for the name in a hub id, in lower case
     is_for_drawn: bool = False
 
-    @property
-    def needs(self) -> str:
-        """The GPU that a LoRA of it needs, as far as that is known."""
-        memory = FAMILY_GB.get(self.family)
-        return f"a GPU with {memory} GB" if memory else "a GPU"
+    def needs(self, num_images: int) -> str:
+        """GPU memory and time to train a LoRA on `num_images` pictures, as far as published.
+
+        `num_images` counts a picture each time that it is read: steps times batch size.
+
+        Examples
+        --------
+        >>> BY_NAME["sdxl"].needs(1500)
+        '16 GB of GPU memory at batch size 1, about 30 minutes on an RTX 3090'
+        """
+        cost = FAMILY_COST.get(self.family)
+        if cost is None:
+            return "a GPU"
+        minutes = max(1, round(num_images * cost.seconds_per_step / 60))
+        time = f"{minutes} minutes" if minutes < 90 else f"{minutes / 60:.1f} hours"
+        return f"{cost.memory_gb} GB of GPU memory at batch size 1, about {time} on an {cost.card}"
 
 
 KNOWN = (
