@@ -52,7 +52,7 @@ Record = dict[str, Any]
 
 def main() -> int:
     """Measure the demo's workspace, then write pictures, pages and texts."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=str(__doc__).split("\n", 1)[0])
     parser.add_argument("film", nargs="?", default="sample", help="film id, or how it begins")
     parser.add_argument("--data-dir", help="folder of workspaces")
     parser.add_argument("--text", action="store_true", help="only fill the blocks again")
@@ -184,7 +184,7 @@ def photograph_board(space: Workspace, path: Path) -> None:
             if address is None:
                 raise UserError(f"the board printed {line!r} instead of its address")
             with driver.chromium.launch(executable_path=browser, args=["--no-sandbox"]) as window:
-                page = window.new_page(viewport={"width": 1120, "height": 720})
+                page = window.new_page(viewport={"width": 1280, "height": 720})
                 page.goto(address.group(0), timeout=120_000)
                 page.wait_for_selector(".bb.is-ready", timeout=120_000)
                 page.wait_for_function(
@@ -225,43 +225,40 @@ def fill(text: str, record: Record) -> str:
 
 
 def demo_caption(record: Record) -> str:
-    """Words below the two pictures of the README."""
+    """Words below the picture of the README."""
     wrong = record["num_wrong"]
-    right = "none is wrong" if wrong == 0 else f"{wrong} are wrong"
+    right = "None" if wrong == 0 else f"{wrong:,}"
     return (
         f"*Above: 20 of the {record['num_pictures']} training pictures that the demo cuts from its "
-        f"{record['film_seconds']}-second film, {record['smallest_px']} to "
-        f"{record['largest_px']} px wide or high. Of its {record['num_labels']} labels, {right}. "
-        "Below: places where the film never\nshows the bunny, drawn by the base model alone and "
-        "with the trained adapter. The demo's base model is a toy of 25 MB and\n128 px, so its "
-        "pictures are soft.*"
+        f"{record['film_seconds']}-second film ({record['smallest_px']} to "
+        f"{record['largest_px']} px). {right} of its {record['num_labels']} labels "
+        f"{'are' if wrong > 1 else 'is'} wrong.\nBelow: places where the film never shows the "
+        "bunny, drawn by the base model alone and with the adapter. The base is a toy of 128 px.*"
     )
 
 
 def demo_time(record: Record) -> str:
     """How long the demo takes."""
     return (
-        f"The demo downloads the packages and then took {record['minutes']:.0f} minutes on two "
-        "cores when this page was written.\nIt ends with the paths of the report and the pictures."
+        f"The demo downloads the packages, then runs every stage in about {record['minutes']:.0f} "
+        "minutes on two cores."
     )
 
 
 def base_table(_: Record) -> str:
-    """Known base models with memory and time."""
-    rows = [
-        "| base | example | size | GPU memory | 1,000 pictures take | source |",
-        "|---|---|---|---|---|---|",
-    ]
+    """Known base models with memory and time, and where the figures come from."""
+    rows = ["| base | example | size | GPU memory | 1,000 pictures take |", "|---|---|---|---|---|"]
+    sources: dict[str, str] = {}
     for base in sorted(known_base.KNOWN, key=lambda one: (one.resolution_px, one.title)):
-        cost = known_base.FAMILY_COST.get(base.family)
-        told = ["not published", "", ""]
-        if cost:
+        told = ["not published", "not published"]
+        if cost := base.cost:
             minutes = round(1000 * cost.seconds_per_step / 60)
-            told = [f"{cost.memory_gb} GB", f"{minutes} min, {cost.card}", cost.source]
-        drawn = " (drawn)" if base.is_for_drawn else ""
+            told = [f"{cost.memory_gb} GB", f"{minutes} min on an {cost.card}"]
+            sources[base.family] = cost.source
+        drawn = " (drawn film)" if base.is_for_drawn else ""
         cells = [f"{base.title}{drawn}", f"`{base.hub_id}`", f"{base.resolution_px} px", *told]
         rows.append(f"| {' | '.join(cells)} |")
-    return "\n".join(rows)
+    return "\n".join([*rows, "", f"Sources: {'; '.join(sources.values())}."])
 
 
 def caption_examples(record: Record) -> str:

@@ -41,7 +41,7 @@ def test_figures_and_pages_are_as_new_as_the_tables(record):
 def test_a_changed_figure_is_noticed(record):
     text = "<!-- write_guide: demo_time -->\nin 2 minutes\n<!-- end -->\n"
     told = write_guide.fill(text, record | {"minutes": 7.4})
-    assert "took 7 minutes" in told
+    assert "in about 7 minutes" in told
     assert told.startswith("<!-- write_guide: demo_time -->\nThe demo")
     assert told.endswith("\n<!-- end -->\n")
 

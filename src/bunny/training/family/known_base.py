@@ -16,7 +16,7 @@ class TrainingCost:
     """GPU memory and time that training a LoRA takes, as published by others."""
 
     memory_gb: int
-    seconds_per_step: float  # batch size 1, at the family's resolution unless the source says so
+    seconds_per_step: float  # batch size 1, FAMILY_PX unless the source says otherwise
     card: str
     source: str  # Markdown
 
@@ -27,22 +27,22 @@ FAMILY_COST = {
         memory_gb=11,
         seconds_per_step=1.2,
         card="RTX 2080 Ti",
-        source="[diffusers' LoRA guide](https://huggingface.co/docs/diffusers/training/lora): "
-        "15,000 steps in about 5 hours",
+        source="[diffusers](https://huggingface.co/docs/diffusers/training/lora) (15,000 steps in "
+        "about 5 hours)",
     ),
     "sdxl": TrainingCost(
         memory_gb=16,
         seconds_per_step=1.2,
         card="RTX 3090",
-        source="[diffusers' SDXL guide](https://huggingface.co/docs/diffusers/training/sdxl) for "
-        "memory, [kohya_ss #1288](https://github.com/bmaltais/kohya_ss/issues/1288) for time",
+        source="[diffusers](https://huggingface.co/docs/diffusers/training/sdxl) and "
+        "[kohya_ss #1288](https://github.com/bmaltais/kohya_ss/issues/1288) for SDXL",
     ),
     "flux": TrainingCost(
         memory_gb=26,
         seconds_per_step=3.5,
         card="RTX 4090",
-        source="[Flux QLoRA](https://huggingface.co/blog/flux-qlora): 26 GB in bfloat16; 700 steps "
-        "in 41 minutes in 4 bits at 512 x 768 px",
+        source="[a QLoRA of Flux](https://huggingface.co/blog/flux-qlora) (memory in bfloat16; "
+        "time in 4 bits at 512 x 768 px)",
     ),
 }
 
@@ -59,6 +59,12 @@ class KnownBase:
     pattern: str  # regular expression for the name in a hub id, in lower case
     is_for_drawn: bool = False
 
+    @property
+    def cost(self) -> TrainingCost | None:
+        """What training a LoRA takes; None where nothing is published for this size."""
+        cost = FAMILY_COST.get(self.family)
+        return cost if self.resolution_px == FAMILY_PX[self.family] else None
+
     def needs(self, num_images: int) -> str:
         """GPU memory and time to train a LoRA on `num_images` pictures, as far as published.
 
@@ -69,7 +75,7 @@ class KnownBase:
         >>> BY_NAME["sdxl"].needs(1500)
         '16 GB of GPU memory at batch size 1, about 30 minutes on an RTX 3090'
         """
-        cost = FAMILY_COST.get(self.family)
+        cost = self.cost
         if cost is None:
             return "a GPU"
         minutes = max(1, round(num_images * cost.seconds_per_step / 60))
