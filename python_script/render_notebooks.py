@@ -1,8 +1,8 @@
 """Write the executed notebooks of a film as small HTML pages that are read without running.
 
     uv run bunny demo
-    uv run bunny run sample --notebooks --set models.training_steps=60
-    uv run python python_script/render_notebooks.py sample --set models.training_steps=60
+    uv run bunny run sample --notebooks
+    uv run python python_script/render_notebooks.py sample
 
 A run leaves the executed copies of the stages' notebooks in `log/notebook/<film_id>/`; the two that
 belong to no stage are executed here. Pages go to `memory_bank/notebook/`, pictures inside them.
@@ -34,6 +34,7 @@ MAX_BYTES = 500_000  # of a page
 # Width in pixels and WebP quality of pictures, tried in turn until a page is small enough.
 STEPS = ((900, 80), (800, 65), (700, 50), (600, 40), (480, 30))
 PICTURE = re.compile(r"data:image/(?:png|jpeg|webp);base64,([A-Za-z0-9+/=\s]+)")
+LEFT_OUT = ("14_series",)  # it is about many films
 MACHINE = ("doctor.summary",)  # cells that tell of the machine, not of the film
 CSS = """
 body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#222}
@@ -70,7 +71,8 @@ def write_pages(space: Workspace, output: Path, overrides: Sequence[str] = ()) -
     UserError
         If a stage's notebook has no executed copy.
     """
-    names = sorted(path.stem for path in notebook.notebook_dir().glob("*.ipynb"))
+    found = sorted(path.stem for path in notebook.notebook_dir().glob("*.ipynb"))
+    names = [name for name in found if name not in LEFT_OUT]
     stages = {book: stage for stage, book in notebook.NOTEBOOK.items()}
     output.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bunny-render-") as folder:
