@@ -175,7 +175,7 @@ def photograph_board(space: Workspace, path: Path) -> None:
     start = [sys.executable, "-m", "bunny", "review", space.film_id, "--port", "0", "--no-browser"]
     where = ["--data-dir", str(space.root.parents[1])]
     with (
-        subprocess.Popen([*start, *where], stdout=subprocess.PIPE, text=True) as server,
+        subprocess.Popen([*start, *where], stdout=subprocess.PIPE, encoding="utf-8") as server,
         sync_api.sync_playwright() as driver,
     ):
         try:
