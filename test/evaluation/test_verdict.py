@@ -65,6 +65,14 @@ NOBODY = [seen("nobody", 0.1)] * 4
 RIGHT = [seen("bunny")] * 4
 
 
+def test_the_short_verdict_begins_with_whether_it_learned():
+    chosen = [seen("bunny"), *[seen("nobody", 0.1)] * 3]  # too few to be sure, and bad besides
+    found = verdict.judge(evaluate(report(NOBODY, chosen)), ABOUT)
+    assert [one.tone for one in found[:2]] == ["plain", "bad"]
+    assert verdict.summarise(found) == f"{found[0].text} {found[1].text}"
+    assert found[0].text.startswith("The adapter seems to have learned bunny")
+
+
 # -- rows ---------------------------------------------------------------------------------------
 
 

@@ -219,14 +219,12 @@ class Evaluator:
         return found, pictures
 
     def outcome(self, rows: Sequence[dict[str, Any]]) -> str:
-        """The first sentence of the verdict, and what is wrong."""
+        """The verdict in short."""
         evaluation = store.from_rows("evaluation", rows)
         found = verdict.judge(
             evaluation, verdict.run_info(self.run, tuple(self.checkpoint), self.class_word)
         )
-        return " ".join(finding.text for finding in found if finding.tone != "plain") or (
-            found[0].text
-        )
+        return verdict.summarise(found)
 
     @property
     def class_word(self) -> str:

@@ -349,6 +349,12 @@ def judge(
     return found
 
 
+def summarise(findings: Sequence[EvaluationFinding]) -> str:
+    """The answer to "did it learn the character?", then what is wrong, as one text."""
+    wrong = [one.text for one in findings[1:] if one.tone == "bad"]
+    return " ".join([findings[0].text, *wrong])
+
+
 def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
     """Whether it learned the character."""
     right, base = figures.value("recognised"), figures.value("recognised", step=0)
