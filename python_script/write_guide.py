@@ -98,7 +98,7 @@ def write_from_run(space: Workspace) -> None:
 
 
 def stage_digests() -> dict[str, str]:
-    """What each stage's tables depend on besides other tables, as a digest by stage.
+    """Digest of the inputs of each stage other than tables, by stage name.
 
     That is the stage's version, its settings in the demo, the film and the references: a page is
     older than the tables it shows where one of these has changed since.
@@ -238,7 +238,7 @@ def demo_caption(record: Record) -> str:
 
 
 def demo_time(record: Record) -> str:
-    """How long the demo takes."""
+    """Sentence on the duration of the demo."""
     return (
         f"The demo downloads the packages, then runs every stage in about {record['minutes']:.0f} "
         "minutes on two cores."

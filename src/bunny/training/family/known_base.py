@@ -61,7 +61,7 @@ class KnownBase:
 
     @property
     def cost(self) -> TrainingCost | None:
-        """What training a LoRA takes; None where nothing is published for this size."""
+        """Memory and time of LoRA training; None where nothing is published for this size."""
         cost = FAMILY_COST.get(self.family)
         return cost if self.resolution_px == FAMILY_PX[self.family] else None
 
