@@ -33,6 +33,7 @@ from bunny.command.run import DEMO_SETTINGS
 from bunny.contract import fingerprint
 from bunny.core import config as configuration
 from bunny.core import workspace
+from bunny.core.config import Config
 from bunny.core.error import BunnyError, UserError
 from bunny.core.workspace import Workspace
 from bunny.table import store
@@ -59,8 +60,7 @@ def main() -> int:
     given = parser.parse_args()
     try:
         if not given.text:
-            space, _ = film_workspace.open_film(given.film, given.data_dir)
-            write_from_run(space)
+            write_from_run(*film_workspace.open_film(given.film, given.data_dir))
         write_blocks(ROOT)
     except BunnyError as error:
         print(error, file=sys.stderr)
@@ -68,7 +68,7 @@ def main() -> int:
     return 0
 
 
-def write_from_run(space: Workspace) -> None:
+def write_from_run(space: Workspace, config: Config) -> None:
     """Write the record, the pictures and the notebook pages of a finished demo.
 
     Raises
@@ -76,7 +76,6 @@ def write_from_run(space: Workspace) -> None:
     UserError
         If a stage of the film is not up to date.
     """
-    _, config = film_workspace.open_film(space.film_id, str(space.root.parents[1]))
     late = [state.name for state in pipeline.status(space, config) if state.state != "done"]
     if late:
         raise UserError(
@@ -84,16 +83,15 @@ def write_from_run(space: Workspace) -> None:
             "run `bunny demo`"
         )
     record = {"made_from": stage_digests(), **measure(space)}
-    path = ROOT / RECORD
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8", newline="\n")
+    text = json.dumps(record, indent=2) + "\n"
+    (ROOT / RECORD).write_text(text, encoding="utf-8", newline="\n")
     sheet, grid = draw_training_set(space), open_grid(space)
     sheet = sheet.resize((grid.width, round(sheet.height * grid.width / sheet.width)))
     both = Image.new("RGB", (grid.width, sheet.height + GAP_PX + grid.height), "white")
     both.paste(sheet, (0, 0))
     both.paste(grid, (0, sheet.height + GAP_PX))
     (ROOT / PICTURE / "demo.png").write_bytes(contact_sheet.to_png(both))
-    photograph_board(space, ROOT / PICTURE / "board.png")
+    save_board_screenshot(space, ROOT / PICTURE / "board.png")
     render_notebooks.write_pages(space, ROOT / render_notebooks.OUTPUT)
 
 
@@ -117,16 +115,14 @@ def stage_digests() -> dict[str, str]:
 
 def measure(space: Workspace) -> Record:
     """Figures of a finished demo, as JSON values."""
-    label, frame, pictures = (store.read(space.table, n) for n in ("label", "frame", "dataset"))
+    label, frame = (store.read(space.table, name) for name in ("label", "frame"))
     named = label.filter(pl.col("character").is_not_null())
-    truth = demo.truth("box")
-    score = label_score.score_labels(label, frame, truth).filter(pl.col("character") == "all")
-    bunny = pictures.filter(character="bunny", role="subject")
+    score = label_score.score_labels(label, frame, demo.truth("box")).filter(character="all")
+    bunny = training_set(space)
     lines = sorted(set(bunny["caption"].to_list()), key=lambda text: (-len(text), text))
     records = [fingerprint.read_record(space.root, name) for name in pipeline.STAGE]
     return {
         "film_seconds": round(float(store.read(space.table, "film")["duration_s"][0])),
-        "num_frames": frame.height,
         "num_labels": named.height,
         "num_wrong": int((score["num_labelled"] - score["num_right"])[0]),
         "num_pictures": bunny.height,
@@ -138,11 +134,16 @@ def measure(space: Workspace) -> Record:
     }
 
 
+def training_set(space: Workspace) -> pl.DataFrame:
+    """Rows of table `dataset` with the bunny's pictures, in the film's order."""
+    rows = store.read(space.table, "dataset").filter(character="bunny", role="subject")
+    return rows.sort("frame_id", "image_id")
+
+
 def draw_training_set(space: Workspace) -> Image.Image:
     """Lay out pictures from all over the bunny's training set."""
     rows, columns, side = SHEET
-    order = store.read(space.table, "dataset").filter(character="bunny", role="subject")
-    order = order.sort("frame_id", "image_id")
+    order = training_set(space)
     step = max(1, order.height // (rows * columns))
     files = order.gather_every(step).head(rows * columns)["file"].to_list()
     sheet = Image.new("RGB", (columns * side, rows * side), "white")
@@ -164,8 +165,8 @@ def open_grid(space: Workspace) -> Image.Image:
         return grid.convert("RGB")
 
 
-def photograph_board(space: Workspace, path: Path) -> None:
-    """Take a picture of the review board with all shots of the film."""
+def save_board_screenshot(space: Workspace, path: Path) -> None:
+    """Save a screenshot of the review board with all shots of the film."""
     from playwright import sync_api
 
     browser = next(filter(None, map(shutil.which, CHROMIUM)), None)

@@ -219,7 +219,7 @@ class Evaluator:
         return found, pictures
 
     def outcome(self, rows: Sequence[dict[str, Any]]) -> str:
-        """The verdict in short."""
+        """Summary of the verdict: whether the character was learned, then what is wrong."""
         evaluation = store.from_rows("evaluation", rows)
         found = verdict.judge(
             evaluation, verdict.run_info(self.run, tuple(self.checkpoint), self.class_word)
