@@ -245,9 +245,9 @@ def next_step(states: Iterable[StageState]):
             how = "has not run yet" if state.state == "never run" else f"is {state.state}"
             why = f" ({state.why})" if state.why else ""
             return Markdown(
-                f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} {how}{why}."
+                f"Next: open `{NOTEBOOK[state.name]}.ipynb`, since stage {state.name} {how}{why}."
             )
-    return Markdown("All stages are done: see `report.html` in the film's workspace.")
+    return Markdown("All stages are done. The result is in `report.html` in the film's workspace.")
 
 
 def _run_one(

@@ -211,7 +211,7 @@ def test_nobody_found_blames_the_adapter_or_the_base():
     chosen = [seen("bunny"), seen("bunny"), seen("nobody", 0.0), seen("nobody", 0.0)]
     there = [seen("pip", 0.1)] * 4
     assert "the adapter degrades" in say(evaluate(report(there, chosen)))["nobody"]
-    assert "ask for closer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
+    assert "prompt for closer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
 
 
 def test_bleeding_and_others_that_turn_into_it():

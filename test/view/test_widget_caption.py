@@ -145,12 +145,12 @@ def test_colours_of_the_background_are_said_only_where_that_is_set(opened):
 
 def test_the_page_counts_and_shows_what_changes(opened):
     page = caption.draw(opened, START | {"class_word": "hare"})
-    assert "<b>captions 4</b> · change 3" in page
+    assert "<b>captions: 4</b> · changed: 3" in page
     assert page.count("<img") == 2 and "0:00 bunny hare in a green place" in page
     refused = caption.draw(opened, START | {"trigger_word": "sks"})
     assert "expected a template that contains {name}" in refused and "<img" not in refused
     page = caption.draw(opened, START | {"max_tag_share": 0.9})
-    assert "goes with" in page and "100% left out" in page and "33%" in page
+    assert "<th style='text-align:left'>word</th>" in page and "100% left out" in page and "33%" in page
     missing = caption.draw(opened, START | {"replacements": "none.yaml"})
     assert "captioning.replacements: expected a YAML or CSV file" in missing
 

@@ -193,7 +193,7 @@ def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
     )
     if base >= MAX_NOBODY_SHARE:
         text += (
-            "the base model does not draw a figure for these prompts either; ask for closer views."
+            "the base model does not draw a figure for these prompts either: prompt for closer views."
         )
     else:
         text += (
@@ -383,7 +383,7 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
         return EvaluationFinding(
             kind="learned", tone="good", text=f"The adapter learned {about.character}: {text}"
         )
-    text = f"The adapter learned {about.character} in part: {text} {_more(figures, about)}"
+    text = f"The adapter partly learned {about.character}: {text} {_more(figures, about)}"
     return EvaluationFinding(kind="partly", tone="plain", text=text)
 
 

@@ -232,7 +232,7 @@ def plot_stage_times(times: pl.DataFrame) -> ggplot:
 def _scene_title(points: pl.DataFrame, lanes: list[str]) -> str:
     noise = points.filter(pl.col("lane") == NO_SCENE).height
     found = len([lane for lane in lanes if lane != NO_SCENE])
-    return f"{found} scenes" + (f", {noise} of the frames in none" if noise else "")
+    return style.plural(found, "scene") + (f", {style.plural(noise, 'frame')} in none" if noise else "")
 
 
 def _largest_lanes(points: pl.DataFrame) -> list[str]:
@@ -265,7 +265,7 @@ def plot_losses(quality: pl.DataFrame, threshold: FilteringConfig) -> ggplot:
         return style.empty_plot("no threshold drops a frame")
     import plotnine as p9
 
-    alone, shared = "by this threshold only", "also by another"
+    alone, shared = "this threshold alone", "another threshold too"
     bars = pl.concat(
         [
             losses.select("reason", pictures="num_alone", how=pl.lit(alone)),
@@ -316,9 +316,9 @@ def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + p9.scale_y_discrete(limits=lanes[::-1], name="")
         + style.time_axis()
         + p9.labs(
-            title=f"{num_groups} groups of near duplicates",
+            title=style.plural(num_groups, "group") + " of near duplicates",
             subtitle=(
-                f"{grouped.height} frames in them, one of each group is kept; shown: {shown}"
+                f"{grouped.height} frames; one frame per group is kept; shown: {shown}"
             ),
         )
         + style.theme(1.4 + 0.24 * len(lanes))

@@ -105,12 +105,12 @@ def explore_captions(
         return HTML(draw(opened, start))
     import ipywidgets
 
-    def words(key: str, tooltip: str = "words between commas") -> Text:
+    def words(key: str, tooltip: str = "separated by commas") -> Text:
         return explorer.text_field(key, ", ".join(start[key]), tooltip)
 
     controls = {
-        "providers": words("providers", "in their order, between commas"),
-        "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
+        "providers": words("providers", "in order of preference, separated by commas"),
+        "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "must contain {name}"),
         "class_word": explorer.text_field("class_word", start["class_word"]),
         "style": ipywidgets.Dropdown(
             options=style.STYLES, value=start["style"], description="style"
@@ -120,7 +120,7 @@ def explore_captions(
         "keep_tags": words("keep_tags"),
         "prune_tags": words("prune_tags"),
         "replacements": explorer.text_field(
-            "replacements", start["replacements"], "a YAML or CSV file"
+            "replacements", start["replacements"], "path of a YAML or CSV file"
         ),
         "has_background_colours": ipywidgets.Checkbox(
             value=start["has_background_colours"], description="has_background_colours"
@@ -223,10 +223,10 @@ def draw(opened: CaptionData, values: Values) -> str:
         for one, text in tile.spread(shown, GALLERY)
     ]
     return (
-        html.counts({"captions": len(opened.captions), "change": now.num_changed})
+        html.counts({"captions": len(opened.captions), "changed": now.num_changed})
         + html.tiles(tiles, "Captions as they would read")
         + _core_table(now.core)
-        + html.table(("tag", "of the pictures"), rows)
+        + html.table(("tag", "share of pictures"), rows)
     )
 
 
@@ -238,7 +238,7 @@ def _core_table(core: CoreTags) -> str:
         most |= Counter(own)  # the greatest share of each word
     words = sorted(most, key=lambda word: (-most[word], word))[:MAX_TAGS]
     rows = [[word, *(_share(core, name, word) for name in names)] for word in words]
-    return html.table(("goes with", *names), rows)
+    return html.table(("word", *names), rows)
 
 
 def _share(core: CoreTags, name: str, word: str) -> str:
