@@ -152,7 +152,9 @@ def test_the_explorer_chooses_anew_over_tables(measured):
     assert "<b>clips: 2</b>" in page and "<b>1</b> new, <b>0</b> removed" in page
     page = draw(start | {"min_motion": 2.5})
     assert "<b>clips: 0</b>" in page and "<b>0</b> new, <b>1</b> removed" in page
-    assert "left out (frozen): 1" in page and "2.00 levels per frame, clip.min_motion is 2.5" in page
+    assert (
+        "left out (frozen): 1" in page and "2.00 levels per frame, clip.min_motion is 2.5" in page
+    )
 
 
 def test_a_move_opens_no_file_and_the_button_saves(measured, tmp_path, monkeypatch):

@@ -140,7 +140,7 @@ def test_alike_pairs_are_two_tiles(summary, tmp_path):
         relation="other shot",
     )
     tiles = tile.alike_pairs(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
-    assert [t.title for t in tiles] == ["1a: 0.032 apart", "1b: 0.032 apart"]
+    assert [t.title for t in tiles] == ["1a: distance 0.032", "1b: distance 0.032"]
     assert [t.file for t in tiles] == [tmp_path / "d" / "a.png", tmp_path / "d" / "b.png"]
     assert {t.tone for t in tiles} == {"bad"}
 

@@ -75,8 +75,7 @@ def test_the_page_says_how_the_base_reads_the_prompts(opened):
 def test_what_has_no_effect_is_said(opened):
     assert (
         "</ol><p>prompt without {trigger}, so it does not ask for the character: a beach</p>"
-        "<p><b>Pictures drawn so far"
-        in generation.page(opened, START)
+        "<p><b>Pictures drawn so far" in generation.page(opened, START)
     )
     values = START | {"prompts": "", "lora_strength": 0.0, "guidance_scale": 1.0}
     assert (

@@ -186,7 +186,11 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
             f"FFmpeg's scdet detects a scene change ({scene:.0f} of 100)",
         ),
         ("text", has_text, "text in the picture"),
-        ("logo", plan.region is None, "no part of the picture without the logo shows the whole character"),
+        (
+            "logo",
+            plan.region is None,
+            "no part without the logo shows the whole character",
+        ),
         (
             "frozen",
             plan.motion < wanted.min_motion,
@@ -312,7 +316,8 @@ def choose_varied(
             alike = _likeness(plan, best, pictures or {})
             if alike > max_similarity:
                 left.remove(plan)
-                why = f"near-duplicate of the clip at {best.start_s:.1f} s (similarity {alike:.3f})"
+                minute, second = divmod(int(best.start_s), 60)
+                why = f"near-duplicate of the clip at {minute}:{second:02d} ({alike:.3f})"
                 spare[id(plan)] = replace(plan, reason="duplicate", detail=why)
     why = f"clip.max_clips is {max_clips}, and the chosen clips are more varied"
     spare |= {id(plan): replace(plan, reason="surplus", detail=why) for plan in left}

@@ -90,13 +90,14 @@ def show(table: pl.DataFrame, nothing: str = "Nothing to show.") -> HTML:
 
 
 def facts(values: Mapping[str, Any]) -> HTML:
-    """Show named values in a notebook, one a line."""
+    """Show named values in a notebook, one per line; missing ones are left out."""
     from IPython.display import HTML
 
     rows = "".join(
         f"<tr><th style='text-align:left'>{escape(word(name))}</th>"
         f"<td style='text-align:left'>{escape(_cell(name, value))}</td></tr>"
         for name, value in values.items()
+        if value is not None
     )
     return HTML(f"<table>{rows}</table>")
 
@@ -112,6 +113,7 @@ def word(column: str) -> str:
     if column in WORDS:
         return WORDS[column]
     name = column.removeprefix("num_").removeprefix("is_")
+    name = name.replace("min_", "minimum_").replace("max_", "maximum_")
     for unit in ("px", "mb", "s"):
         if name.endswith(f"_{unit}"):
             return f"{name.removesuffix(f'_{unit}').replace('_', ' ')} ({unit})"
@@ -131,4 +133,12 @@ def _cell(column: str, value: Any) -> str:
         return style.clock(value)
     if column in LENGTHS:
         return style.duration(value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """Three decimals below 1; a number that would become 0 keeps its first digit."""
+    if abs(value) >= 1:
+        return f"{value:.3g}"
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return text if float(text) or not value else f"{value:.1g}"

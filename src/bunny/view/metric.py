@@ -41,7 +41,10 @@ FILM_METRICS = {
     "bunny_stage_peak_memory_bytes": ("Peak resident memory of the stage's process", ("stage",)),
     "bunny_table_rows": ("Rows of a table", ("stage", "table")),
     "bunny_model_answers": ("Model answers and captions", ("task", "provider", "status")),
-    "bunny_model_cost_usd": ("Cost of these answers in US dollars, where known", ("task", "provider")),
+    "bunny_model_cost_usd": (
+        "Cost of these answers in US dollars, where known",
+        ("task", "provider"),
+    ),
     "bunny_model_input_tokens": ("Input tokens of these answers", ("task", "provider")),
     "bunny_model_output_tokens": ("Output tokens of these answers", ("task", "provider")),
     "bunny_corrections": ("Recorded corrections, including undone ones", ("kind", "origin")),

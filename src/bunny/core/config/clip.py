@@ -11,7 +11,7 @@ class ClipConfig(ConfigSection):
     """Stage clip: short clips of each character, for video models."""
 
     preset: Literal["off", "wan", "wan-5b", "hunyuan", "ltx", "own"] = "off"
-    """wan: 16 frames per second; wan-5b, hunyuan, ltx: 24; own: fps, width_px and height_px below"""
+    """wan: 16 frames per second; wan-5b, hunyuan, ltx: 24; own: fps, width_px, height_px below"""
     fps: float = Field(default=16.0, ge=1, le=120)
     """frames per second, with preset own"""
     width_px: int = Field(default=832, ge=32, le=4096)
@@ -23,8 +23,8 @@ class ClipConfig(ConfigSection):
     max_clips: int = Field(default=100, ge=1, le=100_000)
     """maximum clips per character"""
     max_similarity: Cosine = 0.98
-    """maximum cosine similarity of two clips' pictures; only one of several more similar clips is used
-    if the camera moves in the same way"""
+    """maximum cosine similarity of two clips' pictures; of more similar clips only one is
+    used if the camera moves in the same way"""
     margin_frames: int = Field(default=2, ge=0, le=1000)
     """film frames left out on each side of a cut"""
     min_coverage: Share = 0.9

@@ -80,7 +80,9 @@ def _films(table: pl.DataFrame) -> ReportSection:
     """Every film with its counts."""
     shown = table.filter(pl.col("status") == "done").sort("seconds", descending=True)
     plots = (
-        [plot(_plot_seconds(shown.head(MAX_PLOTTED)), "run time of each film")] if len(shown) else []
+        [plot(_plot_seconds(shown.head(MAX_PLOTTED)), "run time of each film")]
+        if len(shown)
+        else []
     )
     return ReportSection(
         id="films",

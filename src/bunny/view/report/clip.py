@@ -54,7 +54,7 @@ def clips(data: ReportData) -> ReportSection | None:
             ReportGroup(
                 tiles=[picture for row in shown if (picture := _strip(data.root, row))],
                 title="Strips",
-                note="From the first to the last frame: does every one show the character, in a single shot?",
+                note="Does every frame, from first to last, show the character, in a single shot?",
                 kind="large",
             ),
             ReportGroup(

@@ -111,13 +111,13 @@ def numbers(summaries: Iterable[Coverage]) -> pl.DataFrame:
                 "character": s.character,
                 "pictures": s.num_pictures,
                 "shots": s.num_shots,
-                "as varied as": s.vendi,
-                "share of the commonest look": s.commonest_share,
+                "Vendi score": s.vendi,
+                "share of the most common look": s.commonest_share,
                 "empty cells": f"{s.num_empty} of {s.num_cells}",
-                "places, evened out": s.balance["place"].effective,
+                "effective places": s.balance["place"].effective,
                 "share of the largest place": s.balance["place"].largest_share,
-                "look-alikes": s.num_alike,
-                "held-out to training": s.held_out_distance,
+                "near duplicates": s.num_alike,
+                "held-out distance": s.held_out_distance,
             }
             for s in summaries
         ]

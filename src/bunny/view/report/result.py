@@ -33,7 +33,7 @@ MEND = {  # kind of a finding: what to do about it
     "unmeasured": "Hold out more pictures to measure what it learned: models.held_out_share.",
     "copies": "It copies training pictures: train for fewer steps, or lower models.lora_rank.",
     "stop": "It was trained for too long: lower models.training_steps.",
-    "nobody": "Many pictures show nobody: prompt for closer views, or lower generation.lora_strength.",
+    "nobody": "Many show nobody: prompt for closer views, or lower generation.lora_strength.",
     "class word": "The class word changed its meaning: set models.class_pictures to film.",
     "drift": "Other pictures changed too: set models.class_pictures to film.",
     "listens less": "Prompts are followed less closely: lower generation.lora_strength.",
@@ -288,7 +288,7 @@ def _advice_without_set(data: ReportData) -> list[str]:
         return [f"Run the stages: {_command(data, 'run')}."]
     named = data.table("label")["character"].drop_nulls()
     if len(named):
-        return [f"See what was left out and which setting would include it: {_command(data, 'gaps')}."]
+        return [f"See what was left out and which setting would add it: {_command(data, 'gaps')}."]
     name = _command(data, "characters", "--name person-01=NAME")
     advice = [f"Name somebody from the pictures above: {name}, then run the film again."]
     if data.table("reference").is_empty():

@@ -157,7 +157,9 @@ def open_gallery(space: Workspace, config: Config, user: str = "notebook") -> Ca
         If stage caption or stage review has not run.
     """
     if not store.exists(space.table, "asset"):
-        raise UserError(f"{space.film_id}: expected table asset, found none; run stage review first")
+        raise UserError(
+            f"{space.film_id}: expected table asset, found none; run stage review first"
+        )
     judged = audit.audit_film(space.root, config.captioning, is_machine_only=True).captions
     caption = store.read(space.table, "caption").unique("frame_id").select("frame_id", "characters")
     frame = store.read(space.table, "frame")

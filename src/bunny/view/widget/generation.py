@@ -216,7 +216,10 @@ def _list_notes(opened: GenerationData, values: Values) -> list[str]:
     """Warnings about these values, before anything is drawn."""
     prompts = _split_prompts(values["prompts"])
     without = [prompt for prompt in prompts if TRIGGER not in prompt]
-    notes = [f"prompt without {TRIGGER}, so it does not ask for the character: {prompt}" for prompt in without]
+    notes = [
+        f"prompt without {TRIGGER}, so it does not ask for the character: {prompt}"
+        for prompt in without
+    ]
     if not prompts:
         notes.append("expected one prompt per line, found none")
     if values["lora_strength"] == 0:

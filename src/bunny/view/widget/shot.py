@@ -117,7 +117,7 @@ def page(
         HTML: counts, which boundaries are new and gone, the histogram of scores, pictures beside.
     """
     if now is None:
-        return f"<p>cut_threshold must be at least {MEASURED_FROM:g}: smaller changes were not measured</p>"
+        return f"<p>cut_threshold must be at least {MEASURED_FROM:g}: less is not measured</p>"
     found, old = _boundaries(now), _boundaries(before or [])
     new, gone = sorted(found - old), sorted(old - found)
     scores = opened.change.filter(pl.col("cut_score") >= PEAK)["cut_score"].clip(0, MAX_SCORE)
