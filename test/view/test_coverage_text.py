@@ -45,7 +45,14 @@ def gaps(*rows: dict) -> pl.DataFrame:
         ),
         (
             [{"axis": "light", "value": "dark"} | NOBODY | {"num_seen": 0}],
-            "No labelled view of anna shows: pictures in the dark.",
+            "No labelled picture shows anna in the dark.",
+        ),
+        (
+            [
+                {"axis": axis, "value": value} | NOBODY | {"num_seen": 0}
+                for axis, value in (("pose", "left-profile"), ("place", "hall"), ("light", "dark"))
+            ],
+            "No labelled picture shows anna in a left profile, in hall or in the dark.",
         ),
         (
             [{"axis": "place", "value": "scene-001"} | NOBODY],

@@ -111,8 +111,8 @@ def plot_split(planned: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values=SIDE, breaks=list(SIDE))
         + p9.labs(
             y="pictures",
-            title=f"{planned.height} pictures of {len(films)} films",
-            subtitle=f"{held} held out, which nothing is trained on",
+            title=f"{planned.height} pictures from {len(films)} films",
+            subtitle=f"{held} held out of training",
         )
         + style.theme(1.6 + 0.3 * len(films))
     )

@@ -260,7 +260,7 @@ def _bare(tiles: Sequence[tile.Tile]) -> list[tile.Tile]:
 def _advice(data: ReportData) -> list[str]:
     """Next steps, the most useful first."""
     if _failed(data):
-        return [f"When the cause is removed, {_command(data, 'run')} continues at that stage."]
+        return [f"Fix the cause, then continue at that stage with {_command(data, 'run')}."]
     shown = coverage.pictures(data.table("dataset"))
     found = evaluation.findings(data) if data.table("evaluation").height else {}
     if shown.is_empty():
