@@ -178,9 +178,9 @@ def test_the_next_step_is_the_first_stage_that_is_not_done():
 
     done = state("cluster", "done")
     stale = notebook.next_step([done, state("review", "stale", "feedback changed")]).data
-    assert stale == "Next: open `10_review.ipynb`; stage review is stale (feedback changed)."
+    assert stale == "Next: open `10_review.ipynb`, since stage review is stale (feedback changed)."
     new = notebook.next_step([done, state("caption", "never run"), state("dataset", "stale")]).data
-    assert new == "Next: open `05_caption.ipynb`; stage caption has not run yet."
+    assert new == "Next: open `05_caption.ipynb`, since stage caption has not run yet."
     assert "All stages are done" in notebook.next_step([done]).data
 
 

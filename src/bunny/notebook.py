@@ -215,18 +215,14 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
 
 
 def describe_result(result: StageResult):
-    """A stage's result and the rows of its tables, as Markdown for a notebook."""
+    """A stage's result and its note, as Markdown for a notebook."""
     from IPython.display import Markdown
 
     done = "was up to date" if result.status == "skipped" else f"{result.status} in"
     took = "" if result.status == "skipped" else f" {result.seconds:.1f} s"
-    rows = [
-        f"{name.replace('_', ' ')} {number:,}" for name, number in result.tables.items() if number
-    ]
-    said = f"; rows: {', '.join(rows)}" if rows else ""
     failed = f"; {result.failed} failed" if result.failed else ""
     note = f"\n\n*{result.note}*" if result.note else ""
-    return Markdown(f"Stage **{result.name}** {done}{took}{said}{failed}.{note}")
+    return Markdown(f"Stage **{result.name}** {done}{took}{failed}.{note}")
 
 
 def bullet_list(sentences: Iterable[str]):
@@ -245,9 +241,9 @@ def next_step(states: Iterable[StageState]):
             how = "has not run yet" if state.state == "never run" else f"is {state.state}"
             why = f" ({state.why})" if state.why else ""
             return Markdown(
-                f"Next: open `{NOTEBOOK[state.name]}.ipynb`; stage {state.name} {how}{why}."
+                f"Next: open `{NOTEBOOK[state.name]}.ipynb`, since stage {state.name} {how}{why}."
             )
-    return Markdown("All stages are done: see `report.html` in the film's workspace.")
+    return Markdown("All stages are done. The result is in `report.html` in the film's workspace.")
 
 
 def _run_one(

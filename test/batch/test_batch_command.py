@@ -30,7 +30,7 @@ def test_a_list_of_films(bunny, tmp_path, film):
     assert "expected a film, found a text file" in err
     report = Path(out.split("report", 1)[1].strip())
     page = report.read_text(encoding="utf-8")
-    assert "Put aside" in page
+    assert "Films without a result" in page
     assert "broken.mp4" in page
     table = pl.read_parquet(report.with_name("batch_film.parquet")).sort("film")
     assert [Path(name).name for name in table["film"]] == ["a.mp4", "b.mp4", "broken.mp4"]

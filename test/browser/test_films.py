@@ -155,7 +155,7 @@ def test_an_upload_that_is_cut_off_goes_on_where_it_stopped(visit, folder, tmp_p
     page.close(run_before_unload=False)  # in the middle
     assert sent[:2] == [0, PART]
     page = visit("Anna")
-    page.get_by_text(re.compile(r"\d+ % arrived; add the same file to go on")).wait_for()
+    page.get_by_text(re.compile(r"\d+ % uploaded: add the same file again to resume")).wait_for()
     asked = []
     page.on("request", lambda r: r.method == "PATCH" and asked.append(r.headers["upload-offset"]))
     page.locator("#choose").set_input_files(film)

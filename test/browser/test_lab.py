@@ -66,12 +66,12 @@ def test_it_shows_no_widget(name):
 
 def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
     with run_to_end(jupyter, "02_filter.ipynb") as book:
-        book.wait_for("kept 6")
+        book.wait_for("kept: 6")
         book.slide("blur_threshold", "End")  # 1: nothing is that sharp
         book.wait_for("6 newly dropped")
-        assert "blurred 6" in book.text() and "kept" not in book.text().splitlines()[0]
+        assert "blurred: 6" in book.text() and "kept" not in book.text().splitlines()[0]
         book.press("generous")
-        book.wait_for("kept 6")
+        book.wait_for("kept: 6")
         book.press("Save for this film")
         book.wait_for("saved to")
         (saved,) = (project / "config").glob("local_three-shots-*.yaml")
@@ -82,7 +82,7 @@ def test_sliders_and_buttons_of_the_filter_answer(jupyter, project):
 
 def test_people_change_with_the_threshold_and_the_choice_of_who(jupyter):
     with run_to_end(jupyter, "03_detect.ipynb") as book:
-        book.wait_for("0 tracks change")
+        book.wait_for("0 changed tracks")
         book.slide("figure_score", "End")  # 1.5: no drawn figure is that like its reference
         book.wait_for("bunny → unknown")
         book.slide("figure_score", "Home")
@@ -115,9 +115,9 @@ def test_captions_follow_the_trigger_word(jupyter):
 def test_the_set_follows_the_margin(jupyter):
     """All figures of this film are as high as their frames: the page says that none has room."""
     with run_to_end(jupyter, "06_dataset.ipynb") as book:
-        book.wait_for("a crop margin of 0.30 changes the windows of 0 of 5 subjects")
+        book.wait_for("a crop margin of 0.30 changes the crops of 0 of 5 subjects")
         book.slide("crop_margin", "End")  # 1.5 of the box on each side
-        book.wait_for("a crop margin of 1.50 changes the windows of 0 of 5 subjects")
+        book.wait_for("a crop margin of 1.50 changes the crops of 0 of 5 subjects")
 
 
 def test_a_prompt_is_shown_as_it_is_read_and_drawn_at_a_click(jupyter):

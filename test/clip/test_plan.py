@@ -111,7 +111,7 @@ def test_a_cut_that_the_shot_detector_missed_is_in_no_clip():
 def test_a_shot_that_is_too_short_says_how_long_it_is():
     [one] = plans(shot(num=40))
     assert one.reason == "too short"
-    assert one.detail == "1.5 s, the shortest clip is 33 frames at 16 a second"
+    assert one.detail == "1.5 s, the shortest clip is 33 frames at 16 per second"
 
 
 def test_beside_a_transition_nothing_is_taken_for_half_a_second():

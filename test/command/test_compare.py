@@ -151,8 +151,8 @@ def test_the_page_shows_pictures_up_to_their_limit(bunny, run, changed, tmp_path
     assert code == 0 and f"page: {path}" in out
     page = path.read_text(encoding="utf-8")
     assert page.count("<img") == 4  # one of each kind that differs
-    assert "2 of 6 frames differ; 1 of them are shown." in page
-    assert "2 of 19 figures differ; 1 of them are shown (1 without a stored picture)." in page
+    assert "2 of 6 frames differ; 1 shown." in page
+    assert "2 of 19 figures differ; 1 shown (1 without a stored picture)." in page
     assert "bunny → bruno" in page and "No label differs" not in page
     assert bunny(*line)[0] == 0
     assert path.read_text(encoding="utf-8").count("<img") == 5
@@ -183,7 +183,7 @@ def test_scenes_go_by_their_frames_and_not_by_their_names(bunny, run, tmp_path):
     assert "scene-001 split into sea, hall" in page and "scene-001 → no scene" in page
     assert page.count("<img") == 4  # three scenes and a shot
     _, out, _ = bunny("compare", run, other)
-    line = "scenes: 1 of 1 correspond to one of 2, 1 split, 1 shot moved\n"
+    line = "scenes: 1 of 1 scenes match one of 2, 1 split, 1 shot moved\n"
     assert f"{line}  scene-001 split into sea, hall\n" in out
 
 

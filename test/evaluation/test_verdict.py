@@ -189,9 +189,9 @@ def test_few_drawings_prove_nothing_and_gaps_of_the_set_are_named():
     assert "too few generated pictures to be sure: 75 %" in found[0].text
     texts = [f.text for f in found if f.kind == "gap"]
     assert texts == [
-        "Too few right-profile pictures: 3 of 95, 10 wanted; `bunny gaps` lists shots of the film "
+        "Too few right-profile pictures: 3 of 95 (10 wanted). `bunny gaps` lists the shots "
         "that would fill the gap.",
-        "Too few pictures in dark light: 0 of 95, 9 wanted; no dropped view of the film would "
+        "Too few dark pictures: 0 of 95 (9 wanted). No dropped view would "
         "fill the gap: add pictures from elsewhere.",
     ]
 
@@ -218,8 +218,8 @@ def test_a_forgotten_class_word():
 def test_nobody_found_blames_the_adapter_or_the_base():
     chosen = [seen("bunny"), seen("bunny"), seen("nobody", 0.0), seen("nobody", 0.0)]
     there = [seen("pip", 0.1)] * 4
-    assert "the adapter degrades" in say(evaluate(report(there, chosen)))["nobody"]
-    assert "ask for closer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
+    assert "The adapter degrades" in say(evaluate(report(there, chosen)))["nobody"]
+    assert "prompt for closer views" in say(evaluate(report(NOBODY, chosen)))["nobody"]
 
 
 def test_bleeding_and_others_that_turn_into_it():

@@ -99,7 +99,7 @@ def test_the_page_shows_words_as_words(space):
     page = gallery_widget.explore_gallery(space, config.Config(), is_interactive=False).data
     assert "a hare &lt;b&gt;runs&lt;/b&gt; (0:00, doubt 0.90: no trigger word of: bunny)" in page
     assert "<b>runs" not in page
-    assert "<b>captions 4</b> · doubtful 1 · edited 0" in page
+    assert "<b>captions: 4</b> · doubtful: 1 · edited: 0" in page
 
 
 def find(widget, kind, *names):
@@ -116,7 +116,7 @@ def test_the_controls_edit_preview_replace_and_undo(space):
     area.value = "bunny runs"
     save.click()
     message = widget.children[2]
-    assert message.value.startswith("1 captions saved; run stages review and caption again")
+    assert message.value.startswith("1 caption saved; run stages review and caption again")
     old, new = widget.children[1].children[:2]
     old.value, new.value = "red", "blue"
     [apply] = find(widget, Button, "Replace")

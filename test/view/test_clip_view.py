@@ -83,8 +83,8 @@ def picture(uri):
 def test_the_report_counts_clips_and_says_what_was_left_out(film):
     found = report_clip.clips(data(film))
     assert found.texts == [
-        "3 clips at 16 frames a second, 64 x 32 px; 1 held out.",
-        "Runs of frames that were left out: 2 absent.",
+        "3 clips at 16 frames per second, 64 x 32 px; 1 held out.",
+        "Runs of frames left out: 2 absent.",
     ]
     assert list(found.grids[0].rows) == [
         ("anna", "pan left", "1", "2.1"),
@@ -107,7 +107,7 @@ def test_strips_go_from_the_first_frame_to_the_last_and_loops_move(film):
 def test_without_clips_there_is_a_sentence_or_no_section(film):
     assert report_clip.clips(data(film, Config())) is None
     store.write(film.table, "clip", store.from_rows("clip", []))
-    assert report_clip.clips(data(film)).missing == "No run of frames becomes a clip."
+    assert report_clip.clips(data(film)).missing == "No clip was made."
     (film.stage("clip") / "stage.json").unlink()
     assert report_clip.clips(data(film)) is None
 
@@ -146,13 +146,15 @@ def test_the_explorer_chooses_anew_over_tables(measured):
     draw = widget_clip.draw_clips(measured, WAN)
     start = {key: getattr(WAN.clip, key) for key in widget_clip.CLIP_RANGE}
     page = draw(start)
-    assert "<b>clips 1</b>" in page and "left out: absent 1" in page
-    assert "<b>0</b> new, <b>0</b> gone" in page
+    assert "<b>clips: 1</b>" in page and "left out (absent): 1" in page
+    assert "<b>0</b> new, <b>0</b> removed" in page
     page = draw(start | {"min_coverage": 0.4})
-    assert "<b>clips 2</b>" in page and "<b>1</b> new, <b>0</b> gone" in page
+    assert "<b>clips: 2</b>" in page and "<b>1</b> new, <b>0</b> removed" in page
     page = draw(start | {"min_motion": 2.5})
-    assert "<b>clips 0</b>" in page and "<b>0</b> new, <b>1</b> gone" in page
-    assert "left out: frozen 1" in page and "2.00 levels a frame, clip.min_motion is 2.5" in page
+    assert "<b>clips: 0</b>" in page and "<b>0</b> new, <b>1</b> removed" in page
+    assert (
+        "left out (frozen): 1" in page and "2.00 levels per frame, clip.min_motion is 2.5" in page
+    )
 
 
 def test_a_move_opens_no_file_and_the_button_saves(measured, tmp_path, monkeypatch):
@@ -166,7 +168,7 @@ def test_a_move_opens_no_file_and_the_button_saves(measured, tmp_path, monkeypat
         patch.setattr(Path, "open", refuse)
         patch.setattr(pl, "read_parquet", refuse)
         box.children[0].value = 0.4
-    assert "<b>clips 2</b>" in box.children[-1].value
+    assert "<b>clips: 2</b>" in box.children[-1].value
     box.children[-2].children[0].click()
     saved = yaml.safe_load((tmp_path / "config" / f"local_{measured.film_id}.yaml").read_text())
     assert saved["clip"]["min_coverage"] == 0.4
@@ -174,4 +176,4 @@ def test_a_move_opens_no_file_and_the_button_saves(measured, tmp_path, monkeypat
 
 def test_a_film_that_was_not_measured_says_so(empty_space):
     page = widget_clip.explore_clips(empty_space, Config(), is_interactive=False).data
-    assert "choose clip.preset and run stage clip" in page
+    assert "set clip.preset and run stage clip" in page

@@ -45,7 +45,14 @@ def gaps(*rows: dict) -> pl.DataFrame:
         ),
         (
             [{"axis": "light", "value": "dark"} | NOBODY | {"num_seen": 0}],
-            "No labelled view of anna shows: pictures in the dark.",
+            "No labelled picture shows anna in the dark.",
+        ),
+        (
+            [
+                {"axis": axis, "value": value} | NOBODY | {"num_seen": 0}
+                for axis, value in (("pose", "left-profile"), ("place", "hall"), ("light", "dark"))
+            ],
+            "No labelled picture shows anna in a left profile, in hall or in the dark.",
         ),
         (
             [{"axis": "place", "value": "scene-001"} | NOBODY],
@@ -140,7 +147,7 @@ def test_alike_pairs_are_two_tiles(summary, tmp_path):
         relation="other shot",
     )
     tiles = tile.alike_pairs(tmp_path, [dataclasses.replace(summary, pairs=(pair,))])
-    assert [t.title for t in tiles] == ["1a: 0.032 apart", "1b: 0.032 apart"]
+    assert [t.title for t in tiles] == ["1a: distance 0.032", "1b: distance 0.032"]
     assert [t.file for t in tiles] == [tmp_path / "d" / "a.png", tmp_path / "d" / "b.png"]
     assert {t.tone for t in tiles} == {"bad"}
 

@@ -91,4 +91,4 @@ def test_pairs_are_counted_and_shown_by_kind(film):
 def test_without_pairs_there_is_no_section_or_its_reason(film):
     assert pair.pairs(data(film, Config())) is None
     store.write(film.table, "training_pair", store.from_rows("training_pair", []))
-    assert pair.pairs(data(film)).missing == "No picture has a partner."
+    assert pair.pairs(data(film)).missing == "No pair was made."

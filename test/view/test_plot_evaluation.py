@@ -130,7 +130,7 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     put(tmp_path, "evaluation_picture", picture)
     section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
-    assert section.texts[0].startswith("The adapter learned bunny in part: 70 %")
+    assert section.texts[0].startswith("The adapter partly learned bunny: 70 %")
     assert any(text.startswith("Stop at step 200") for text in section.texts)
     assert ("recognised", "0.20 (0.10–0.30)", "0.70 (0.60–0.80)", "6") in section.grids[0].rows
     assert len(section.plots) == 3 and len(section.groups) == 2

@@ -119,7 +119,7 @@ def test_report_needs_nothing_beside_it(page):
 
 
 def test_report_says_what_the_tables_say(page):
-    assert "18 of 24 (75 %) are sharp and well exposed enough" in page
+    assert "18 of 24 (75 %) are sharp, well exposed and not near duplicates" in page
     assert "2 of 12 pictures are held out" in page
     assert "12 pictures of bunny from 8 shots, as diverse as" in page
     assert "12 of 15 pose-size cells empty; largest place scene-001, 42 %" in page

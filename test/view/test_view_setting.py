@@ -181,7 +181,7 @@ def test_the_explorer_begins_at_the_aspect_and_the_margin_that_are_set(shared_sp
         dataset=LARGE | {"aspect": "buckets", "bucket_step_px": 64}, models={"crop_margin": 0.7}
     )
     shown = dataset.explore_dataset(shared_space, wanted, is_interactive=False).data
-    assert "a crop margin of 0.70" in shown and "<b>0</b> new, <b>0</b> gone" in shown
+    assert "a crop margin of 0.70" in shown and "<b>0</b> new, <b>0</b> removed" in shown
     opened = dataset.open_dataset(shared_space, wanted)
     begin = {"aspect": "buckets", "crop_margin": 0.7, "character": "bunny"}
     assert dataset.draw(opened, begin) == shown
@@ -221,7 +221,7 @@ def test_scenes_are_made_by_the_method_that_is_set(shared_space):
 
 
 def test_only_shots_of_method_shot_are_decided_again(shared_space):
-    words = "only shots of method shot"
+    words = "can only be tried with method shot"
     start = dict.fromkeys(shot.SHOT_RANGE, 0.5)
     for method, is_refused in (("shot", False), ("interval", True)):
         draw = shot.draw_shots(shared_space, Config(extraction={"method": method}))

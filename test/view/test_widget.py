@@ -31,8 +31,8 @@ def test_a_refused_choice_is_said_and_not_written(tmp_path):
 def test_scene_explorer_follows_its_threshold(space, settings):
     draw = scene.draw_scene(space, settings)
     values = {"scene_threshold": 0.85, "noise_threshold": 0.0}
-    assert "<b>scenes 3</b> · pictures in scenes 24 · in no scene 0" in draw(values)
-    assert "<b>scenes 1</b>" in draw(values | {"scene_threshold": -1.0, "noise_threshold": -1.0})
+    assert "<b>scenes: 3</b> · pictures in scenes: 24 · in no scene: 0" in draw(values)
+    assert "<b>scenes: 1</b>" in draw(values | {"scene_threshold": -1.0, "noise_threshold": -1.0})
 
 
 def test_thumbnails_are_made_once(tmp_path, space):
@@ -74,4 +74,4 @@ def test_histogram_of_nothing():
 
 def test_counts_of_nothing():
     assert html.counts({}) == "<p>no rows</p>"
-    assert html.counts({"kept": 2, "dark": 1}) == "<p><b>kept 2</b> · dark 1</p>"
+    assert html.counts({"kept": 2, "dark": 1}) == "<p><b>kept: 2</b> · dark: 1</p>"

@@ -70,7 +70,13 @@ def opened() -> CaptionData:
         for i, (text, draft, own) in enumerate(said)
     ]
     pictures = {"f0": "data:0", "f2": "data:2"}
-    return CaptionData(captions=captions, names=("bunny",), template="{name}", pictures=pictures)
+    return CaptionData(
+        captions=captions,
+        names=("bunny",),
+        template="{name}",
+        pictures=pictures,
+        has_colours=True,
+    )
 
 
 def test_the_settings_as_they_are_change_nothing(opened):
@@ -78,6 +84,21 @@ def test_the_settings_as_they_are_change_nothing(opened):
     assert now.texts == [one.text for one in opened.captions]
     assert (now.num_changed, now.core.of(["bunny"])) == (0, frozenset())
     assert (now.share["bunny"], now.share["beach"]) == (1.0, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("has_colours", "place"), [(True, "in a white place"), (False, "against a grey background")]
+)
+def test_a_place_stays_as_it_was_written(opened, has_colours, place):
+    """Tag "bright background" is no colour, and what is beside a subject has no tag at all."""
+    first = opened.captions[0]
+    draft = first.drafts["tags"]
+    draft = replace(draft, parts={**draft.parts, "place": place})
+    text = f"bunny character {place}, wide shot, day"
+    one = replace(first, text=text, tags=("bunny", "bright background"), drafts={"tags": draft})
+    opened = replace(opened, captions=[one], has_colours=has_colours)
+    values = START | {"has_background_colours": has_colours}
+    assert caption.preview(opened, values).texts == [text]
 
 
 def test_other_words_are_written_and_a_persons_caption_stays(opened):
@@ -145,12 +166,16 @@ def test_colours_of_the_background_are_said_only_where_that_is_set(opened):
 
 def test_the_page_counts_and_shows_what_changes(opened):
     page = caption.draw(opened, START | {"class_word": "hare"})
-    assert "<b>captions 4</b> · change 3" in page
+    assert "<b>captions: 4</b> · changed: 3" in page
     assert page.count("<img") == 2 and "0:00 bunny hare in a green place" in page
     refused = caption.draw(opened, START | {"trigger_word": "sks"})
     assert "expected a template that contains {name}" in refused and "<img" not in refused
     page = caption.draw(opened, START | {"max_tag_share": 0.9})
-    assert "goes with" in page and "100% left out" in page and "33%" in page
+    assert (
+        "<th style='text-align:left'>word</th>" in page
+        and "100% left out" in page
+        and "33%" in page
+    )
     missing = caption.draw(opened, START | {"replacements": "none.yaml"})
     assert "captioning.replacements: expected a YAML or CSV file" in missing
 

@@ -43,8 +43,8 @@ def test_the_settings_as_they_are_change_nothing(opened):
     now = dataset.decide(opened, SQUARE)
     assert now.picked and now == opened.before["bunny"]
     page = dataset.draw(opened, SQUARE)
-    assert f"<b>pictures {len(now.picked)}</b>" in page
-    assert "<b>0</b> new, <b>0</b> gone" in page and "→" not in page
+    assert f"<b>pictures: {len(now.picked)}</b>" in page
+    assert "<b>0</b> new, <b>0</b> removed" in page and "→" not in page
     assert "16 to 54 px (too small for 512)" in page  # 54 px are 432 at eight times the size
 
 
@@ -86,9 +86,9 @@ def test_page_counts_the_subjects_that_a_margin_changes(opened):
     """16 px in a frame 54 px high have room for half a box on each side; without one none has."""
     num = len({view.subject_id for view, _ in dataset.decide(opened, SQUARE).picked})
     page = dataset.draw(opened, SQUARE | {"crop_margin": 0.5})
-    assert f"a crop margin of 0.50 changes the windows of {num} of {num} subjects" in page
+    assert f"a crop margin of 0.50 changes the crops of {num} of {num} subjects" in page
     page = dataset.draw(opened, SQUARE | {"crop_margin": 0.0})
-    assert f"a crop margin of 0.00 changes the windows of 0 of {num} subjects" in page
+    assert f"a crop margin of 0.00 changes the crops of 0 of {num} subjects" in page
 
 
 def test_window_stands_where_it_is_cut(opened):

@@ -68,19 +68,19 @@ def test_the_nearest_of_each_seed_stands_beside_its_base(opened):
 def test_the_page_says_how_the_base_reads_the_prompts(opened):
     page = generation.page(opened, START)
     assert "<li>sks bunny hare in snow</li><li>a beach</li>" in page
-    assert "<b>prompts 2</b> · seeds 3" in page and "adapter 12" in page
+    assert "<b>prompts: 2</b> · seeds: 3" in page and "alone: 12" in page
     assert "data:full" in page and "data:weak" not in page
 
 
 def test_what_has_no_effect_is_said(opened):
     assert (
-        "</ol><p>without {trigger}, so not about the character: a beach</p><p><b>Drawn already"
-        in generation.page(opened, START)
+        "</ol><p>prompt without {trigger}, so it does not ask for the character: a beach</p>"
+        "<p><b>Pictures drawn so far" in generation.page(opened, START)
     )
     values = START | {"prompts": "", "lora_strength": 0.0, "guidance_scale": 1.0}
     assert (
-        "<ol></ol><p>expected a prompt a line, found none</p>"
-        "<p>a strength of 0 is the base alone</p>"
+        "<ol></ol><p>expected one prompt per line, found none</p>"
+        "<p>a strength of 0 draws with the base model alone</p>"
         "<p>the negative prompt has no effect at a guidance of 1 or less</p>"
     ) in generation.page(opened, values)
 

@@ -39,14 +39,14 @@ def test_a_slider_changes_counts_with_every_picture_gone(space, settings, monkey
     monkeypatch.setattr(Path, "open", refuse)
     page = move(box, 0, 0.8)
     assert page != before
-    assert "<b>kept 1</b>" in page
+    assert "<b>kept: 1</b>" in page
     assert "data:image/jpeg" in page
 
 
 def test_the_page_is_what_the_stage_decides(space, settings, table):
     page = _draw(space, settings)(START)
     flagged = threshold_search.flag_frames(table("measure"), settings.filtering)[0]
-    assert f"kept {flagged['is_kept'].sum()}" in page
+    assert f"kept: {flagged['is_kept'].sum()}" in page
 
 
 def test_static_page_is_the_same_without_sliders(space, settings):
@@ -122,7 +122,7 @@ def test_preset_buttons_move_the_sliders(space, settings, tmp_path):
     sliders, choice, _, page = controls(box)
     choice.value = "strict"
     assert sliders["blur_threshold"].value == 0.21
-    assert f"<b>kept {len(kept(space, FilteringConfig(preset='strict')))}</b>" in page.value
+    assert f"<b>kept: {len(kept(space, FilteringConfig(preset='strict')))}</b>" in page.value
     box.children[-2].children[0].click()
     saved = config.load(tmp_path, film_id=space.film_id, environment={}).filtering
     assert saved == FilteringConfig(preset="strict")
@@ -132,7 +132,7 @@ def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path)
     box = quality.explore_quality(space, settings, root=tmp_path)
     sliders, _, about, page = controls(box)
     about.value = 5
-    assert "<b>kept 5</b>" in page.value and "keep_about 5: 5 frames" in page.value
+    assert "<b>kept: 5</b>" in page.value and "keep_about 5: 5 frames" in page.value
     solved = sliders["blur_threshold"].value
     assert solved > 0.17
     box.children[-2].children[0].click()
@@ -140,13 +140,13 @@ def test_a_number_to_keep_is_solved_and_saved_as_such(space, settings, tmp_path)
     assert saved == FilteringConfig(keep_about=5)
     sliders["min_contrast"].value = 0.03
     assert about.value == 0 and abs(sliders["blur_threshold"].value - solved) < 1e-9
-    assert "<b>kept 5</b>" in page.value
+    assert "<b>kept: 5</b>" in page.value
 
 
 def test_it_begins_with_a_number_to_keep(space):
     box = quality.explore_quality(space, Config(filtering={"keep_about": 4}))
     sliders, _, about, page = controls(box)
-    assert about.value == 4 and "<b>kept 4</b>" in page.value
+    assert about.value == 4 and "<b>kept: 4</b>" in page.value
     assert sliders["blur_threshold"].value > 0.21
 
 

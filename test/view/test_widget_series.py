@@ -100,7 +100,10 @@ def test_a_click_names_who_is_shown_and_goes_on_to_the_next(member, pictures, tm
     (who, text, button), words, shown = widget.children[0].children, *widget.children[1:]
     assert button.disabled and words.value == "type a name" and shown.value.count("<img") == 2
     text.value = "Anna"
-    assert not button.disabled and words.value == "identity-0002 joins anna, who is in the library"
+    assert (
+        not button.disabled
+        and words.value == "identity-0002 joins anna, who is in the library already"
+    )
     text.value = "scene"
     button.click()
     assert words.value == "<b>not named:</b> scene: expected a name"
@@ -110,7 +113,7 @@ def test_a_click_names_who_is_shown_and_goes_on_to_the_next(member, pictures, tm
     assert words.value == "identity-0002 is now bert<br>run &lt;this&gt;"
     assert who.value == "one:person-02" and text.value == "" and button.disabled
     text.value = "BERT"
-    assert words.value == "one:person-02 joins bert, who is in the library"
+    assert words.value == "one:person-02 joins bert, who is in the library already"
     for _ in range(2):
         text.value = "bert"
         button.click()

@@ -179,28 +179,32 @@ def judge(plan: ClipPlan, shot: ShotMeasures, wanted: ClipConfig) -> ClipPlan:
             plan.coverage < wanted.min_coverage - 1e-9,
             f"in {plan.coverage:.0%} of the frames, clip.min_coverage is {wanted.min_coverage:.0%}",
         ),
-        ("cut inside", bool(is_cut.any()), "the picture changes wholly from one frame to the next"),
+        ("cut inside", bool(is_cut.any()), "the whole picture changes from one frame to the next"),
         (
             "cut inside",
             scene >= scene_score.THRESHOLD,
-            f"another detector, FFmpeg's scdet, sees another scene ({scene:.0f} of 100)",
+            f"FFmpeg's scdet detects a scene change ({scene:.0f} of 100)",
         ),
-        ("text", has_text, "writing stands in the picture"),
-        ("logo", plan.region is None, "no part without the logo has all of the character"),
+        ("text", has_text, "text in the picture"),
+        (
+            "logo",
+            plan.region is None,
+            "no part without the logo shows the whole character",
+        ),
         (
             "frozen",
             plan.motion < wanted.min_motion,
-            f"{plan.motion:.2f} levels a frame, clip.min_motion is {wanted.min_motion:g}",
+            f"{plan.motion:.2f} levels per frame, clip.min_motion is {wanted.min_motion:g}",
         ),
         (
             "wild",
             plan.motion > wanted.max_motion,
-            f"{plan.motion:.1f} levels a frame, clip.max_motion is {wanted.max_motion:g}",
+            f"{plan.motion:.1f} levels per frame, clip.max_motion is {wanted.max_motion:g}",
         ),
         (
             "blurred",
             plan.sharpness < wanted.min_sharpness,
-            f"{plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}",
+            f"sharpness {plan.sharpness:.0f}, clip.min_sharpness is {wanted.min_sharpness:g}",
         ),
         ("blurred", soft > SOFT_SHARE, f"{soft:.0%} of the frames are much softer than the rest"),
     )
@@ -220,7 +224,7 @@ def _too_short(
     least = min(wanted.num_frames)
     number = max(1, int(seconds * form.fps) + 1)
     plan = _measure(shot, character, form, number, float(shot.time_s[first]))
-    need = f"{seconds:.1f} s, the shortest clip is {least} frames at {form.fps:g} a second"
+    need = f"{seconds:.1f} s, the shortest clip is {least} frames at {form.fps:g} per second"
     return replace(plan, reason="too short", detail=need)
 
 
@@ -312,9 +316,10 @@ def choose_varied(
             alike = _likeness(plan, best, pictures or {})
             if alike > max_similarity:
                 left.remove(plan)
-                why = f"shows what {best.clip_id} shows (cosine {alike:.3f})"
+                minute, second = divmod(int(best.start_s), 60)
+                why = f"near-duplicate of the clip at {minute}:{second:02d} ({alike:.3f})"
                 spare[id(plan)] = replace(plan, reason="duplicate", detail=why)
-    why = f"clip.max_clips is {max_clips}; more alike to those chosen"
+    why = f"clip.max_clips is {max_clips}, and the chosen clips are more varied"
     spare |= {id(plan): replace(plan, reason="surplus", detail=why) for plan in left}
     return [spare.get(id(plan), plan) for plan in plans]
 

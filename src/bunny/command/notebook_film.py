@@ -101,7 +101,7 @@ def name_pictures() -> None:
 
 
 def _write_plot(plot: Any, out: Any, _is_cycle: bool) -> None:
-    out.text(f"plot: {plot.labels.title}")
+    out.text(f"plot: {plot.labels.title or 'nothing to show'}")
 
 
 def _write_picture(picture: Any, out: Any, _is_cycle: bool) -> None:

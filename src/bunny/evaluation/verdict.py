@@ -32,7 +32,7 @@ CLEAR_GAIN = (
 MAX_GAPS = 2
 GAP_WORDS = {
     "pose": "{value} pictures",
-    "light": "pictures in {value} light",
+    "light": "{value} pictures",
     "shot_size": "{value}s",
 }
 
@@ -189,15 +189,13 @@ def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
         return []
     text = (
         f"No character is found in {percent(share)} of the generated pictures "
-        f"({percent(base)} with the base model): "
+        f"({percent(base)} with the base model). "
     )
     if base >= MAX_NOBODY_SHARE:
-        text += (
-            "the base model does not draw a figure for these prompts either; ask for closer views."
-        )
+        text += "The base model draws no figure for these prompts either: prompt for closer views."
     else:
         text += (
-            "the adapter degrades what the base model can draw; lower "
+            "The adapter degrades what the base model can draw: lower "
             "generation.lora_strength, models.learning_rate or the number of steps."
         )
     return [EvaluationFinding(kind="nobody", tone="bad", text=text)]
@@ -389,7 +387,7 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
         return EvaluationFinding(
             kind="learned", tone="good", text=f"The adapter learned {about.character}: {text}"
         )
-    text = f"The adapter learned {about.character} in part: {text} {_more(figures, about)}"
+    text = f"The adapter partly learned {about.character}: {text} {_more(figures, about)}"
     return EvaluationFinding(kind="partly", tone="plain", text=text)
 
 
@@ -422,11 +420,11 @@ def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFindin
     found = []
     for row in widest.iter_rows(named=True):
         what = GAP_WORDS[row["axis"]].format(value=row["value"])
-        can = "`bunny gaps` lists shots of the film that would fill the gap."
+        can = "`bunny gaps` lists the shots that would fill the gap."
         if row["setting"] is None and not row["num_dropped"]:
-            can = "no dropped view of the film would fill the gap: add pictures from elsewhere."
+            can = "No dropped view would fill the gap: add pictures from elsewhere."
         text = (
-            f"Too few {what}: {row['num_pictures']} of {total}, {row['num_wanted']} wanted; {can}"
+            f"Too few {what}: {row['num_pictures']} of {total} ({row['num_wanted']} wanted). {can}"
         )
         found.append(_neutral_finding("gap", text))
     return found

@@ -27,7 +27,7 @@ WORDS = {  # headings of columns whose name does not read as words
     "reference_id": "picture",
     "subject_type": "found as",
     "transition_in": "begins with",
-    "luma_range": "range of luma",
+    "luma_range": "luma range",
     "timestamp_s": "time",
     "start_s": "start",
     "end_s": "end",
@@ -39,20 +39,20 @@ WORDS = {  # headings of columns whose name does not read as words
     "rules": "rule",
     "duration_s": "length",
     "seconds": "run time",
-    "fallback_reason": "why not an earlier provider",
-    "num_images": "trained on",
-    "num_held_out": "held out",
+    "fallback_reason": "reason for fallback",
+    "num_images": "training pictures",
+    "num_held_out": "held-out pictures",
     "base_model": "base",
-    "loss_first": "training loss, first",
-    "loss_last": "training loss, last",
-    "held_out_loss_first": "held-out loss, first",
-    "held_out_loss_last": "held-out loss, last",
+    "loss_first": "training loss at start",
+    "loss_last": "training loss at end",
+    "held_out_loss_first": "held-out loss at start",
+    "held_out_loss_last": "held-out loss at end",
     "is_undone": "undone",
     "input_tokens": "tokens read",
     "output_tokens": "tokens written",
     "cost_usd": "US dollars",
     "num_pictures": "pictures",
-    "least_frame_id": "least alike in",
+    "least_frame_id": "least similar frame",
 }
 
 
@@ -82,7 +82,7 @@ def show(table: pl.DataFrame, nothing: str = "Nothing to show.") -> HTML:
     ).removesuffix("<tr>")
     height = "max-height:32rem;overflow:auto;" if table.height > TALL else ""
     rest = table.height - MAX_ROWS
-    more = f"<p>and {style.plural(rest, 'more row')}</p>" if rest > 0 else ""
+    more = f"<p>{style.plural(rest, 'more row')} not shown</p>" if rest > 0 else ""
     return HTML(
         f"<div style='{height}width:fit-content'><table><tr>{head}</tr><tr>{body}</table></div>"
         f"{more}"
@@ -90,13 +90,14 @@ def show(table: pl.DataFrame, nothing: str = "Nothing to show.") -> HTML:
 
 
 def facts(values: Mapping[str, Any]) -> HTML:
-    """Show named values in a notebook, one a line."""
+    """Show named values in a notebook, one per line; missing ones are left out."""
     from IPython.display import HTML
 
     rows = "".join(
         f"<tr><th style='text-align:left'>{escape(word(name))}</th>"
         f"<td style='text-align:left'>{escape(_cell(name, value))}</td></tr>"
         for name, value in values.items()
+        if value is not None
     )
     return HTML(f"<table>{rows}</table>")
 
@@ -112,6 +113,7 @@ def word(column: str) -> str:
     if column in WORDS:
         return WORDS[column]
     name = column.removeprefix("num_").removeprefix("is_")
+    name = name.replace("min_", "minimum_").replace("max_", "maximum_")
     for unit in ("px", "mb", "s"):
         if name.endswith(f"_{unit}"):
             return f"{name.removesuffix(f'_{unit}').replace('_', ' ')} ({unit})"
@@ -131,4 +133,12 @@ def _cell(column: str, value: Any) -> str:
         return style.clock(value)
     if column in LENGTHS:
         return style.duration(value)
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return _number(value) if isinstance(value, float) else str(value)
+
+
+def _number(value: float) -> str:
+    """Three decimals below 1; a number that would become 0 keeps its first digit."""
+    if abs(value) >= 1:
+        return f"{value:.3g}"
+    text = f"{value:.3f}".rstrip("0").rstrip(".")
+    return text if float(text) or not value else f"{value:.1g}"

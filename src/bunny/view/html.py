@@ -63,7 +63,7 @@ def histogram(
 
 def counts(numbers: Mapping[str, int]) -> str:
     """Write counts on one line, the first in bold."""
-    words = [f"{escape(name)} {number}" for name, number in numbers.items()]
+    words = [f"{escape(name)}: {number}" for name, number in numbers.items()]
     if not words:
         return "<p>no rows</p>"
     return f"<p><b>{words[0]}</b>{''.join(f' · {w}' for w in words[1:])}</p>"

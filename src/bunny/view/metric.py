@@ -29,32 +29,35 @@ FILE, KEPT = "metrics.prom", "metric"  # in the folder of logs
 PAID = {"caption": "caption", "identification": "identification"}  # tables, to label `task`
 # Name, what it is, labels besides the film.
 FILM_METRICS = {
-    "bunny_stage_done": ("1 if the stage's last run ended well, else 0", ("stage",)),
-    "bunny_stage_seconds": ("Seconds that the stage's last run took", ("stage",)),
-    "bunny_stage_items": ("Items of the stage's last run, failed ones too", ("stage",)),
-    "bunny_stage_failed_items": ("Items that became rows with an error", ("stage",)),
+    "bunny_stage_done": ("1 if the stage's last run succeeded, else 0", ("stage",)),
+    "bunny_stage_seconds": ("Duration of the stage's last run in seconds", ("stage",)),
+    "bunny_stage_items": ("Items in the stage's last run, including failed ones", ("stage",)),
+    "bunny_stage_failed_items": ("Items in the stage's last run that failed", ("stage",)),
     "bunny_stage_frames_per_second": (
-        "Frames by seconds of the last run: decoded ones of extract, extracted ones of the rest; "
-        "work kept from an earlier run makes it high",
+        "Frames per second in the last run: decoded frames for stage extract, extracted ones for "
+        "the others; high when the run reused work of an earlier one",
         ("stage",),
     ),
-    "bunny_stage_peak_memory_bytes": ("Largest resident memory of its process", ("stage",)),
+    "bunny_stage_peak_memory_bytes": ("Peak resident memory of the stage's process", ("stage",)),
     "bunny_table_rows": ("Rows of a table", ("stage", "table")),
-    "bunny_model_answers": ("Answers of models and captions", ("task", "provider", "status")),
-    "bunny_model_cost_usd": ("What these answers cost, where known", ("task", "provider")),
-    "bunny_model_input_tokens": ("Tokens of their questions", ("task", "provider")),
-    "bunny_model_output_tokens": ("Tokens of these answers", ("task", "provider")),
-    "bunny_corrections": ("Corrections on record, undone ones too", ("kind", "origin")),
+    "bunny_model_answers": ("Model answers and captions", ("task", "provider", "status")),
+    "bunny_model_cost_usd": (
+        "Cost of these answers in US dollars, where known",
+        ("task", "provider"),
+    ),
+    "bunny_model_input_tokens": ("Input tokens of these answers", ("task", "provider")),
+    "bunny_model_output_tokens": ("Output tokens of these answers", ("task", "provider")),
+    "bunny_corrections": ("Recorded corrections, including undone ones", ("kind", "origin")),
 }
 BATCH_METRICS = {
     "bunny_batch_films": (
-        "Films by status; put_aside failed three times, refused ones a person can mend",
+        "Films by status; put_aside: failed three times; refused: needs a fix by a person",
         ("status",),
     ),
-    "bunny_batch_failed_attempts": ("Runs of films that failed, of ended films", ()),
-    "bunny_batch_seconds_left": ("Seconds that the batch still takes, where that is known", ()),
+    "bunny_batch_failed_attempts": ("Failed runs of films that have ended", ()),
+    "bunny_batch_seconds_left": ("Estimated seconds until the batch ends, where known", ()),
     "bunny_batch_film_share": (
-        "Share of the run's time that has passed, of each film that runs",
+        "Elapsed share of the run time, for each film that is running",
         ("running_film", "node", "attempt"),
     ),
 }

@@ -334,7 +334,7 @@ def alike_pairs(root: Path, summaries: Iterable[Coverage]) -> list[Tile]:
     return [
         Tile(
             file=root / file,
-            title=f"{number}{letter}: {pair.distance:.3f} apart",
+            title=f"{number}{letter}: distance {pair.distance:.3f}",
             note=f"{pair.relation}, {Path(file).stem}",
             tone="bad" if pair.relation == "other shot" else "plain",
         )

@@ -54,7 +54,7 @@ class TaggerCaptionConfig(ConfigSection):
 
 
 class ClipCaptionConfig(ConfigSection):
-    """CLIP or SigLIP: places, actions, clothes and light, the likeliest of a vocabulary."""
+    """CLIP or SigLIP: the most likely places, actions, clothes and light from a vocabulary."""
 
     model: str = ""
     """folder or hub id of a CLIP or SigLIP"""
@@ -68,11 +68,11 @@ class CaptionVariantsConfig(ConfigSection):
     """Several captions per picture; training picks one at a time, by these shares."""
 
     short: Share = 0.0
-    """share of captions that say who does what where; all 0: one caption per picture"""
+    """share of short captions (who does what, and where); all 0: one caption per picture"""
     long: Share = 0.0
-    """share of captions that are the whole sentence"""
+    """share of captions that are full sentences"""
     tags: Share = 0.0
-    """share of captions that are tags"""
+    """share of captions that are lists of tags"""
 
     @property
     def shares(self) -> dict[str, float]:
@@ -86,9 +86,9 @@ class CaptioningConfig(ConfigSection):
 
     providers: tuple[CaptionProviderName, ...] = ("tags",)
     """asked in this order until one answers; tags (offline, from the tables) always answers and
-    must be last. [auto]: a captioner of this machine (one set below, Ollama or vLLM on loopback, a
-    model in the hub's cache), then tags. It is not the default: which servers happen to run would
-    decide about captions and hours, and a port on loopback may be a tunnel to another machine"""
+    must be last. [auto]: a captioner on this machine (one set below, Ollama or vLLM on loopback, or
+    a model in the hub's cache), then tags; not the default, since captions and run time would
+    depend on what happens to be running, and a loopback port may be a tunnel to another machine"""
     max_tokens: int = Field(default=300, ge=1, le=100_000)
     """maximum tokens of a model's answer"""
     batch_size: int = Field(default=8, ge=1, le=1000)
@@ -106,7 +106,7 @@ class CaptioningConfig(ConfigSection):
     allow_upload: bool = False
     """allow pictures to be sent to a server on another machine; a run reports which and where"""
     send: Literal["frame", "crop"] = "frame"
-    """what models are shown; crop: the figures alone (frames without any are not shown)"""
+    """what models are shown; crop: only the figures (frames without any are not shown)"""
     trigger_word: str = "{name}"
     """word for the character in captions and prompts; {name}: the character's name"""
     class_word: str = "character"

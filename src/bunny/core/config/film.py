@@ -44,7 +44,7 @@ class ExtractionConfig(ConfigSection):
     crop_bars: bool = True
     """crop letterbox and pillarbox bars; table frame records the crop"""
     deinterlace: Literal["auto", "on", "off"] = "auto"
-    """auto: frames flagged as interlaced that show combing"""
+    """auto: only frames that are flagged as interlaced and show combing"""
     tone_curve: Literal["bt2390", "hable", "reinhard", "clip"] = "bt2390"
     """tone mapping of HDR (PQ, HLG) to SDR"""
 
@@ -53,7 +53,7 @@ class FilteringConfig(ConfigSection):
     """Stage filter: which frames are good enough; changes apply without reading pictures again."""
 
     preset: Literal["strict", "balanced", "generous"] = "balanced"
-    """a set of thresholds; thresholds given here or later override it"""
+    """a set of thresholds; any threshold set in the same file or a later one overrides it"""
     keep_about: int = Field(default=0, ge=0, le=10_000_000)
     """> 0: scale the preset until about this many frames are kept; 0: off"""
     blur_threshold: Share = 0.17
@@ -169,14 +169,14 @@ class ClusteringConfig(ConfigSection):
 
 
 class IdentificationConfig(ConfigSection):
-    """Stage review: a served model identifies doubtful faces and figures by the references."""
+    """Stage review: a served model identifies doubtful faces and figures from the references."""
 
     provider: Literal["none", "bedrock", "openai", "anthropic", "local"] = "none"
     """model to ask, set up in its section under captioning"""
     max_margin: float = Field(default=0.15, ge=0, le=2)
-    """figures whose two likeliest characters are closer than this are doubtful"""
+    """figures whose two most likely characters are closer than this are doubtful"""
     num_candidates: int = Field(default=4, ge=1, le=12)
     """references shown beside a figure"""
     weight: float = Field(default=1.0, ge=0, le=5)
-    """0: answers are only reported; 1: an answer given twice counts as a witness who is right nine
+    """0: answers are only reported; 1: an answer given twice counts as evidence that is right nine
     times in ten"""

@@ -17,7 +17,7 @@ class PairConfig(ConfigSection):
     max_pairs: int = Field(default=100, ge=1, le=100_000)
     """maximum pairs per character and kind"""
     min_confidence: Share = 0.7
-    """minimum confidence of the label; a person's label has 1"""
+    """minimum confidence of the label; labels corrected by people have 1"""
     max_references: int = Field(default=4, ge=1, le=4)
     """maximum references per target"""
     min_gap_seconds: float = Field(default=5.0, ge=0, le=100_000)
@@ -25,7 +25,7 @@ class PairConfig(ConfigSection):
     max_background_similarity: Cosine = 0.8
     """maximum cosine similarity of the places of a target and its references"""
     has_plain_background: bool = False
-    """references on white; requires dataset.mask: grabcut"""
+    """put references on a white background; requires dataset.mask: grabcut"""
     edit_seconds: Seconds = (1.0, 5.0)
     """minimum and maximum seconds between the two pictures of an edit pair"""
     max_shift: float = Field(default=0.03, ge=0, le=0.5)

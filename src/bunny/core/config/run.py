@@ -77,7 +77,7 @@ class ReviewConfig(ConfigSection):
     max_propagated: int = Field(default=500, ge=0, le=1_000_000)
     """maximum number of look-alikes offered"""
     is_learned_used: bool = True
-    """apply what bunny learn learned, where it measured better"""
+    """use what bunny learn has learned where it measured better"""
     learn_method: Literal["auto", "triplet", "threshold", "correlation"] = "auto"
     """what bunny learn fits; auto: best on held-out corrections"""
     min_learn_events: int = Field(default=10, ge=2, le=1_000_000)
@@ -107,7 +107,7 @@ class RetentionConfig(ConfigSection):
     log_days: int = Field(default=0, ge=0, le=36_500)
     """logs and executed notebooks"""
     answer_days: int = Field(default=0, ge=0, le=36_500)
-    """stored answers of models; a later run asks, and pays, again"""
+    """stored model answers; a later run has to ask and pay again"""
     measure_days: int = Field(default=0, ge=0, le=36_500)
     """what stages measured for each picture, including face embeddings"""
     film_days: int = Field(default=0, ge=0, le=36_500)

@@ -23,7 +23,7 @@ class DatasetConfig(ConfigSection):
     max_px: int = Field(default=1536, ge=128, le=8192)
     """larger crops are shrunk to the area of a square of this side; smaller ones keep their size"""
     max_upscale: float = Field(default=2.0, ge=1, le=16)
-    """the most that a picture is enlarged when it is trained on; smaller pictures are left out"""
+    """maximum enlargement of a picture in training; pictures that need more are left out"""
     has_wider_crops: bool = True
     """add wider crops: the subject with a margin, and at full picture height"""
     mask: Literal["none", "grabcut"] = "none"
@@ -55,7 +55,7 @@ class ModelsConfig(ConfigSection):
     """a folder in diffusers format, a hub id, or toy (bundled, tiny); empty: a run ends at the
     training set"""
     characters: tuple[str, ...] = ()
-    """characters to make sets of and to train; []: a set of each, the largest one is trained"""
+    """characters to make sets for and to train; []: sets for all, training on the largest"""
     family: Literal["auto", "sd", "sdxl", "sd3", "flux"] = "auto"
     """architecture of the base model; auto: from its files; sd: 1.x and 2.x"""
     adapter: Literal["lora", "dora"] = "lora"
@@ -204,7 +204,7 @@ class EvaluationConfig(ConfigSection):
     max_checkpoints: int = Field(default=3, ge=1, le=1000)
     """checkpoints to evaluate, spread evenly and including the last one"""
     identity: Literal["auto", "face", "picture"] = "auto"
-    """measure of identity; auto: faces if the references have one"""
+    """measure of identity; auto: face if the references show faces"""
     text_model: str = ""
     """CLIP (folder or hub id) for prompt agreement; the toy base model has its own judge"""
     has_other_characters: bool = True

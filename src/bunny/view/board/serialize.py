@@ -11,6 +11,7 @@ from bunny.review.event_log import Event
 from bunny.view import style
 from bunny.view.board import action
 
+ASSIGNED = {"machine": "automatically", "learned": "by learned matching", "person": "by a person"}
 MAX_CHANGED = 400  # rows told one by one; above, the browser asks again for what it shows
 SENT_COLUMNS = ("cluster_id", "name", "doubt", "is_approved", "source", "comments", "rejected_from")
 
@@ -68,8 +69,8 @@ def facts(row: Mapping[str, Any], caption: str) -> list[list[str]]:
     found = {
         "cluster": row["name"] or row["cluster_id"] or "noise",
         "perhaps": _suggested_name(row) or "",
-        "assigned by": row["source"],
-        "by the model": row["machine_cluster_id"] or "noise",
+        "assigned": ASSIGNED.get(row["source"], row["source"]),
+        "suggested": row["machine_cluster_id"] or "noise",
         "similarity": "" if row["similarity"] is None else f"{row['similarity']:.3f}",
         "margin": "" if row["margin"] is None else f"{row['margin']:.3f}",
         "doubt": f"{row['doubt']:.2f}",

@@ -9,12 +9,12 @@ const AT_REST = ["uploading", "ready", "done", "here", "failed", "cancelled"]; /
 const START = { ready: "Run", sample: "Run", done: "Run again", here: "Run again" };
 const SAMPLE = {
   entry: "sample", name: "Sample film", size: 0, user: "", state: "sample", received: 0, error: "",
-  progress: "A short drawn film with pictures of its characters, to try the program with.",
+  progress: "A short animated film with pictures of its characters, for trying the program.",
   references: {}, has_board: false,
 };
 const WORDS = {
   uploading: "uploading", checking: "checking", ready: "ready to run", waiting: "queued",
-  running: "running", done: "done", here: "in this workspace", sample: "comes with Bunny", refused: "refused", failed: "failed", cancelled: "cancelled",
+  running: "running", done: "done", here: "in this workspace", sample: "included", refused: "refused", failed: "failed", cancelled: "cancelled",
 };
 
 const xsrf = document.querySelector("meta[name=xsrf]").content;
@@ -114,7 +114,7 @@ async function sendAll(files) {
 async function addReferences(row, film) {
   const name = row.querySelector(".character").value.trim();
   const pictures = [...row.querySelector(".pictures").files];
-  if (!name || !pictures.length) return complain("Give the character's name and at least one picture.");
+  if (!name || !pictures.length) return complain("Enter the character's name and choose at least one picture.");
   for (const file of pictures) {
     const query = { name, file: file.name };
     await ask("POST", `/films/${film}/reference`, { body: file, query });
@@ -173,7 +173,7 @@ function fill(row, film) {
   find("progress").hidden = film.state !== "uploading" && !isKnown;
   find("progress").value = isKnown ? film.share : share;
   find(".said").textContent = film.error || film.progress || (isCut
-    ? `${Math.floor(100 * share)} % arrived; add the same file to go on` : "")
+    ? `${Math.floor(100 * share)} % uploaded: add the same file again to resume` : "")
     || (row.dataset.added ? "Run the film again to use the new references." : "");
   const references = Object.entries(film.references).map(([name, count]) => `${name} (${count})`);
   find(".references").textContent = references.length ? `References: ${references.join(", ")}` : "";
@@ -210,7 +210,7 @@ async function refresh() {
 
 async function poll() {
   for (;;) {
-    await refresh().catch(() => complain("The server does not answer; what runs goes on."));
+    await refresh().catch(() => complain("The server is not responding. Runs that have started continue."));
     await wait(POLL_MS);
   }
 }

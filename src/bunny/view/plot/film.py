@@ -232,7 +232,9 @@ def plot_stage_times(times: pl.DataFrame) -> ggplot:
 def _scene_title(points: pl.DataFrame, lanes: list[str]) -> str:
     noise = points.filter(pl.col("lane") == NO_SCENE).height
     found = len([lane for lane in lanes if lane != NO_SCENE])
-    return f"{found} scenes" + (f", {noise} of the frames in none" if noise else "")
+    return style.plural(found, "scene") + (
+        f", {style.plural(noise, 'frame')} in none" if noise else ""
+    )
 
 
 def _largest_lanes(points: pl.DataFrame) -> list[str]:
@@ -265,7 +267,7 @@ def plot_losses(quality: pl.DataFrame, threshold: FilteringConfig) -> ggplot:
         return style.empty_plot("no threshold drops a frame")
     import plotnine as p9
 
-    alone, shared = "by this threshold only", "also by another"
+    alone, shared = "this threshold alone", "another threshold too"
     bars = pl.concat(
         [
             losses.select("reason", pictures="num_alone", how=pl.lit(alone)),
@@ -274,6 +276,8 @@ def plot_losses(quality: pl.DataFrame, threshold: FilteringConfig) -> ggplot:
             ),
         ]
     )
+    bars = bars.filter(pl.col("pictures") > 0)
+    colour = {alone: style.BAD, shared: style.QUIET}
     order = losses.sort("num_failed", "reason")["reason"].to_list()
     return (
         p9.ggplot(bars, p9.aes("reason", "pictures", fill="how"))
@@ -281,7 +285,7 @@ def plot_losses(quality: pl.DataFrame, threshold: FilteringConfig) -> ggplot:
         + p9.coord_flip()
         + p9.scale_x_discrete(limits=order, name="")
         + p9.scale_y_continuous(expand=(0, 0, 0.12, 0), breaks=style.whole_number_ticks)
-        + p9.scale_fill_manual(values={alone: style.BAD, shared: style.QUIET})
+        + p9.scale_fill_manual(values=colour, breaks=_present(colour, bars["how"]))
         + p9.labs(
             title="Frames dropped by each threshold",
             subtitle=f"{quality.height} frames, {int(quality['is_kept'].sum())} kept",
@@ -316,10 +320,8 @@ def plot_groups(quality: pl.DataFrame, frame: pl.DataFrame) -> ggplot:
         + p9.scale_y_discrete(limits=lanes[::-1], name="")
         + style.time_axis()
         + p9.labs(
-            title=f"{num_groups} groups of near duplicates",
-            subtitle=(
-                f"{grouped.height} frames in them, one of each group is kept; shown: {shown}"
-            ),
+            title=style.plural(num_groups, "group") + " of near duplicates",
+            subtitle=(f"{grouped.height} frames; one frame per group is kept; shown: {shown}"),
         )
         + style.theme(1.4 + 0.24 * len(lanes))
     )

@@ -56,8 +56,8 @@ def plot_similarity(label: pl.DataFrame, face_threshold: float, region_threshold
             x="cosine similarity to the nearest reference picture (1: identical)",
             y="",
             title="Similarity to the reference pictures",
-            subtitle="dashed: the threshold above which a name is given;\n"
-            "of drawn figures the lead over others counts too",
+            subtitle="dashed: minimum similarity for a name;\n"
+            "for drawn figures the lead over other characters counts too",
         )
         + style.theme(1.6 + 0.3 * points.select("kind", "name").n_unique())
     )

@@ -11,8 +11,8 @@ from bunny.view import style
 if TYPE_CHECKING:
     from plotnine import ggplot
 
-NO_PEOPLE = "nobody is in the library yet: `bunny library add`"
-NO_SET = "no picture may be trained on: name an identity, run its films, add them again"
+NO_PEOPLE = "the library is empty: add films with `bunny library add`"
+NO_SET = "no pictures to train on: name an identity, run its films and add them again"
 MAX_LANES = 40  # identities, named ones and those of most films first
 FEW, MANY = "#D6E6F2", style.GOOD
 SIDE = {"train": style.GOOD, "held-out": style.PALETTE[1]}
@@ -111,8 +111,8 @@ def plot_split(planned: pl.DataFrame) -> ggplot:
         + p9.scale_fill_manual(values=SIDE, breaks=list(SIDE))
         + p9.labs(
             y="pictures",
-            title=f"{planned.height} pictures of {len(films)} films",
-            subtitle=f"{held} held out, which nothing is trained on",
+            title=f"{planned.height} pictures from {len(films)} films",
+            subtitle=f"{held} held out of training",
         )
         + style.theme(1.6 + 0.3 * len(films))
     )

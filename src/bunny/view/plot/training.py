@@ -132,7 +132,7 @@ def plot_strength(picture: pl.DataFrame) -> ggplot:
         The dashed line is the base alone.
     """
     if not picture.is_empty() and not has_several(picture):
-        return style.empty_plot("one checkpoint at one strength was drawn: nothing to compare")
+        return style.empty_plot("only one checkpoint at one strength was drawn: nothing to compare")
     known = picture.drop_nulls("similarity")
     worn = known.drop_nulls(["step", "strength"])
     if worn.is_empty():

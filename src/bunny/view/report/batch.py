@@ -80,7 +80,9 @@ def _films(table: pl.DataFrame) -> ReportSection:
     """Every film with its counts."""
     shown = table.filter(pl.col("status") == "done").sort("seconds", descending=True)
     plots = (
-        [plot(_plot_seconds(shown.head(MAX_PLOTTED)), "run time of films")] if len(shown) else []
+        [plot(_plot_seconds(shown.head(MAX_PLOTTED)), "run time of each film")]
+        if len(shown)
+        else []
     )
     return ReportSection(
         id="films",
@@ -100,8 +102,8 @@ def _put_aside(left: pl.DataFrame) -> ReportSection:
     """Films without a result, and why."""
     return ReportSection(
         id="put-aside",
-        title="Put aside",
-        texts=["Run the batch again when they are mended; films that are done take no time."],
+        title="Films without a result",
+        texts=["Fix the cause, then run the batch again: finished films are skipped."],
         grids=[
             ReportTable(
                 head=("film", "state", "attempts", "reason"),
@@ -132,7 +134,7 @@ def _plot_seconds(shown: pl.DataFrame):
         name=pl.col("film_id").fill_null("film"), share=pl.col("seconds") / pl.col("duration_s")
     )
     if known.is_empty():
-        return style.empty_plot("no film with a length has run")
+        return style.empty_plot("no film of known length has run")
     return (
         p9.ggplot(known, p9.aes("name", "share"))
         + p9.geom_col(fill=style.GOOD, width=0.65)

@@ -58,7 +58,7 @@ def tables(found: CaptionAudit) -> list[ReportTable]:
             numeric=tuple(range(1, 8)),
         ),
         ReportTable(
-            head=("two models", "pictures", "same words", "framing", "light", "least in"),
+            head=("two models", "pictures", "same words", "framing", "light", "least similar"),
             rows=[_pair_row(row) for row in found.pairs.to_dicts()],
             numeric=(1, 2, 3, 4),
         ),

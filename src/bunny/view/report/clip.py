@@ -31,19 +31,19 @@ def clips(data: ReportData) -> ReportSection | None:
         return None
     clip, candidate = data.table("clip"), data.table("clip_candidate")
     if clip.is_empty():
-        why = data.why_nothing("clip", "No run of frames becomes a clip.")
+        why = data.why_nothing("clip", "No clip was made.")
         return ReportSection(id="clips", title="Clips", missing=why)
     rows = clip.sort("character", "start_s").to_dicts()
     held = sum(row["split"] == "held-out" for row in rows)
     sizes = Counter(f"{row['width_px']} x {row['height_px']}" for row in rows)
     left = Counter(candidate.filter(~candidate["is_chosen"])["reason"].cast(str).to_list())
     words = [
-        f"{style.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames a second, "
+        f"{style.plural(len(rows), 'clip')} at {rows[0]['fps']:g} frames per second, "
         f"{', '.join(sizes)} px; {held} held out."
     ]
     if left:
         reasons = ", ".join(f"{number} {reason}" for reason, number in left.most_common())
-        words.append(f"Runs of frames that were left out: {reasons}.")
+        words.append(f"Runs of frames left out: {reasons}.")
     shown = tile.spread(rows, STRIPS)
     return ReportSection(
         id="clips",
@@ -54,7 +54,7 @@ def clips(data: ReportData) -> ReportSection | None:
             ReportGroup(
                 tiles=[picture for row in shown if (picture := _strip(data.root, row))],
                 title="Strips",
-                note="First to last frame. Is it the character, in every frame, in one shot?",
+                note="Does every frame, from first to last, show the character, in a single shot?",
                 kind="large",
             ),
             ReportGroup(

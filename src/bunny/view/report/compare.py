@@ -40,8 +40,8 @@ def render(found: RunDifference, project: str, num_pictures: int) -> str:
         page.ReportPage(
             title=f"{found.names[0]} and {found.names[1]}",
             project=project,
-            lead="; ".join(found.notes) or "The first run and the second, of one film.",
-            numbers=[(f"{len(found.items):,}", "items with another label"), *counts],
+            lead="; ".join(found.notes) or "Two runs of the same film.",
+            numbers=[(f"{len(found.items):,}", "items whose label differs"), *counts],
             parts=[("", [*items, _scenes(found, num_pictures), *tables])],
             footer=f"at most {style.plural(num_pictures, 'picture')} of each kind of item",
         )
@@ -69,7 +69,7 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
     if not differing:
         total = found.num_compared.get(kind)
         why = (
-            f"{style.plural(total, kind)}, no label differs."
+            f"{style.plural(total, kind)} compared: all labels agree."
             if total is not None
             else "Not compared."
         )
@@ -93,7 +93,7 @@ def _items(found: RunDifference, kind: str, num_pictures: int) -> ReportSection:
     return ReportSection(
         id=name.replace(" ", "-"),
         title=name.capitalize(),
-        texts=[f"{said}; {len(shown)} of them are shown{rest}."],
+        texts=[f"{said}; {len(shown)} shown{rest}."],
         groups=groups,
     )
 
@@ -122,7 +122,7 @@ def scene_line(found: SceneDifference) -> str:
     """Counts of one line."""
     kinds = Counter(change.kind for change in found.changes)
     told = [f"{number} {kind}" for kind, number in kinds.items()]
-    counts = f"{len(found.matched)} of {found.num_scenes[0]} correspond to one of "
+    counts = f"{len(found.matched)} of {found.num_scenes[0]} scenes match one of "
     return ", ".join(
         [f"{counts}{found.num_scenes[1]}", *told, f"{style.plural(len(found.moved), 'shot')} moved"]
     )
@@ -157,7 +157,7 @@ def _scenes(found: RunDifference, num_pictures: int) -> ReportSection:
         for moved in spread(scenes.moved, num_pictures)
     ]
     groups += [group(tiles, title="Shots that moved")] if tiles else []
-    said = f"Matched by the frames that they share: {scene_line(scenes)}."
+    said = f"Scenes are matched by the frames they share: {scene_line(scenes)}."
     return ReportSection(id="scenes", title="Scenes", texts=[said], groups=groups)
 
 

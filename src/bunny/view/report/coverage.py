@@ -65,8 +65,8 @@ def _set_sentence(dataset: pl.DataFrame) -> str:
     held = dataset.filter(pl.col("split") == "held-out").height
     up = dataset.filter(pl.col("upscale") > 1).height
     return (
-        f"{held} of {style.plural(dataset.height, 'picture')} are held out, from shots that "
-        f"are never trained on; {up} had to be upscaled."
+        f"{held} of {style.plural(dataset.height, 'picture')} are held out: no "
+        f"picture of their shots is trained on. {up} had to be upscaled."
     )
 
 
@@ -104,7 +104,7 @@ def _missing(gaps: pl.DataFrame) -> ReportTable:
     """Gaps and who would fill them, numbered."""
     lines = coverage_text.sentences(gaps, MAX_GAPS)
     return ReportTable(
-        head=("", "gaps in the training set, and views of the film that would fill them"),
+        head=("", "gaps in the training set, and the views that would fill them"),
         rows=[(str(number), line) for number, line in enumerate(lines, 1)],
     )
 

@@ -111,13 +111,13 @@ def numbers(summaries: Iterable[Coverage]) -> pl.DataFrame:
                 "character": s.character,
                 "pictures": s.num_pictures,
                 "shots": s.num_shots,
-                "as varied as": s.vendi,
-                "share of the commonest look": s.commonest_share,
+                "Vendi score": s.vendi,
+                "share of the most common look": s.commonest_share,
                 "empty cells": f"{s.num_empty} of {s.num_cells}",
-                "places, evened out": s.balance["place"].effective,
+                "effective places": s.balance["place"].effective,
                 "share of the largest place": s.balance["place"].largest_share,
-                "look-alikes": s.num_alike,
-                "held-out to training": s.held_out_distance,
+                "near duplicates": s.num_alike,
+                "held-out distance": s.held_out_distance,
             }
             for s in summaries
         ]
@@ -168,14 +168,16 @@ def _out_of_reach(groups: list[list[dict]]) -> list[str]:
     lines = []
     for name in dict.fromkeys(rows[0]["character"] for rows in groups):
         own = [rows[0] for rows in groups if rows[0]["character"] == name]
-        never = [many(r["axis"], r["value"]) for r in own if not r["num_seen"]]
+        never = [_within(r["axis"], r["value"]) for r in own if not r["num_seen"]]
         no_more = [
             f"{many(r['axis'], r['value'])} ({r['num_pictures']} of {r['num_wanted']} wanted)"
             for r in own
             if r["num_seen"]
         ]
         if never:
-            lines.append(f"No labelled view of {name} shows: {', '.join(never)}.")
+            *first, last = never
+            seen = f"{', '.join(first)} or {last}" if first else last
+            lines.append(f"No labelled picture shows {name} {seen}.")
         if no_more:
             lines.append(f"No setting would add more of {name}: {', '.join(no_more)}.")
     return lines
@@ -207,6 +209,12 @@ def _one(axis: str, value: str) -> str:
         pose, size = value.split(", ")
         return f"{NAME[pose]} as a {NAME[size]}"
     return NAME[value]
+
+
+def _within(axis: str, value: str) -> str:
+    """The same after a name: ``in the dark``, ``in a close-up``."""
+    text = _one(axis, value)
+    return text.removeprefix("picture ") if axis in ("light", "place") else f"in a {text}"
 
 
 def many(axis: str, value: str) -> str:

@@ -117,8 +117,8 @@ def pictures(data: ReportData) -> ReportSection:
         )
     text = (
         f"{style.plural(shot.height, 'shot')} gave {style.plural(frame.height, 'frame')}; "
-        f"{share(num_kept, quality.height)} are sharp and well exposed enough and are "
-        "not near duplicates."
+        f"{share(num_kept, quality.height)} are sharp, well exposed "
+        "and not near duplicates."
     )
     return ReportSection(id="pictures", title="Frames", texts=[text], plots=plots, groups=groups)
 

@@ -23,7 +23,7 @@ def pairs(data: ReportData) -> ReportSection | None:
     table = data.table("training_pair").sort("kind", "character", "target_s")
     rows = [row for row in table.iter_rows(named=True) if row["files"]]
     if not rows:
-        why = data.why_nothing("pair", "No picture has a partner.")
+        why = data.why_nothing("pair", "No pair was made.")
         return ReportSection(id="pairs", title="Pairs", missing=why)
     held = sum(row["split"] == "held-out" for row in rows)
     left = Counter(
@@ -54,13 +54,13 @@ def _counts(rows: Sequence[Mapping[str, Any]]) -> section.ReportTable:
         for (kind, name), own in sorted(cells.items())
     ]
     return section.ReportTable(
-        rows=lines, head=("kind", "character", "pairs", "references each"), numeric=(2, 3)
+        rows=lines, head=("kind", "character", "pairs", "references per pair"), numeric=(2, 3)
     )
 
 
 def _group(root: Path, kind: str, rows: Sequence[Mapping[str, Any]]) -> ReportGroup:
     note = {
-        "reference": "Target, then its references: one character, other places.",
+        "reference": "The target, then its references: the same character in other places.",
         "clip": "A clip's first and last frame, then its references.",
         "edit": "Before, then after.",
     }[kind]

@@ -22,7 +22,7 @@ MAX_SET, MAX_DRAWN = 16, 4  # pictures of the set; pairs of base and adapter
 MAX_MISSING, MAX_REASONS, MAX_ADVICE = 3, 2, 3
 OUTCOME = {  # kind of a verdict's outcome: how the sentence about the adapter begins
     "learned": "The adapter learned {}",
-    "partly": "The adapter learned {} in part",
+    "partly": "The adapter partly learned {}",
     "unsure": "The adapter seems to have learned {}, but too few pictures were drawn to be sure",
     "not learned": "No evidence that the adapter learned {}",
 }
@@ -33,7 +33,7 @@ MEND = {  # kind of a finding: what to do about it
     "unmeasured": "Hold out more pictures to measure what it learned: models.held_out_share.",
     "copies": "It copies training pictures: train for fewer steps, or lower models.lora_rank.",
     "stop": "It was trained for too long: lower models.training_steps.",
-    "nobody": "Many pictures show nobody: ask for closer views, or lower generation.lora_strength.",
+    "nobody": "Many show nobody: prompt for closer views, or lower generation.lora_strength.",
     "class word": "The class word changed its meaning: set models.class_pictures to film.",
     "drift": "Other pictures changed too: set models.class_pictures to film.",
     "listens less": "Prompts are followed less closely: lower generation.lora_strength.",
@@ -260,7 +260,7 @@ def _bare(tiles: Sequence[tile.Tile]) -> list[tile.Tile]:
 def _advice(data: ReportData) -> list[str]:
     """Next steps, the most useful first."""
     if _failed(data):
-        return [f"When the cause is removed, {_command(data, 'run')} continues at that stage."]
+        return [f"Fix the cause, then continue at that stage with {_command(data, 'run')}."]
     shown = coverage.pictures(data.table("dataset"))
     found = evaluation.findings(data) if data.table("evaluation").height else {}
     if shown.is_empty():
@@ -288,13 +288,13 @@ def _advice_without_set(data: ReportData) -> list[str]:
         return [f"Run the stages: {_command(data, 'run')}."]
     named = data.table("label")["character"].drop_nulls()
     if len(named):
-        return [f"See what was left out and which setting lets it in: {_command(data, 'gaps')}."]
+        return [f"See what was left out and which setting would add it: {_command(data, 'gaps')}."]
     name = _command(data, "characters", "--name person-01=NAME")
     advice = [f"Name somebody from the pictures above: {name}, then run the film again."]
     if data.table("reference").is_empty():
         return [*advice, f"Or give pictures: {_command(data, 'run', '--references FOLDER')}."]
     check = "`bunny references FOLDER`"
-    return [*advice, f"Or give other reference pictures; {check} says what would help."]
+    return [*advice, f"Or give other reference pictures: {check} shows what would help."]
 
 
 def _command(data: ReportData, words: str, options: str = "") -> str:

@@ -81,6 +81,7 @@ class CaptionData:
     template: str  # of the trigger words in the captions
     pictures: Mapping[str, str]
     limit: TokenLimit = field(default_factory=TokenLimit)
+    has_colours: bool = False  # has_background_colours as the captions were written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,12 +106,14 @@ def explore_captions(
         return HTML(draw(opened, start))
     import ipywidgets
 
-    def words(key: str, tooltip: str = "words between commas") -> Text:
+    def words(key: str, tooltip: str = "separated by commas") -> Text:
         return explorer.text_field(key, ", ".join(start[key]), tooltip)
 
     controls = {
-        "providers": words("providers", "in their order, between commas"),
-        "trigger_word": explorer.text_field("trigger_word", start["trigger_word"], "with {name}"),
+        "providers": words("providers", "in order of preference, separated by commas"),
+        "trigger_word": explorer.text_field(
+            "trigger_word", start["trigger_word"], "must contain {name}"
+        ),
         "class_word": explorer.text_field("class_word", start["class_word"]),
         "style": ipywidgets.Dropdown(
             options=style.STYLES, value=start["style"], description="style"
@@ -120,7 +123,7 @@ def explore_captions(
         "keep_tags": words("keep_tags"),
         "prune_tags": words("prune_tags"),
         "replacements": explorer.text_field(
-            "replacements", start["replacements"], "a YAML or CSV file"
+            "replacements", start["replacements"], "path of a YAML or CSV file"
         ),
         "has_background_colours": ipywidgets.Checkbox(
             value=start["has_background_colours"], description="has_background_colours"
@@ -160,6 +163,7 @@ def open_captions(space: Workspace, config: Config) -> CaptionData:
             space, frame.join(newest.select("frame_id"), on="frame_id", how="semi")
         ),
         limit=length.find_limit(base, config.captioning.max_caption_tokens),
+        has_colours=config.captioning.has_background_colours,
     )
 
 
@@ -185,8 +189,7 @@ def preview(opened: CaptionData, values: Values) -> CaptionPreview:
         replacements=replacement.read_replacements(wanted["replacements"]),
         limit=opened.limit,
     )
-    has_colours = wanted["has_background_colours"]
-    drafts = [_choose(one, wanted["providers"], has_colours) for one in opened.captions]
+    drafts = [_choose(one, wanted, opened.has_colours) for one in opened.captions]
     core = writing.find_core_tags([one for one in drafts if one], settings)
     texts = [
         writing.write(draft, settings, core).text if draft else one.text
@@ -223,10 +226,10 @@ def draw(opened: CaptionData, values: Values) -> str:
         for one, text in tile.spread(shown, GALLERY)
     ]
     return (
-        html.counts({"captions": len(opened.captions), "change": now.num_changed})
+        html.counts({"captions": len(opened.captions), "changed": now.num_changed})
         + html.tiles(tiles, "Captions as they would read")
         + _core_table(now.core)
-        + html.table(("tag", "of the pictures"), rows)
+        + html.table(("tag", "share of pictures"), rows)
     )
 
 
@@ -238,7 +241,7 @@ def _core_table(core: CoreTags) -> str:
         most |= Counter(own)  # the greatest share of each word
     words = sorted(most, key=lambda word: (-most[word], word))[:MAX_TAGS]
     rows = [[word, *(_share(core, name, word) for name in names)] for word in words]
-    return html.table(("goes with", *names), rows)
+    return html.table(("word", *names), rows)
 
 
 def _share(core: CoreTags, name: str, word: str) -> str:
@@ -310,13 +313,14 @@ def _caption(
     )
 
 
-def _choose(one: FrameCaption, providers: Sequence[str], has_colours: bool) -> CaptionDraft | None:
-    """What the first provider that answered said; of `tags` with colours or without."""
-    name = next((name for name in providers if name in one.drafts), None)
+def _choose(one: FrameCaption, wanted: Values, had_colours: bool) -> CaptionDraft | None:
+    """Choose the first provider's draft; the place of `tags` follows has_background_colours."""
+    name = next((name for name in wanted["providers"] if name in one.drafts), None)
     if name is None:
         return None
-    draft = one.drafts[name]
-    if name != TAGS or one.place_name is not None:
+    draft, has_colours = one.drafts[name], wanted["has_background_colours"]
+    is_written = has_colours == had_colours and "place" in draft.parts
+    if name != TAGS or one.place_name is not None or is_written:
         return draft
     colours = [tag.removesuffix(BACKGROUND) for tag in one.tags if tag.endswith(BACKGROUND)]
     parts = {key: text for key, text in draft.parts.items() if key != "place"}

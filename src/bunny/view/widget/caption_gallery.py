@@ -34,7 +34,7 @@ PAGE = 12  # captions that are shown at once
 MAX_CHANGES = 30  # that a preview of find and replace lists
 ALL = "all"
 NO_CAPTIONS = "<p>no caption was written: run stage caption first</p>"
-NEXT_STEP = "run stages review and caption again to write it into the table"
+NEXT_STEP = "run stages review and caption again to update the captions"
 
 
 @dataclass(kw_only=True)
@@ -157,7 +157,9 @@ def open_gallery(space: Workspace, config: Config, user: str = "notebook") -> Ca
         If stage caption or stage review has not run.
     """
     if not store.exists(space.table, "asset"):
-        raise UserError(f"{space.film_id}: expected the library's items; run stage review first")
+        raise UserError(
+            f"{space.film_id}: expected table asset, found none; run stage review first"
+        )
     judged = audit.audit_film(space.root, config.captioning, is_machine_only=True).captions
     caption = store.read(space.table, "caption").unique("frame_id").select("frame_id", "characters")
     frame = store.read(space.table, "frame")
@@ -196,7 +198,7 @@ def _draw_changes(changed: pl.DataFrame) -> str:
     """What find and replace would change, as a table."""
     rows = [[*row] for row in changed.head(MAX_CHANGES).iter_rows()]
     return html.counts({"captions would change": changed.height}) + html.table(
-        ("picture", "caption", "would read"), rows
+        ("picture", "caption", "new caption"), rows
     )
 
 
@@ -237,7 +239,7 @@ class _GalleryControls:
         self.rule = ipywidgets.Dropdown(options=[ALL, *rules], description="finding")
         self.character = ipywidgets.Dropdown(options=[ALL, *names], description="character")
         self.old = ipywidgets.Text(description="find", continuous_update=False)
-        self.new = ipywidgets.Text(description="replace by", continuous_update=False)
+        self.new = ipywidgets.Text(description="replace with", continuous_update=False)
         self.buttons = {
             name: ipywidgets.Button(description=text, disabled=name == "apply")
             for name, text in (
@@ -302,7 +304,7 @@ class _GalleryControls:
             self.message.value = f"<b>{escape(str(error))}</b>"
             return
         number = 0 if event is None else len(event.frames)
-        saved = f"{number} captions saved" if number else "undone"
+        saved = f"{style.plural(number, 'caption')} saved" if number else "undone"
         self.message.value = "nothing to change" if event is None else f"{saved}; {NEXT_STEP}"
         self.changes.value, self.buttons["apply"].disabled = "", True
         self._show()

@@ -148,10 +148,11 @@ def page(
         f"{look.name}: {found.height} tracks sorted by {look.sort}, page {look.page} "
         f"of {_num_pages(found.height)}"
     )
+    changed = style.plural(now.changed.height, "changed track")
     return (
         _counts(opened.before.counts, now.counts)
         + _threshold(now)
-        + f"<p><b>{now.changed.height}</b> tracks change compared with the saved settings</p>"
+        + f"<p>compared with the saved settings: {changed}</p>"
         + html.tiles([_change_tile(opened, row) for row in _head(now.changed)])
         + _histograms(now)
         + html.tiles([_track_tile(opened, now, row) for row in _page_rows(found, look)], heading)
@@ -208,7 +209,7 @@ def _threshold(now: CharacterDecision) -> str:
     kinds = sorted(set(now.tracks["kind"]))
     words = [f"{kind} threshold {now.verdict.threshold[kind]:.3f}" for kind in kinds]
     if now.verdict.is_measured and "face" in kinds:
-        words.append("the face threshold is calibrated on the strangers of this film")
+        words.append("the face threshold is calibrated on this film")
     return f"<p>{'; '.join(words)}</p>"
 
 

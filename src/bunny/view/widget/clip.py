@@ -69,14 +69,14 @@ def draw_clips(space: Workspace, config: Config) -> Draw:
 
     def draw(values: Values) -> str:
         if not boxes.height:
-            return "<p>no frame was measured for clips: choose clip.preset and run stage clip</p>"
+            return "<p>no frame was measured for clips: set clip.preset and run stage clip</p>"
         now = decide(config.clip.model_copy(update=values))
         chosen = {one.clip_id for one in now if not one.reason}
         left = Counter(one.reason for one in now if one.reason)
         return (
-            html.counts({"clips": len(chosen), **{f"left out: {k}": n for k, n in left.items()}})
-            + "<p>compared with the settings as they are: "
-            + f"<b>{len(chosen - known)}</b> new, <b>{len(known - chosen)}</b> gone</p>"
+            html.counts({"clips": len(chosen), **{f"left out ({k})": n for k, n in left.items()}})
+            + "<p>compared with the saved settings: "
+            + f"<b>{len(chosen - known)}</b> new, <b>{len(known - chosen)}</b> removed</p>"
             + _table(sorted(now, key=lambda one: (one.start_s, one.clip_id))[:ROWS])
         )
 

@@ -162,13 +162,13 @@ def draw(opened: DatasetData, values: Values) -> str:
     now, before = decide(opened, values), opened.before[values["character"]]
     new = len(now.image_ids - before.image_ids)
     gone = len(before.image_ids - now.image_ids)
-    left_out = {f"left out: {reason}": number for reason, number in now.reasons.items()}
+    left_out = {f"left out ({reason})": number for reason, number in now.reasons.items()}
     sizes = [window.size for _, window in now.picked]
     written = describe_sizes(sizes, opened.config.dataset.max_upscale) if sizes else "nothing"
     shown = [pair for pair in now.picked if pair[0].frame_id in opened.pictures]
     return (
         html.counts({"pictures": len(now.picked), **left_out})
-        + f"<p>compared with the settings as they are: <b>{new}</b> new, <b>{gone}</b> gone"
+        + f"<p>compared with the saved settings: <b>{new}</b> new, <b>{gone}</b> removed"
         + f"; {escape(written)}</p>"
         + _margin_line(now, values["crop_margin"])
         + count_table(before.count(), now.count())
@@ -197,9 +197,9 @@ def _margin_line(now: CropPreview, margin: float) -> str:
     """How many pictures the margin concerns; on a page that it does not change, why not."""
     total = len({view.subject_id for view, _ in now.picked})
     return (
-        f"<p>a crop margin of {margin:.2f} changes the windows of {now.num_with_margin} of {total} "
-        "subjects: a face has its own margin, and a subject that fills its frame has no room for "
-        "one</p>"
+        f"<p>a crop margin of {margin:.2f} changes the crops of {now.num_with_margin} of {total} "
+        "subjects: faces have a margin of their own, and a subject that fills its frame leaves no "
+        "room for one</p>"
     )
 
 
@@ -223,7 +223,7 @@ def count_table(before: Counter[tuple[str, str]], now: Counter[tuple[str, str]])
 def _windows(found: Sequence[tuple[str, CharacterView, CropWindow]]) -> str:
     """Small pictures of frames with the window that is cut out of each."""
     figures = "".join(_window(*one) for one in found)
-    head = "<p><b>What is cut out of the frames</b></p>"
+    head = "<p><b>Crops</b></p>"
     return f'{head}<div style="display:flex;flex-wrap:wrap;gap:8px">{figures}</div>'
 
 

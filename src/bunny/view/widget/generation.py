@@ -99,7 +99,7 @@ def explore_generation(
     controls = {
         "prompts": ipywidgets.Textarea(
             value=start["prompts"],
-            description="prompts, one a line",
+            description="prompts, one per line",
             continuous_update=False,
             style=label,
             layout={"width": "48em", "height": "6em"},
@@ -203,12 +203,12 @@ def page(opened: GenerationData, values: Values) -> str:
     numbers = {
         "prompts": len(prompts),
         "seeds": len(opened.seeds),
-        "pictures, the base alone beside the adapter": 2 * len(prompts) * len(opened.seeds),
+        "pictures, half of them by the base model alone": 2 * len(prompts) * len(opened.seeds),
     }
     return (
         html.counts(numbers)
-        + f"<p>As the base reads them:</p><ol>{read}</ol>{notes}"
-        + html.tiles(tiles, "Drawn already, the nearest to these values first")
+        + f"<p>As the base model reads them:</p><ol>{read}</ol>{notes}"
+        + html.tiles(tiles, "Pictures drawn so far, closest to these values first")
     )
 
 
@@ -216,11 +216,14 @@ def _list_notes(opened: GenerationData, values: Values) -> list[str]:
     """Warnings about these values, before anything is drawn."""
     prompts = _split_prompts(values["prompts"])
     without = [prompt for prompt in prompts if TRIGGER not in prompt]
-    notes = [f"without {TRIGGER}, so not about the character: {prompt}" for prompt in without]
+    notes = [
+        f"prompt without {TRIGGER}, so it does not ask for the character: {prompt}"
+        for prompt in without
+    ]
     if not prompts:
-        notes.append("expected a prompt a line, found none")
+        notes.append("expected one prompt per line, found none")
     if values["lora_strength"] == 0:
-        notes.append("a strength of 0 is the base alone")
+        notes.append("a strength of 0 draws with the base model alone")
     if opened.negative_prompt and values["guidance_scale"] <= 1:
         notes.append("the negative prompt has no effect at a guidance of 1 or less")
     return notes

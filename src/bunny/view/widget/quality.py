@@ -136,7 +136,7 @@ def page(
         (is_kept & ~was_kept, "Newly kept", "good"),
         (was_kept & ~is_kept, "Newly dropped", "bad"),
         (is_kept, "Kept", "good"),
-        (~is_kept, "Out", "bad"),
+        (~is_kept, "Dropped", "bad"),
     )
     new, gone = (int(which.sum()) for which, *_ in galleries[:2])
     change = f"<b>{new}</b> newly kept, <b>{gone}</b> newly dropped"

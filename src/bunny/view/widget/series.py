@@ -96,9 +96,9 @@ def _to_choice(who: str, name: str, names: Sequence[str]) -> tuple[str, str]:
     """
     name = name.strip()
     if not who or not name:
-        return "", "type a name" if who else "nobody is left to name"
+        return "", "type a name" if who else "nobody left to name"
     same = [one for one in names if one.casefold() == name.casefold()]
-    what = f"joins {same[0]}, who is in the library" if same else f"becomes {name}"
+    what = f"joins {same[0]}, who is in the library already" if same else f"becomes {name}"
     return f"{who}={name}", f"{who} {what}"
 
 

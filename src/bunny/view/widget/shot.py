@@ -60,7 +60,7 @@ def explore_shot(
 def draw_shots(space: Workspace, config: Config) -> Draw:
     """Read what the explorer needs; gives the function from thresholds to its page."""
     if config.extraction.shot_detector != "fast" or config.extraction.method != "shot":
-        words = "only shots of method shot and shot detector fast can be decided again"
+        words = "thresholds can only be tried with method shot and shot_detector fast"
         return lambda values: f"<p>{words}</p>"
     opened = _open_shots(space)
     if opened.change.is_empty():
@@ -117,19 +117,19 @@ def page(
         HTML: counts, which boundaries are new and gone, the histogram of scores, pictures beside.
     """
     if now is None:
-        return f"<p>changes are measured for cut_threshold {MEASURED_FROM:g} and more</p>"
+        return f"<p>cut_threshold must be at least {MEASURED_FROM:g}: less is not measured</p>"
     found, old = _boundaries(now), _boundaries(before or [])
     new, gone = sorted(found - old), sorted(old - found)
     scores = opened.change.filter(pl.col("cut_score") >= PEAK)["cut_score"].clip(0, MAX_SCORE)
     return (
         html.counts(_count_shots(now))
-        + f"<p>compared with what is saved: <b>{len(new)}</b> new boundaries, "
-        f"<b>{len(gone)}</b> gone</p>"
+        + f"<p>compared with the saved settings: <b>{len(new)}</b> new boundaries, "
+        f"<b>{len(gone)}</b> removed</p>"
         + html.histogram(
-            scores.to_list(), values["cut_threshold"], low=PEAK, high=MAX_SCORE, axis="cut_score"
+            scores.to_list(), values["cut_threshold"], low=PEAK, high=MAX_SCORE, axis="cut score"
         )
         + _gallery(opened, new, "New boundaries", "good")
-        + _gallery(opened, gone, "Boundaries gone", "bad")
+        + _gallery(opened, gone, "Removed boundaries", "bad")
     )
 
 

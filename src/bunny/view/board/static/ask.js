@@ -51,7 +51,7 @@ export function questions({ now, over, cells, folders, shelf, tell, act, thing, 
     const [from, to] = pair.map((folder) => `\u201c${label(folder)}\u201d`);
     const about = [
       make("div", { class: "bb-merge" }, sides[0], icon("chevron"), sides[1]),
-      make("p", { class: "bb-small", text: `All of ${from} goes into ${to}, which keeps its name.` }),
+      make("p", { class: "bb-small", text: `Everything in ${from} moves to ${to}, which keeps its name.` }),
     ];
     if (!(await over.confirm(`Merge ${from} into ${to}?`, about, "Merge"))) return;
     await act("merge", { cluster: stays, other: gone, rows: [] });

@@ -107,14 +107,14 @@ export function trainingSets({ over, tell, named, behind, onApply }) {
       make("div", { class: "bb-switch bb-sets", role: "radiogroup", "aria-label": "Character" }, ...tabs),
       make("p", { class: `bb-state is-${one.state}`, role: "status", text: setSentence(one) }),
       say(`${setCounts(one.pictures)}. ${answer.needs_approval
-        ? "Training, export and publishing wait for an approval."
-        : "Training does not wait for an approval (review.needs_approval is off)."}`),
+        ? "Training, export and publishing require approval."
+        : "Training does not require approval (review.needs_approval is off)."}`),
       make("div", { class: "bb-rights" }, ...answer.rights.map((line) => say(line))),
       make("div", { class: "bb-sheet" }, ...tiles),
       make(
         "div",
         { class: "bb-actions" },
-        say("An approval holds for exactly these pictures, masks, captions and this split."),
+        say("Approval covers exactly these pictures, masks, captions and split."),
         withdraw,
         approve,
       ),

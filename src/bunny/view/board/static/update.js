@@ -9,7 +9,7 @@ export function updateLine({ onApply }) {
     type: "button",
     class: "bb-strong",
     text: "Apply",
-    title: "Carry the corrections into captions and training sets",
+    title: "Update captions and training sets with the corrections",
     onclick: onApply,
   });
   const element = make("div", { class: "bb-update", role: "status" }, text, bar, apply);
