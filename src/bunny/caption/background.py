@@ -17,23 +17,26 @@ from bunny.table.box import Box
 HUE = {
     "red": ((25, 42), (40, 200), (25, 58)),
     "orange": ((46, 72), (57, 200), (56, 100)),
-    "brown": ((44, 92), (18, 58), (14, 46)),
+    "brown": ((44, 92), (18, 52), (14, 56)),
     "yellow": ((80, 105), (30, 200), (72, 100)),
-    "green": ((118, 152), (20, 200), (20, 100)),
+    "green": ((118, 152), (20, 200), (15, 100)),
     "blue-green": ((165, 205), (18, 200), (20, 100)),
-    "blue": ((222, 304), (18, 200), (20, 100)),
+    "blue": ((222, 304), (18, 200), (10, 100)),
     "purple": ((312, 325), (25, 200), (0, 85)),
     "pink": ((342, 20), (24, 200), (57, 90)),
 }
-NEUTRAL = {"black": (8, (0, 12)), "grey": (6, (45, 75)), "white": (12, (86, 100))}  # chroma, L*
-SHADED = ("green", "blue", "purple", "pink")  # a light red is pink, a dark orange brown
-LIGHT_FROM, DARK_UP_TO = 72.0, 33.0  # L*
-DARK_BELOW = 38.0  # L*, of a zone without a colour of its own
+NEUTRAL = {"grey": (6, (28, 85)), "white": (12, (86, 100))}  # chroma, L*
+# L* up to which a colour is called dark, and from which light; a light red would be pink.
+SHADE = dict.fromkeys(("green", "blue", "purple", "pink"), (33.0, 72.0)) | {"grey": (37.0, 67.0)}
+DARK_BELOW = 25.0  # L*, of a zone without a colour of its own
 MIN_CELLS = 6  # of a zone; in fewer the figure's edges are a large part
 ZONE = 0.4  # of the window's height, at its top and at its bottom
 ZONE_SHARE, WHOLE_SHARE = 0.6, 0.7  # of a zone, and of a background, that a colour has
-TRACE = (0.04, 0.25)  # share of a background that has a colour beside its main ones
-MAX_TRACES = 2
+TRACE = (0.015, 0.25)  # share of a background that has a colour beside its main ones
+TRACE_CELLS = 4  # the fewest of it
+PART, MAX_NAMES = 0.12, 3  # least share of one of several colours
+ONE_SIDE = 0.85  # of the cells of a colour and like ones that are in one half of the window
+LIKE_HUE, LIKE_CHROMA = 15, 10  # degrees past a colour's own hues, and least chroma
 BEHIND = "against a background that is"
 EDGE = 0.5  # cells around a box that show a part of it
 
@@ -57,9 +60,9 @@ def background_words(cells: Sequence[int] | None, window: Box, subjects: Iterabl
     """
     if cells is None:
         return ""
-    lab, height = _background(cells, window, subjects)
-    top, bottom = (lab[zone] for zone in (height < ZONE, height > 1 - ZONE))
-    above, below, whole = _main(top, ZONE_SHARE), _main(bottom, ZONE_SHARE), _main(lab, WHOLE_SHARE)
+    lab, x, y = _background(cells, window, subjects)
+    above, below = (_main(lab[zone], ZONE_SHARE) for zone in (y < ZONE, y > 1 - ZONE))
+    whole = _main(lab, WHOLE_SHARE)
     if whole and above in (whole, "") and below in (whole, ""):
         said, main = f"against {_article(whole)} background", {whole}
     elif above and below and above != below:
@@ -68,15 +71,16 @@ def background_words(cells: Sequence[int] | None, window: Box, subjects: Iterabl
         side = "above" if above else "below"
         said, main = f"{BEHIND} {above or below} {side}", {above or below}
     else:
-        return ""
-    traces = _traces(lab, {name.split()[-1] for name in main})
-    return " with some ".join(filter(None, (said, " and ".join(traces))))
+        several = [name for name, is_it in _by_share(lab) if is_it.mean() >= PART][:MAX_NAMES]
+        return f"against a background with {_listed(several)}" if several else ""
+    traces = _traces(lab, x, {name.split()[-1] for name in main})
+    return " with some ".join(filter(None, (said, _listed(traces))))
 
 
 def _background(
     cells: Sequence[int], window: Box, subjects: Iterable[Box]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Colours outside the subjects, (n, 3) CIELAB, and how far down in the window they are."""
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Colours outside the subjects, (n, 3) CIELAB, and where in the window they are, in [0, 1]."""
     middle = (np.arange(SIDE) + 0.5) / SIDE
     x, y = np.meshgrid(middle, middle)
     keep = _inside(x, y, window, 0.0)
@@ -84,29 +88,48 @@ def _background(
         keep &= ~_inside(x, y, box, EDGE / SIDE)
     lab = np.asarray(cells, np.float32).reshape(SIDE, SIDE, 3)[keep]
     lab = (lab - (0, 128, 128)) * (100 / 255, 1, 1)
-    return lab, (y[keep] - window[1]) / (window[3] - window[1])
+    across = (x[keep] - window[0]) / (window[2] - window[0])
+    return lab, across, (y[keep] - window[1]) / (window[3] - window[1])
 
 
 def _main(lab: np.ndarray, least: float) -> str:
     """The colour of at least a share of some cells, with its shade; empty: none has it."""
     if len(lab) < MIN_CELLS:
         return ""
-    for name, is_it in _named(lab).items():
+    for name, is_it in name_cells(lab).items():
         if is_it.mean() >= least:
-            light = float(np.median(lab[is_it, 0]))
-            shade = "light" if light >= LIGHT_FROM else "dark" if light <= DARK_UP_TO else ""
-            return f"{shade if name in SHADED else ''} {name}".strip()
+            dark, light = SHADE.get(name, (0.0, np.inf))
+            middle = float(np.median(lab[is_it, 0]))
+            shade = "light " if middle >= light else "dark " if middle <= dark else ""
+            return f"{shade}{name}"
     return "dark" if (lab[:, 0] < DARK_BELOW).mean() >= least else ""
 
 
-def _traces(lab: np.ndarray, main: set[str]) -> list[str]:
-    """Further colours of a background, the most frequent first."""
-    share = {n: float(is_it.mean()) for n, is_it in _named(lab).items() if n in HUE}
-    found = [n for n, s in share.items() if TRACE[0] <= s <= TRACE[1] and n not in main]
-    return sorted(found, key=lambda name: -share[name])[:MAX_TRACES]
+def _traces(lab: np.ndarray, x: np.ndarray, main: set[str]) -> list[str]:
+    """Further colours of a background and their side, the most frequent first."""
+    found = []
+    for name, is_it in _by_share(lab):
+        is_trace = TRACE[0] <= is_it.mean() <= TRACE[1] and is_it.sum() >= TRACE_CELLS
+        if is_trace and name in HUE and name not in main:
+            left = float((x[_is_like(lab, name)] < 0.5).mean())
+            side = "left" if left >= ONE_SIDE else "right" if left <= 1 - ONE_SIDE else ""
+            found.append(f"{name} on the {side}" if side else name)
+    return found[: MAX_NAMES - 1]
 
 
-def _named(lab: np.ndarray) -> dict[str, np.ndarray]:
+def _by_share(lab: np.ndarray) -> list[tuple[str, np.ndarray]]:
+    """Colours with their cells, the most frequent first."""
+    found = ((name, is_it) for name, is_it in name_cells(lab).items() if is_it.any())
+    return sorted(found, key=lambda item: -item[1].mean())
+
+
+def _listed(names: Sequence[str]) -> str:
+    """Names as a sentence lists them."""
+    *first, last = names or ("",)
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def name_cells(lab: np.ndarray) -> dict[str, np.ndarray]:
     """Of each colour, which cells people would call so; no cell is of two."""
     light, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
     hue = np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360
@@ -117,6 +140,14 @@ def _named(lab: np.ndarray) -> dict[str, np.ndarray]:
     for name, (most, lights) in NEUTRAL.items():
         found[name] = (chroma < most) & _within(light, lights)
     return found
+
+
+def _is_like(lab: np.ndarray, name: str) -> np.ndarray:
+    """Which cells may be of a colour, in another's eyes."""
+    (first, last), _, _ = HUE[name]
+    hue = np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360
+    is_near = (hue - first + LIKE_HUE) % 360 <= (last - first) % 360 + 2 * LIKE_HUE
+    return is_near & (np.hypot(lab[:, 1], lab[:, 2]) >= LIKE_CHROMA)
 
 
 def _within(value: np.ndarray, limits: tuple[float, float]) -> np.ndarray:

@@ -25,8 +25,8 @@ FACE_FRAMING = {
     "medium wide shot": 0.1,
     "wide shot": 0.0,
 }
-# Of a figure's box: over the window's height up to a wide shot and from a close-up; around it.
-WIDE_SHARE, FILLED, ROOM = 0.42, 0.9, 0.2
+# Of a figure's box: its height over the window's in a wide shot at most, and least room around it.
+WIDE_SHARE, ROOM = 0.45, 0.2
 MIN_FACE_LUMA = 0.2  # in a darker face, clothes are black by the light
 MIN_CLOTHES, MIN_BESIDE = 0.7, 0.8  # share of an area that is of one colour
 BLACK, DARK, BRIGHT, GREY = 20.0, 25.0, 90.0, (35.0, 70.0)  # L* up to, up to, from, between
@@ -92,8 +92,8 @@ def face_framing(share: float) -> str:
     return next(words for words, least in FACE_FRAMING.items() if share >= least)
 
 
-def figure_framing(share: float, room: float, *, is_cut: bool) -> str:
-    """Framing of a whole figure, whose box is steady through its shot.
+def figure_framing(share: float, room: float) -> str:
+    """Framing of a figure whose box is steady through its shot.
 
     Parameters
     ----------
@@ -101,15 +101,11 @@ def figure_framing(share: float, room: float, *, is_cut: bool) -> str:
         Height of the figure's box over that of the window.
     room : float
         What the window shows above or below the box, whichever is less, in heights of the box.
-    is_cut : bool
-        Whether the box is as high as the picture, so that the figure does not fit into it.
 
     Returns
     -------
-    {"close-up", "wide shot", "full body", ""}
+    {"wide shot", "full body", ""}
     """
-    if is_cut:
-        return "close-up" if share >= FILLED else ""
     if room < ROOM:
         return ""
     return "wide shot" if share <= WIDE_SHARE else "full body"

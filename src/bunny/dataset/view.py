@@ -148,18 +148,15 @@ def is_size_sure(box: Box, is_face: bool, window_height: float, picture_height: 
 def is_steady(height_share: float, of_shot: Sequence[float]) -> bool:
     """Whether a figure's box is about as high as the character's other boxes of the shot.
 
-    A box as high as the picture is often a window around a smaller figure: it counts as steady only
-    where all of the shot are.
+    A box as high as the picture is often a window around a smaller figure: it is never steady.
 
     Examples
     --------
-    >>> is_steady(0.4, [0.4, 0.42, 1.0]), is_steady(1.0, [1.0, 1.0, 0.9]), is_steady(0.4, [0.4])
+    >>> is_steady(0.4, [0.4, 0.42, 1.0]), is_steady(1.0, [1.0, 1.0, 1.0]), is_steady(0.4, [0.4])
     (True, False, False)
     """
-    if len(of_shot) < STEADY_VIEWS:
+    if len(of_shot) < STEADY_VIEWS or height_share >= WHOLE_HEIGHT:
         return False
-    if height_share >= WHOLE_HEIGHT:
-        return min(of_shot) >= WHOLE_HEIGHT
     return abs(height_share / float(np.median(of_shot)) - 1) <= STEADY_RATIO
 
 

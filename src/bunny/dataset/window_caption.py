@@ -24,7 +24,7 @@ from bunny.dataset import crop
 from bunny.dataset import view as view_module
 from bunny.dataset.crop import CropWindow
 from bunny.dataset.crop_caption import CaptionVariant, CaptionWords
-from bunny.dataset.view import WHOLE_HEIGHT, CharacterView, OtherCharacter
+from bunny.dataset.view import CharacterView, OtherCharacter
 
 # Share of another's face in a window from which it is one of its people, and up to which it is not.
 SEEN_FROM, UNSEEN_UP_TO = 0.75, 0.05
@@ -89,7 +89,8 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
     known = view.statements or {}
     named, number = _people(view, window)
     who = " ".join(filter(None, (view.character, known.get("view"))))
-    behind = _background(view, window) or known.get("beside", "")
+    beside = known.get("beside", "")
+    behind = beside if view.is_face and beside else _background(view, window) or beside
     more = tags.unknown_words(number or 0, 0)
     parts = {
         "subject": " and ".join([who, *(o.character or "" for o in named), *more]),
@@ -118,7 +119,7 @@ def _framing(view: CharacterView, window: CropWindow) -> str:
         return ""
     own = view.box[3] - view.box[1]
     room = min(view.box[1] - window.y0_px, window.y1_px - view.box[3]) / own
-    return statement.figure_framing(own / height, room, is_cut=view.height_share >= WHOLE_HEIGHT)
+    return statement.figure_framing(own / height, room)
 
 
 def _background(view: CharacterView, window: CropWindow) -> str:
@@ -148,6 +149,8 @@ def _sides(
 ) -> dict[str, str]:
     """Who is left and right of whom, of the character and named others; or where it is, alone."""
     middle = {o.character: (o.box[0] + o.box[2]) / 2 for o in named if o.character}
+    if not middle and view.is_face:
+        return {}
     if not middle:
         wide = window.x1_px - window.x0_px
         left, right = ((side - window.x0_px) / wide for side in (view.box[0], view.box[2]))
