@@ -42,21 +42,17 @@ def test_a_cell_is_the_mean_colour_of_its_part_of_the_picture():
         ([[GRASS]], "against a green background"),
         ([[SNOW]], "against a white background"),
         ([[TILE]], "against a grey background"),
-        ([[NIGHT]], "against a black background"),
-        ([[SKY], [TILE, GRASS]], "against a background that is light blue above"),
+        ([[NIGHT]], "against a dark background"),
+        ([[SKY], [TILE, SNOW]], "against a background that is light blue above"),
         (
-            [[MUD, SNOW], [SNOW, GRASS], [GRASS, MUD]],
+            [[GRASS, GRASS, GRASS, SNOW, SNOW, MUD]],
             "against a background with green, white and brown",
         ),
         ([[(200, 180, 160)]], ""),  # beige or pale brown: people do not agree
     ],
 )
 def test_colours_are_said_by_where_they_are(rows, words):
-    found = background.background_words(_cells(*rows), WHOLE, [])
-    if "with" in words:
-        assert sorted(found.split()) == sorted(words.split())
-    else:
-        assert found == words
+    assert background.background_words(_cells(*rows), WHOLE, []) == words
 
 
 def test_a_rarer_colour_is_said_with_its_side():

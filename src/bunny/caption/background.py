@@ -34,6 +34,7 @@ ZONE = 0.4  # of the window's height, at its top and at its bottom
 ZONE_SHARE, WHOLE_SHARE = 0.6, 0.7  # of a zone, and of a background, that a colour has
 TRACE = (0.015, 0.25)  # share of a background that has a colour beside its main ones
 TRACE_CELLS = 4  # the fewest of it
+MIN_BROWN = 0.08  # as a trace: cells on edges mix warm colours with dark ones to brown
 PART, MAX_NAMES = 0.12, 3  # least share of one of several colours
 ONE_SIDE = 0.85  # of the cells of a colour and like ones that are in one half of the window
 LIKE_HUE, LIKE_CHROMA = 15, 10  # degrees past a colour's own hues, and least chroma
@@ -109,7 +110,8 @@ def _traces(lab: np.ndarray, x: np.ndarray, main: set[str]) -> list[str]:
     """Further colours of a background and their side, the most frequent first."""
     found = []
     for name, is_it in _by_share(lab):
-        is_trace = TRACE[0] <= is_it.mean() <= TRACE[1] and is_it.sum() >= TRACE_CELLS
+        least = MIN_BROWN if name == "brown" else TRACE[0]
+        is_trace = least <= is_it.mean() <= TRACE[1] and is_it.sum() >= TRACE_CELLS
         if is_trace and name in HUE and name not in main:
             left = float((x[_is_like(lab, name)] < 0.5).mean())
             side = "left" if left >= ONE_SIDE else "right" if left <= 1 - ONE_SIDE else ""

@@ -90,7 +90,7 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
     named, number = _people(view, window)
     who = " ".join(filter(None, (view.character, known.get("view"))))
     beside = known.get("beside", "")
-    behind = beside if view.is_face and beside else _background(view, window) or beside
+    behind = beside if view.is_face else _background(view, window) or beside
     more = tags.unknown_words(number or 0, 0)
     parts = {
         "subject": " and ".join([who, *(o.character or "" for o in named), *more]),
