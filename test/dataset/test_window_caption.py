@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from character_view import make_view
 
@@ -11,6 +12,7 @@ from bunny.dataset.crop import CropWindow
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.dataset.view import OtherCharacter
 from bunny.dataset.window_caption import WindowCaptions
+from bunny.quality.colour_cell import measure_cells
 
 KNOWN = {
     "view": "in front view",
@@ -102,3 +104,49 @@ def test_styles_and_variants_are_written_for_the_window():
 def test_what_a_model_wrote_is_fitted_instead():
     written = replace(_view(), statements=None, text="Anna laughs, wide shot")
     assert _caption(written, _window(160))[0] == "Anna laughs, medium shot"
+
+
+FIGURE = (100, 100, 160, 200)  # 100 px high
+
+
+def _figure(box=FIGURE, *, is_steady=True, cells=None):
+    """A drawn figure in a frame of 640 x 360."""
+    known = dict.fromkeys(KNOWN, "")
+    made = make_view(box=box, is_face=False, text="a text of the frame")
+    return replace(
+        made, character="Anna", statements=known, is_steady=is_steady, colour_cells=cells
+    )
+
+
+@pytest.mark.parametrize(
+    ("box", "side", "is_steady", "words"),
+    [
+        (FIGURE, 300, True, "wide shot"),  # a third of the height, as much room above and below
+        (FIGURE, 300, False, ""),
+        ((100, 10, 160, 110), 300, True, ""),  # 10 px of room above
+        ((100, 100, 160, 220), 260, True, "full body"),  # 0.46 of the height
+        ((100, 100, 160, 215), 260, True, "wide shot"),  # 0.44
+    ],
+)
+def test_a_figure_is_framed_by_its_box_where_that_is_steady(box, side, is_steady, words):
+    text, _ = _caption(_figure(box, is_steady=is_steady), _window(side))
+    assert text.removeprefix("anna woman").removeprefix(" on the left").removeprefix(", ") == words
+
+
+@pytest.mark.parametrize(
+    ("side", "words"), [(300, ""), (321, "on the left"), (170, "on the right"), (240, "")]
+)
+def test_a_figure_alone_in_one_half_is_on_that_side(side, words):
+    text, _ = _caption(_figure(is_steady=False), _window(side))  # its box is from 100 to 160
+    assert text.removeprefix("anna woman").strip() == words
+
+
+def test_the_background_of_a_figure_is_said_by_the_cells_around_it():
+    picture = np.zeros((360, 640, 3), np.uint8)
+    picture[:, :] = (60, 160, 60)
+    picture[FIGURE[1] : FIGURE[3], FIGURE[0] : FIGURE[2]] = 255  # a white figure
+    cells = measure_cells(picture)
+    text, _ = _caption(_figure(is_steady=False, cells=cells), _window(240))
+    assert text == "anna woman against a green background"
+    text, _ = _caption(replace(_view(), colour_cells=cells), _window(160))
+    assert "against a grey background" in text  # beside a face

@@ -8,7 +8,7 @@ from typing import Any
 import polars as pl
 
 from bunny.caption import statement
-from bunny.table.box import BOX
+from bunny.table.box import BOX, Box
 
 # Tables that facts are gathered from.
 TABLES = ("quality", "frame", "shot", "label", "cluster", "face", "region", "shot_medium")
@@ -270,10 +270,29 @@ def _figure_height(subject: dict[str, Any]) -> float:
     return height * 7 if subject["subject_type"] == "face" else height
 
 
-def _body(subject: dict[str, Any], width: int, height: int) -> tuple[float, float, float, float]:
-    """Box of the whole figure in shares; below a face lies a body three faces wide."""
-    x0, y0, x1, y1 = (subject[key] for key in BOX)
-    if subject["subject_type"] == "face":
+def _body(subject: dict[str, Any], width: int, height: int) -> Box:
+    """Box of the whole figure in shares."""
+    box = tuple(subject[key] for key in BOX)
+    return figure_box(box, (width, height), is_face=subject["subject_type"] == "face")
+
+
+def figure_box(box: Box, size: tuple[int, int], *, is_face: bool) -> Box:
+    """Box of the whole figure in shares; below a face lies a body three faces wide.
+
+    Parameters
+    ----------
+    box : tuple
+        Of a figure or a face, in pixels.
+    size : tuple
+        Width and height of the picture.
+
+    Examples
+    --------
+    >>> figure_box((40, 20, 60, 40), (100, 200), is_face=True)
+    (0.2, 0.05, 0.8, 0.8)
+    """
+    x0, y0, x1, y1 = box
+    if is_face:
         wide, tall = x1 - x0, y1 - y0
         x0, x1, y0, y1 = x0 - wide, x1 + wide, y0 - 0.5 * tall, y1 + 6 * tall
-    return x0 / width, y0 / height, x1 / width, y1 / height
+    return x0 / size[0], y0 / size[1], x1 / size[0], y1 / size[1]

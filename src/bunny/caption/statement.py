@@ -25,6 +25,8 @@ FACE_FRAMING = {
     "medium wide shot": 0.1,
     "wide shot": 0.0,
 }
+# Of a figure's box: its height over the window's in a wide shot at most, and least room around it.
+WIDE_SHARE, ROOM = 0.45, 0.2
 MIN_FACE_LUMA = 0.2  # in a darker face, clothes are black by the light
 MIN_CLOTHES, MIN_BESIDE = 0.7, 0.8  # share of an area that is of one colour
 BLACK, DARK, BRIGHT, GREY = 20.0, 25.0, 90.0, (35.0, 70.0)  # L* up to, up to, from, between
@@ -88,6 +90,42 @@ def view_words(
 def face_framing(share: float) -> str:
     """Framing of a face by its height over that of the window, in words."""
     return next(words for words, least in FACE_FRAMING.items() if share >= least)
+
+
+def figure_framing(share: float, room: float) -> str:
+    """Framing of a figure whose box is steady through its shot.
+
+    Parameters
+    ----------
+    share : float
+        Height of the figure's box over that of the window.
+    room : float
+        What the window shows above or below the box, whichever is less, in heights of the box.
+
+    Returns
+    -------
+    {"wide shot", "full body", ""}
+    """
+    if room < ROOM:
+        return ""
+    return "wide shot" if share <= WIDE_SHARE else "full body"
+
+
+def side_words(left: float, right: float) -> str:
+    """Side of a window that a figure alone in it is on.
+
+    Parameters
+    ----------
+    left, right : float
+        Of the figure's box, in shares of the window's width.
+
+    Returns
+    -------
+    {"on the left", "on the right", ""}
+    """
+    if left < 0.5 < right:
+        return ""
+    return "on the left" if right <= 0.5 else "on the right"
 
 
 def clothes_words(lab: Sequence[float] | None, face_luma: float | None) -> str:

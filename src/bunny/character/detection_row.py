@@ -12,7 +12,7 @@ from bunny.character.drawn.region_search import RegionFinder
 from bunny.character.drawn.window_search import RegionCandidate
 from bunny.character.model_set import DetectionModels
 from bunny.core.config import DetectionConfig
-from bunny.quality import reason
+from bunny.quality import colour_cell, reason
 from bunny.table import schema, store
 from bunny.table.box import BOX
 
@@ -58,6 +58,11 @@ def reference_row(
         "picture_embedding": embedding,
         "error": found.error,
     }
+
+
+def with_colours(frame: Mapping, image: np.ndarray | None) -> dict:
+    """Row of `extra_frame` with its colour cells, as table `measure` has those of kept frames."""
+    return {**frame, "colour_cells": None if image is None else colour_cell.measure_cells(image)}
 
 
 def face_rows(frame: Mapping, image: np.ndarray | None, models: DetectionModels) -> list[dict]:

@@ -50,7 +50,7 @@ def label_film(
     frame = found.frame
     film_id = frame["film_id"][0] if frame.height else ""
     more = found.extra_frame
-    seen = pl.concat([frame, more]) if more.height else frame
+    seen = pl.concat([frame, more.select(frame.columns)]) if more.height else frame
     broken = found.face.filter(pl.col("error").is_not_null())
     face = select_faces(detection_row.stack("face", found.face, found.extra_face), wanted)
     face, tracks = track.link_tracks(face, seen, film_id)

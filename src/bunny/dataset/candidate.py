@@ -95,7 +95,7 @@ def gather(
         made = _view(row, face, known, _others(row, around, said), place, words)
         statements = _statements(made, said.get(row["subject_id"]), words.light_of(row))
         views.append(replace(made, hidden=hidden.get(row["frame_id"], ()), statements=statements))
-    return views
+    return _with_steadiness(views)
 
 
 def gather_frames(frames: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> list[CharacterView]:
@@ -264,15 +264,29 @@ def _view(
         file=row["file"],
         text=words.of(row),
         variants=words.variants_of(row),
+        colour_cells=row.get("colour_cells"),
     )
+
+
+def _with_steadiness(views: Sequence[CharacterView]) -> list[CharacterView]:
+    """The views, with whether the character's boxes of their shot are about as high as theirs."""
+    heights: dict[int, list[float]] = {}
+    for view in views:
+        heights.setdefault(view.shot_index, []).append(view.height_share)
+    return [
+        replace(view, is_steady=view_module.is_steady(view.height_share, heights[view.shot_index]))
+        for view in views
+    ]
 
 
 def _frames(tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
     """Readable frames, kept and looked at besides, with what was measured on them."""
     columns = ("frame_id", "frame_index", "timestamp_s", "file", "width_px", "height_px")
     stored = tables["frame"].filter(pl.col("file").is_not_null())
-    more = tables["extra_frame"].select(*columns, "error")
-    both = pl.concat([stored.select(*columns, "error"), more])
+    cells = tables["measure"].select("frame_id", "colour_cells")
+    stored = stored.select(*columns, "error").join(cells, on="frame_id", how="left")
+    more = tables["extra_frame"].select(*columns, "error", "colour_cells")
+    both = pl.concat([stored, more])
     readable = both.filter(pl.col("error").is_null(), pl.col("width_px").is_not_null())
     measured = tables["quality"].select("frame_id", "phash", "brightness", *CONTENT)
     unique = readable.unique("frame_id", keep="first", maintain_order=True).drop("error")
@@ -330,7 +344,10 @@ def _others(
             continue
         box = tuple(other[side] for side in BOX)
         is_seen = metadata_facts.is_seen(other, measured)
-        others.append(OtherCharacter(character=other["character"], box=box, is_seen=is_seen))
+        is_face = other["subject_type"] == "face"
+        others.append(
+            OtherCharacter(character=other["character"], box=box, is_face=is_face, is_seen=is_seen)
+        )
     return tuple(others)
 
 

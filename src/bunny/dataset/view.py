@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from bunny.table.box import Box, crop_box
 
 FACE_CLOSE_UP, FACE_MEDIUM = 0.25, 0.1  # of the window's height: head and shoulders, half body
 WHOLE_HEIGHT = 0.95  # a region as high as the picture is a figure that does not fit into it
+STEADY_VIEWS, STEADY_RATIO = 3, 0.15  # fewest boxes of a shot, difference from their median
 FIGURE_IN_REGION = 0.7  # regions are windows with air around the figure
 FIGURE_MEDIUM = 0.42  # figure over the window's height; below it is wide
 FIGURE_MOST = 2.0  # figure over its region: the best match is at times the head alone (0.7 to 2.0)
@@ -25,6 +26,7 @@ class OtherCharacter:
 
     character: str | None
     box: Box
+    is_face: bool = False
     is_seen: bool = True  # false: a face so dark or faint that a viewer may not see it
 
 
@@ -60,6 +62,14 @@ class CharacterView:
     # Words of what is sure (view, clothes, beside, place, light), where the caption is composed of
     # them; None: a model or a person wrote it.
     statements: Mapping[str, str] | None = None
+    # Colours of the whole frame, see `quality.colour_cell`; None: not measured.
+    colour_cells: Sequence[int] | None = field(default=None, compare=False, repr=False)
+    is_steady: bool = False  # the character's other boxes of the shot are about as high
+
+    @property
+    def height_share(self) -> float:
+        """Height of the box over that of the picture without its bars."""
+        return (self.box[3] - self.box[1]) / (self.area[3] - self.area[1])
 
     @property
     def side_px(self) -> float:
@@ -133,6 +143,21 @@ def is_size_sure(box: Box, is_face: bool, window_height: float, picture_height: 
     height = box[3] - box[1]
     is_whole = height >= WHOLE_HEIGHT * picture_height
     return is_face or is_whole or FIGURE_MOST * height / window_height < FIGURE_MEDIUM
+
+
+def is_steady(height_share: float, of_shot: Sequence[float]) -> bool:
+    """Whether a figure's box is about as high as the character's other boxes of the shot.
+
+    A box as high as the picture is often a window around a smaller figure: it is never steady.
+
+    Examples
+    --------
+    >>> is_steady(0.4, [0.4, 0.42, 1.0]), is_steady(1.0, [1.0, 1.0, 1.0]), is_steady(0.4, [0.4])
+    (True, False, False)
+    """
+    if len(of_shot) < STEADY_VIEWS or height_share >= WHOLE_HEIGHT:
+        return False
+    return abs(height_share / float(np.median(of_shot)) - 1) <= STEADY_RATIO
 
 
 def share_inside(box: tuple[float, ...], area: tuple[float, ...]) -> float:

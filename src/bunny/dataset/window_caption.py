@@ -8,7 +8,15 @@ person wrote is fitted to the window instead, by `crop_caption`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from bunny.caption import replacement, statement, style, tags, writing
+from bunny.caption import (
+    background,
+    metadata_facts,
+    replacement,
+    statement,
+    style,
+    tags,
+    writing,
+)
 from bunny.caption.pruning import CoreTags
 from bunny.caption.writing import CaptionDraft, WritingSettings
 from bunny.core.config import CaptioningConfig
@@ -81,31 +89,49 @@ def make_draft(view: CharacterView, window: CropWindow) -> CaptionDraft:
     known = view.statements or {}
     named, number = _people(view, window)
     who = " ".join(filter(None, (view.character, known.get("view"))))
+    beside = known.get("beside", "")
+    behind = beside if view.is_face else _background(view, window) or beside
     more = tags.unknown_words(number or 0, 0)
     parts = {
         "subject": " and ".join([who, *(o.character or "" for o in named), *more]),
         "clothes": "" if named or more else known.get("clothes", ""),
-        "place": " ".join(filter(None, (known.get("place"), known.get("beside")))),
+        "place": " ".join(filter(None, (known.get("place"), behind))),
         "light": known.get("light", ""),
         "framing": _framing(view, window),
     }
     parts = {name: text for name, text in parts.items() if text}
     listed = [known.get("view", ""), *(parts.get(n, "") for n in ("clothes", "framing", "light"))]
-    listed += [known.get("place", ""), known.get("beside", "")]
+    listed += [known.get("place", ""), behind]
     return CaptionDraft(
         characters=(view.character, *(o.character for o in named if o.character)),
         parts=parts,
         tags=tuple(style.bare(words) for words in listed if words),
-        sides=_sides(view, named),
+        sides=_sides(view, window, named),
     )
 
 
 def _framing(view: CharacterView, window: CropWindow) -> str:
     """Framing in words; empty where it is not sure."""
+    height = window.y1_px - window.y0_px
     if view.is_face:
-        height = view.box[3] - view.box[1]
-        return statement.face_framing(height / (window.y1_px - window.y0_px))
-    return tags.SHOT_WORDS.get(crop.certain_shot_size(view, window) or "", "")
+        return statement.face_framing((view.box[3] - view.box[1]) / height)
+    if not view.is_steady:
+        return ""
+    own = view.box[3] - view.box[1]
+    room = min(view.box[1] - window.y0_px, window.y1_px - view.box[3]) / own
+    return statement.figure_framing(own / height, room)
+
+
+def _background(view: CharacterView, window: CropWindow) -> str:
+    """Colours around the figures of a window."""
+    width, height = view.frame_size
+    x0, y0, x1, y1 = crop.box_of(window)
+    area = (x0 / width, y0 / height, x1 / width, y1 / height)
+    boxes = [(view.box, view.is_face), *((o.box, o.is_face) for o in view.others)]
+    figures = [
+        metadata_facts.figure_box(box, view.frame_size, is_face=is_face) for box, is_face in boxes
+    ]
+    return background.background_words(view.colour_cells, area, figures)
 
 
 def _people(view: CharacterView, window: CropWindow) -> tuple[list[OtherCharacter], int | None]:
@@ -118,9 +144,18 @@ def _people(view: CharacterView, window: CropWindow) -> tuple[list[OtherCharacte
     return [named[name] for name in sorted(named)], len(unknown) if is_sure else None
 
 
-def _sides(view: CharacterView, named: Sequence[OtherCharacter]) -> dict[str, str]:
-    """Who is left and right of whom, of the character and named others."""
+def _sides(
+    view: CharacterView, window: CropWindow, named: Sequence[OtherCharacter]
+) -> dict[str, str]:
+    """Who is left and right of whom, of the character and named others; or where it is, alone."""
     middle = {o.character: (o.box[0] + o.box[2]) / 2 for o in named if o.character}
+    if not middle and view.is_face:
+        return {}
+    if not middle:
+        wide = window.x1_px - window.x0_px
+        left, right = ((side - window.x0_px) / wide for side in (view.box[0], view.box[2]))
+        side = statement.side_words(left, right)
+        return {view.character: side} if side else {}
     middle[view.character] = (view.box[0] + view.box[2]) / 2
     width = view.frame_size[0]
     return tags.name_sides({name: at / width for name, at in middle.items()})

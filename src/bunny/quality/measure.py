@@ -6,7 +6,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from bunny.quality import artifact, exposure, luma, perceptual_hash, sharpness, text
+from bunny.quality import artifact, colour_cell, exposure, luma, perceptual_hash, sharpness, text
 
 HISTOGRAM_LINES = 360  # of a tall picture about so many are counted
 SAMPLE_PX = 192  # pixels of colour are read from a lattice of about this size: 20,000 of them
@@ -42,6 +42,7 @@ class FrameMeasure:
     content_y1_px: int
     phash: int
     signature: np.ndarray
+    colour_cells: np.ndarray
 
 
 def measure_frame(picture: np.ndarray) -> FrameMeasure:
@@ -81,6 +82,7 @@ def measure_frame(picture: np.ndarray) -> FrameMeasure:
         content_y1_px=box[3],
         phash=perceptual_hash.phash(work),
         signature=perceptual_hash.luma_signature(work),
+        colour_cells=colour_cell.measure_cells(picture),
     )
 
 

@@ -313,7 +313,7 @@ class Detect(stage.BaseStage):
         def look(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
             row, image = item[0], forgotten.hide(item[1], item[0], self._places)
             faces = [] if image is None else detection_row.face_rows(row, image, self._models)
-            return {"extra_frame": [row], "face": faces}
+            return {"extra_frame": [detection_row.with_colours(row, image)], "face": faces}
 
         work = ShardWork(
             measure=look,
@@ -428,7 +428,8 @@ class Detect(stage.BaseStage):
             def look_between(item: tuple[dict, np.ndarray | None]) -> dict[str, list[dict]]:
                 image = forgotten.hide(item[1], item[0], self._places)
                 found = detection_row.find_figures(item[0], image, net, cast, figure_search.QUICK)
-                return {"extra_frame": [item[0]], "figure": found}
+                row = detection_row.with_colours(item[0], image)
+                return {"extra_frame": [row], "figure": found}
 
             work = ShardWork(measure=look, tables=["figure"], advance=advance)
             fill_missing(kept, frame, size, work, pool)

@@ -73,7 +73,7 @@ def read(table: Path, film_id: str, describe: Describe) -> Catalogue:
     asset = store.read_or_empty(table, "asset").filter(pl.col("level") == "scene")
     every = _all_frames(frame, extra, quality)
     measured = every.select("frame_id", *metadata_facts.LIGHT_COLUMNS, is_kept=pl.lit(True))
-    seen = describe(measured, pl.concat([frame, extra]), shot, label, cluster)
+    seen = describe(measured, pl.concat([frame, extra.select(frame.columns)]), shot, label, cluster)
     rows = (
         every.join(seen, on="frame_id", how="left", maintain_order="left")
         .with_columns(film_id=pl.lit(film_id), who=pl.col("who").fill_null([]))

@@ -119,6 +119,8 @@ class Frame(dy.Schema):
 class ExtraFrame(Frame):
     """A frame that detection looked at besides the kept ones; its picture is not stored."""
 
+    colour_cells = dy.Array(dy.UInt8(nullable=True), 3072, nullable=True)  # as in table measure
+
 
 class SkippedFrame(dy.Schema):
     """A frame between kept ones that was not searched for faces, as it would add nothing."""
@@ -166,6 +168,7 @@ class Measure(Numbers):
 
     tile_sharpness = dy.Array(dy.Float32(nullable=True), 144, nullable=True)  # 12x12, row-major
     signature = dy.Array(dy.UInt8(nullable=True), 1024, nullable=True)  # 32x32 luma, row-major
+    colour_cells = dy.Array(dy.UInt8(nullable=True), 3072, nullable=True)  # see quality.colour_cell
 
 
 class Quality(Numbers):
