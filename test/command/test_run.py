@@ -65,6 +65,40 @@ def test_what_is_wrong_for_all_films_is_said_once_before_the_first(bunny, tmp_pa
     assert not (tmp_path / "data").exists()
 
 
+WRONG = (
+    ("--until captions", "stage captions: expected one of extract, "),
+    ("--until finetune", "models.base_model: expected a base model"),
+    ("--only filter", "run extract first: `bunny run {film} --until extract`"),
+    ("--references nowhere", "nowhere: expected a folder"),
+    ("--set extraction.speed=1", "unknown key extraction.speed"),
+    ("--set models.base_model=nowhere", "base model nowhere: expected"),
+    ("--set models.base_model=toy --set models.resolution=100", "a multiple of 32"),
+    ("--set captioning.providers=[openai]", "captioning.openai.model: expected"),
+    ("--set detection.drawn_embedding=ccip:./nowhere", "found no folder ./nowhere"),
+    ("--assist", "expected pipeline.num_parts of 2 or more"),
+)
+
+
+@pytest.mark.parametrize(("words", "sentence"), WRONG)
+def test_what_is_refused_before_the_first_stage_leaves_no_film(bunny, tmp_path, words, sentence):
+    film = _photographs(tmp_path / "one", 0)
+    code, _, err = bunny("run", film, *words.split())
+    assert code == 2 and sentence.format(film=film) in err
+    assert list(tmp_path.glob("data/output/*/")) == []
+
+
+def test_a_film_that_cannot_be_read_does_not_become_the_newest(bunny, tmp_path):
+    film, text = _photographs(tmp_path / "one", 0), tmp_path / "text.mp4"
+    text.write_text("Once upon a time. " * 50, encoding="utf-8")
+    assert bunny("run", film, "--until", "filter")[0] == 0
+    [kept] = tmp_path.glob("data/output/*/")
+    code, _, err = bunny("run", text)
+    assert code == 2 and "expected a film, found a text file" in err
+    assert list(tmp_path.glob("data/output/*/")) == [kept]
+    assert bunny("run", film, "--until", "captions")[0] == 2  # what a known film has is kept
+    assert (kept / "table" / "frame.parquet").exists()
+
+
 LOADED = """
 import sys
 from bunny import cli

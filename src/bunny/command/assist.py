@@ -77,9 +77,8 @@ def assist_films(
             "--assist: expected a data folder that both processes see, got "
             f"{config.project.data_dir}; give one on a shared disk"
         )
-    space = workspace.create(
-        root, config.project.data_dir, find_film_file(film, root, config), folder
-    )
+    film = find_film_file(film, root, config)
+    space = workspace.of_film(root, config.project.data_dir, film)
     config = film_workspace.load_settings(data_dir, overrides, space)[1]
     if config.pipeline.num_parts == 1 or config.pipeline.force_rerun:
         raise UserError(
@@ -87,6 +86,7 @@ def assist_films(
             f"is helped, got {config.pipeline.num_parts}"
             + (" with --force" if config.pipeline.force_rerun else "")
         )
+    workspace.create(root, config.project.data_dir, film, folder)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     done: dict[str, int] = {}
     for name in STAGES:
