@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny import pipeline
-from bunny.contract import fingerprint
+from bunny.contract import fingerprint, row_count
 from bunny.contract.result import StageResult, StageState
 from bunny.core import config as configuration
 from bunny.core import workspace
@@ -220,10 +220,8 @@ def describe_result(result: StageResult):
 
     done = "was up to date" if result.status == "skipped" else f"{result.status} in"
     took = "" if result.status == "skipped" else f" {result.seconds:.1f} s"
-    rows = [
-        f"{name.replace('_', ' ')} {number:,}" for name, number in result.tables.items() if number
-    ]
-    said = f"; rows: {', '.join(rows)}" if rows else ""
+    counts = row_count.describe(result.tables)
+    said = f": {counts}" if counts else ""
     failed = f"; {result.failed} failed" if result.failed else ""
     note = f"\n\n*{result.note}*" if result.note else ""
     return Markdown(f"Stage **{result.name}** {done}{took}{said}{failed}.{note}")

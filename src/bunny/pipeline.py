@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bunny.contract import fingerprint, result, state_cache
+from bunny.contract import fingerprint, result, row_count, state_cache
 from bunny.contract.progress import REPORT, RunProgress, StageCost, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
 from bunny.core import atomic, film_file, log, telemetry, workspace
@@ -255,7 +255,7 @@ def _log_result(done: StageResult, seconds: float) -> None:
         done.name,
         "up to date" if done.status == "skipped" else done.status,
         seconds,
-        ", ".join(f"{rows} {table}" for table, rows in done.tables.items()),
+        row_count.describe(done.tables),
         f"; {done.failed} failed" if done.failed else "",
     )
     for line in done.note.splitlines():

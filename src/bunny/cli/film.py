@@ -225,17 +225,27 @@ def doctor(
             "--repair", help="With --workspace: remove what is damaged and can be made again."
         ),
     ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="List every package, model and credential, with advice.")
+    ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check packages, models, GPU and credentials, or with --workspace what films have on disk."""
+    """Check packages, models, GPU and credentials, or with --workspace the files of films."""
     if not check_workspace:
         if film or repair or data_dir:
-            raise UserError("bunny doctor: FILM, --repair and --data-dir want --workspace")
+            raise UserError("bunny doctor: FILM, --repair and --data-dir need --workspace; add it")
         from bunny.command import doctor as module
 
-        typer.echo(module.to_json() if as_json else module.to_text())
+        if as_json:
+            typer.echo(module.to_json())
+        elif show_all:
+            typer.echo(module.to_text())
+        else:
+            typer.echo(f"{module.summary()}\n`bunny doctor --all` lists each of them.")
         return
+    if show_all:
+        raise UserError("--all: expected without --workspace, got both; leave one out")
     from bunny.command import check_workspace as workspace_module
 
     report = workspace_module.run(film, data_dir, repair=repair)
