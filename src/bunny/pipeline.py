@@ -203,7 +203,7 @@ def _describe_kept(running: str, results: list[StageResult], space: Workspace, b
 
 
 def is_up_to_date(space: Workspace, config: Config, names: Iterable[str]) -> bool:
-    """Whether an earlier command found that these stages have nothing to do, and nothing changed."""
+    """Whether these stages were found to have nothing to do, and nothing changed since."""
     if config.pipeline.force_rerun:
         return False
     known = state_cache.read(space, state_cache.stamp(space, config)) or []

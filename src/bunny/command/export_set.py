@@ -101,7 +101,8 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
 
     def write(target: Path) -> dict[str, Any]:
         counts.update(WRITERS[form](target, pictures, about))
-        return {"character": who, "trigger": about.trigger, "counts": counts}
+        sources = folder.list_sources(target, pictures)
+        return {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
 
     folder.replace_folder(place, form, write)
     return ExportedSet(

@@ -50,7 +50,7 @@ def _describe_film(space: Workspace, data_dir: str | None, overrides: Sequence[s
     lines = [f"{space.film_id}  ({space.root})"]
     for s in pipeline.status(space, config):
         main = list(fingerprint.read_record(space.root, s.name).get("tables", {}))[:1]
-        rows = row_count.describe({table: s.rows or 0 for table in main})
+        rows = row_count.describe(dict.fromkeys(main, s.rows or 0))
         seconds = "" if s.seconds is None else f"{s.seconds:.1f} s"
         lines.append(f"  {s.name:9} {s.state:10} {rows:>24} {seconds:>9}  {s.why}".rstrip())
     return "\n".join(lines)
