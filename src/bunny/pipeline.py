@@ -199,7 +199,7 @@ def _describe_kept(running: str, results: list[StageResult], space: Workspace, b
         share = state["done"] / max(1, state["total"])
     kept = [done.name for done in results]
     kept += [f"about {share:.0%} of {running}"] if share else []
-    return f"stopped in {running}; kept: {', '.join(kept) or 'nothing yet'}"
+    return f"stopped during {running}; kept: {', '.join(kept) or 'nothing yet'}"
 
 
 def is_up_to_date(space: Workspace, config: Config, names: Iterable[str]) -> bool:
@@ -256,7 +256,7 @@ def _log_result(done: StageResult, seconds: float) -> None:
         "up to date" if done.status == "skipped" else done.status,
         seconds,
         row_count.describe(done.tables),
-        f"; {done.failed} failed" if done.failed else "",
+        f"; {done.failed:,} failed" if done.failed else "",
     )
     for line in done.note.splitlines():
         logger.info("          %s", line)

@@ -132,7 +132,7 @@ def test_where_nothing_is_to_be_done_nothing_is_imported(bunny, tmp_path):
     (quality,) = (tmp_path / "data" / "output").glob("*/table/quality.parquet")
     quality.write_bytes(quality.read_bytes() + b"x")
     said, text = _loaded("status", cwd=tmp_path)
-    assert "polars" in said and "table quality was modified by something else" in text
+    assert "polars" in said and "table quality was modified outside its stage" in text
     said, text = _loaded(*run, cwd=tmp_path)
     assert "polars" in said and text.count("up to date") == 1
 
@@ -156,5 +156,5 @@ def test_stopped_it_says_what_is_kept(bunny, tmp_path, monkeypatch):
     monkeypatch.setattr("bunny.stage.detect.Detect.run", stop)
     code, _, err = bunny("run", film, "--until", "detect")
     assert code == 130
-    assert "stopped in detect; kept: extract, filter, about 75% of detect" in err
+    assert "stopped during detect; kept: extract, filter, about 75% of detect" in err
     assert err.splitlines()[-1] == "bunny: stopped; run the same command again to resume"

@@ -82,8 +82,8 @@ def assist_films(
     config = film_workspace.load_settings(data_dir, overrides, space)[1]
     if config.pipeline.num_parts == 1 or config.pipeline.force_rerun:
         raise UserError(
-            "--assist: expected pipeline.num_parts of 2 or more and no --force, as in the run that "
-            f"is helped, got {config.pipeline.num_parts}"
+            "--assist: expected pipeline.num_parts of 2 or more and no --force, as in the run to "
+            f"help, got {config.pipeline.num_parts}"
             + (" with --force" if config.pipeline.force_rerun else "")
         )
     workspace.create(root, config.project.data_dir, film, folder)
@@ -97,7 +97,7 @@ def assist_films(
         try:
             stage.assist(_make_check(stage, space))
         except NoLongerWantedError:
-            logger.debug("%s ended, or was begun anew", name)
+            logger.debug("%s ended or was restarted", name)
         done[name] = stage.num_shards_done
     return AssistReport(film_id=space.film_id, num_shards=done)
 

@@ -268,7 +268,7 @@ def _ways_on(space: Workspace, config: Config) -> list[str]:
     again = f"bunny run {space.film_id} --set models.base_model="
     return [
         *hints,
-        "no base model is set, so the run ends at the training set; from here:",
+        "no base model is set, so the run ended at the training set; next you can:",
         f"  train        {again}{base.hub_id}   ({base.title}, for {what} film; {base.needs})",
         f"  export       bunny export kohya {space.film_id} --base {base.name}   (another trainer)",
         f"  try          {again}toy   (128 px, on a CPU in minutes, to see every stage)",
@@ -305,6 +305,7 @@ def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:
     film_workspace.check_one(str(film), known)
     if known[0].is_series:
         raise UserError(
-            f"{film}: expected a film, found a set drawn from many; `bunny library train` runs it"
+            f"{film}: expected a film, found a set built from many films; `bunny library "
+            "train` runs it"
         )
     return film_file.locate(known[0].source()["film"])

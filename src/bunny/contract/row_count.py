@@ -37,6 +37,17 @@ WORDS = {
 }
 
 
+def plural(number: int, word: str) -> str:
+    """Write a count with its word.
+
+    Examples
+    --------
+    >>> plural(1, "shot"), plural(0, "shot"), plural(12000, "shot")
+    ('1 shot', '0 shots', '12,000 shots')
+    """
+    return f"{number:,} {word}{'' if number == 1 else 's'}"
+
+
 def describe(rows: Mapping[str, int]) -> str:
     """Rows by table as a list of words without zeros.
 

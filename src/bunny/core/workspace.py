@@ -464,7 +464,7 @@ def data_folder(root: Path, data_dir: str) -> Path:
         For an address that is none of object storage, or that does not answer.
     """
     if "\0" in data_dir:
-        raise UserError("project.data_dir: expected a folder, found a zero character in its name")
+        raise UserError("project.data_dir: expected a folder, found a zero character in the name")
     if "://" in data_dir:
         if not data_dir.startswith("s3://"):
             raise UserError(
@@ -474,8 +474,8 @@ def data_folder(root: Path, data_dir: str) -> Path:
             set_remote(_offered[0]())
         if not OPENED:
             raise UserError(
-                f"project.data_dir: expected a local folder here, got {data_dir}; only the "
-                "command `bunny` and notebooks open addresses"
+                f"project.data_dir: expected a local folder here, got {data_dir}; only the command "
+                "`bunny` and notebooks can open addresses"
             )
         return OPENED[0].open(root, data_dir)
     return (root / Path(data_dir).expanduser()).resolve()
