@@ -95,8 +95,16 @@ def test_doctor_lists_models_with_licences_and_never_shows_a_secret(bunny, monke
 def test_a_notebook_has_what_doctor_found_in_ten_lines():
     lines = doctor.summary().splitlines()
     groups = ["machine", "packages", "models", "drawn film", "captions", "credentials", "extras"]
-    assert len(lines) <= 10 and [line[:12].strip() for line in lines] == groups
-    assert "models       8 of 8 found" in lines
+    assert len(lines) <= 10
+    assert [head for line in lines if (head := line[:12].strip())] == groups
+    assert "models       all 8 installed" in lines
+
+
+def test_doctor_alone_prints_about_ten_lines(bunny):
+    _, out, _ = bunny("doctor")
+    lines = out.splitlines()
+    assert len(lines) <= 11 and lines[-1] == "`bunny doctor --all` lists each of them."
+    assert bunny("doctor", "--all", "--workspace")[0] == 2
 
 
 def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypatch):
@@ -106,23 +114,31 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
     first = found["CCIP and anime detectors"]
     assert "built-in search" in first["value"]
-    assert "labelled better" in first["advice"] and "detection.drawn_embedding" in first["advice"]
-    assert "`uv sync --extra hub`" in first["advice"]
+    get = "`bunny run FILM --set detection.drawn_embedding=ccip"
+    assert "downloads them from the hub" in first["advice"] and get in first["advice"]
+    assert "uv sync" not in first["advice"]  # the hub's packages are here
+    monkeypatch.setitem(doctor.EXTRAS, "hub", ("no_such_module", "base models"))
+    assert "first run `uv sync --extra hub`" in doctor.summary()
     assert found["ccip"]["value"] == "character recognition, openrail (model card), not downloaded"
     assert "deepghs/anime_person_detection" in found["anime-person"]["advice"]
-    cached = tmp_path / "models--deepghs--ccip_onnx"
-    (cached / "refs").mkdir(parents=True)
-    (cached / "refs" / "main").write_text("abc")
-    model = cached / "snapshots" / "abc" / "ccip-caformer-24-randaug-pruned" / "model_feat.onnx"
-    model.parent.mkdir(parents=True)
-    model.write_bytes(b"x")
+    for repository, file in (
+        ("ccip_onnx", "ccip-caformer-24-randaug-pruned/model_feat.onnx"),
+        ("anime_person_detection", "person_detect_v1.1_m/model.onnx"),
+        ("anime_real_cls", "mobilenetv3_v1.1_dist_ls0.1/model.onnx"),
+    ):
+        cached = tmp_path / f"models--deepghs--{repository}"
+        (cached / "refs").mkdir(parents=True)
+        (cached / "refs" / "main").write_text("abc")
+        model = cached / "snapshots" / "abc" / file
+        model.parent.mkdir(parents=True)
+        model.write_bytes(b"x")
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
     assert found["ccip"]["value"].endswith(", downloaded") and found["ccip"]["advice"] == ""
-    assert found["CCIP and anime detectors"]["value"] == "installed"
+    assert found["CCIP and anime detectors"]["value"].startswith("CCIP and the anime")
 
 
 def test_doctor_in_words_groups_its_lines(bunny):
-    _, out, _ = bunny("doctor")
+    _, out, _ = bunny("doctor", "--all")
     heads = [line for line in out.splitlines() if line and not line.startswith(" ")]
     assert heads == [
         "machine",

@@ -73,8 +73,8 @@ def test_a_film_of_any_name_gets_a_plain_folder(tmp_path, film, name):
 @pytest.mark.parametrize(
     ("path", "words"),
     [
-        ("x" * 300 + ".mp4", "too long a name"),
-        ("/".join(["deep" * 50] * 30), "too long a name"),
+        ("x" * 300 + ".mp4", "a name that is too long"),
+        ("/".join(["deep" * 50] * 30), "a name that is too long"),
         ("\udce4.mp4", "expected a path in UTF-8"),
         ("loop", "no such file"),
         ("fifo", "found another kind"),

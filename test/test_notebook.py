@@ -150,7 +150,7 @@ def test_unknown_parameter_is_refused_by_name():
 
 
 def test_missing_notebook_is_refused(tmp_path):
-    with pytest.raises(UserError, match="expected a notebook, found none"):
+    with pytest.raises(UserError, match="this notebook is missing"):
         notebook.check_parameters(tmp_path / "09_none.ipynb", {})
 
 

@@ -103,7 +103,7 @@ def test_doctor_names_versions_and_finds_only_the_pictures_missing(opened):
     assert len(versions) == report["num_tables"]
     assert ("identity" in versions) == (kind == "corrected")
     _, out, _ = bunny("doctor", FILM_ID, "--workspace")
-    assert "film 1 (older, migrated when it is read" in out
+    assert "film 1 (older: migrated when read" in out
     assert "shot 1, " in out
 
 
@@ -246,7 +246,10 @@ def test_a_table_of_a_newer_program_is_left_as_it_is(old_corrected):
     assert content(space.table) == before
     code, out, _ = bunny("doctor", FILM_ID, "--workspace", "--repair")
     assert "label 7 (newer, refused; expected 1)" in out
-    assert "table/label.parquet: is of schema version 7, expected 1; a newer bunny wrote it" in out
+    assert (
+        "table/label.parquet: has schema version 7, expected 1; a newer version of bunny wrote it"
+        in out
+    )
     assert content(space.table) == before
 
 
@@ -258,11 +261,11 @@ def test_a_table_that_nothing_migrates_is_made_again_by_its_stage(old_corrected,
     code, _, err = bunny("export", "timeline", FILM_ID, "--output", "cut.edl")
     assert code == 2 and "found version 1; no migration leads there: run the film again" in err
     _, out, _ = bunny("doctor", FILM_ID, "--workspace")
-    said = "table/shot.parquet: is of schema version 1, expected 2; `bunny run` makes it again"
+    said = "table/shot.parquet: has schema version 1, expected 2; `bunny run` recreates it"
     assert said in out
     (space.root / "stage" / "state.json").unlink(missing_ok=True)  # of the program as it was
     _, out, _ = bunny("status", FILM_ID)
-    assert "table shot has another schema now" in out
+    assert "table shot now has a different schema" in out
     (space.root / "stage" / "state.json").unlink(missing_ok=True)
     assert bunny(*run)[0] == 0
     assert store.read_version(space.table / "shot.parquet") == 2

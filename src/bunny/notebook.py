@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny import pipeline
-from bunny.contract import fingerprint
+from bunny.contract import fingerprint, row_count
 from bunny.contract.result import StageResult, StageState
 from bunny.core import config as configuration
 from bunny.core import workspace
@@ -136,8 +136,8 @@ def execute(path: Path, copy: Path, parameters: Mapping[str, Any]) -> None:
         raise _explain(path, copy, error) from None
     except DeadKernelError as error:
         raise StageError(
-            f"notebook {path.stem}: the kernel died ({error}), perhaps because it ran out of "
-            f"memory; see {copy}"
+            f"notebook {path.stem}: the kernel died ({error}), perhaps because memory ran out; see "
+            f"{copy}"
         ) from None
 
 
@@ -152,7 +152,7 @@ def check_parameters(path: Path, parameters: Mapping[str, Any]) -> None:
     import papermill
 
     if not path.exists():
-        raise UserError(f"{path}: expected a notebook, found none; run inside the project folder")
+        raise UserError(f"{path}: this notebook is missing; run inside the project folder")
     known = papermill.inspect_notebook(path)
     for name in parameters:
         if name not in known:
@@ -172,9 +172,7 @@ def notebook_dir() -> Path:
     """
     folder = workspace.project_root() / "notebook"
     if not folder.is_dir():
-        raise UserError(
-            f"{folder}: expected the notebook folder, found none; run inside the project folder"
-        )
+        raise UserError(f"{folder}: the notebook folder is missing; run inside the project folder")
     return folder
 
 

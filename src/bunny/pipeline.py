@@ -4,12 +4,13 @@ import importlib
 import json
 import logging
 import os
+import shlex
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from bunny.contract import fingerprint, result, state_cache
+from bunny.contract import fingerprint, result, row_count, state_cache
 from bunny.contract.progress import REPORT, RunProgress, StageCost, num_pictures, read_costs
 from bunny.contract.result import StageResult, StageState
 from bunny.core import atomic, film_file, log, telemetry, workspace
@@ -97,7 +98,7 @@ def run(space: Workspace, config: Config, stages: Iterable[str] | None = None) -
         log.context(film=space.film_id),
         telemetry.span("run", film=space.film_id),
     ):
-        if not config.pipeline.force_rerun and _are_known_as_done(names, space, config):
+        if is_up_to_date(space, config, names):
             return [_skip(name, space) for name in names]
         return _run_stages(names, space, config)
 
@@ -198,11 +199,13 @@ def _describe_kept(running: str, results: list[StageResult], space: Workspace, b
         share = state["done"] / max(1, state["total"])
     kept = [done.name for done in results]
     kept += [f"about {share:.0%} of {running}"] if share else []
-    return f"stopped in {running}; kept: {', '.join(kept) or 'nothing yet'}"
+    return f"stopped during {running}; kept: {', '.join(kept) or 'nothing yet'}"
 
 
-def _are_known_as_done(names: Iterable[str], space: Workspace, config: Config) -> bool:
-    """Whether it was found before that these stages have nothing to do, and nothing changed."""
+def is_up_to_date(space: Workspace, config: Config, names: Iterable[str]) -> bool:
+    """Whether these stages were found to have nothing to do, and nothing changed since."""
+    if config.pipeline.force_rerun:
+        return False
     known = state_cache.read(space, state_cache.stamp(space, config)) or []
     return {state.name for state in known if state.state == "done"}.issuperset(names)
 
@@ -252,8 +255,8 @@ def _log_result(done: StageResult, seconds: float) -> None:
         done.name,
         "up to date" if done.status == "skipped" else done.status,
         seconds,
-        ", ".join(f"{rows} {table}" for table, rows in done.tables.items()),
-        f"; {done.failed} failed" if done.failed else "",
+        row_count.describe(done.tables),
+        f"; {done.failed:,} failed" if done.failed else "",
     )
     for line in done.note.splitlines():
         logger.info("          %s", line)
@@ -271,9 +274,11 @@ def _check_inputs(stage: "BaseStage", space: Workspace) -> None:
     missing = [t for t in stage.reads if not (space.table / f"{t}.parquet").exists()]
     if missing:
         makers = [n for n in STAGE if set(_kind(n).writes) & set(missing)]
+        has_any = any(space.table.glob("*.parquet"))  # else a new film's workspace is removed
+        film = space.film_id if has_any else shlex.quote(space.source()["film"])
         raise UserError(
             f"stage {stage.name}: expected tables {', '.join(missing)}, found none; "
-            f"run {', '.join(makers)} first: `bunny run {space.film_id} --until {makers[-1]}`"
+            f"run {', '.join(makers)} first: `bunny run {film} --until {makers[-1]}`"
         )
 
 

@@ -42,7 +42,7 @@ def test_the_estimate_names_model_pictures_and_cost(bunny, space):
     assert text.startswith("film-0123abcd: openai x: 3 pictures, about ")
     assert text.endswith(" tokens, 0.0090 USD\n")  # 3 * 300 * 10 / 1,000,000
     code, text, _ = bunny("caption", "--estimate")
-    assert text == "film-0123abcd: no picture is left to ask about; nothing would be sent\n"
+    assert text == "film-0123abcd: no picture is left to caption; nothing would be sent\n"
 
 
 def test_captions_are_written_and_counted(bunny, space):
@@ -123,12 +123,15 @@ def test_a_prompt_is_tuned_and_given_up_again(bunny, tmp_path):
         words = [word for one in chosen for word in ("--set", one)]
         code, text, err = bunny("caption", "film", "--optimize", *words)
     assert code == 0, err
-    assert "film-0123abcd: learned from 7 pictures, 8 of all edited by people; mean score" in text
+    assert (
+        "film-0123abcd: learned from 7 pictures (8 in all were edited by people); mean score"
+        in text
+    )
     assert "  examples       1.000\n" in text
-    assert "used from now on: examples, stage/caption/program/" in text
+    assert "now in use: examples, stage/caption/program/" in text
     code, text, err = bunny("caption", "film", "--no-optimize")
-    assert "our own prompt is used again" in text, err
-    assert "our own prompt was in use" in bunny("caption", "film", "--no-optimize")[1]
+    assert "the built-in prompt is used again" in text, err
+    assert "the built-in prompt was in use" in bunny("caption", "film", "--no-optimize")[1]
 
 
 def test_options_that_exclude_each_other_are_refused(bunny, space):

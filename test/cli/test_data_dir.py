@@ -25,7 +25,7 @@ def film(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("doctor", "--workspace"), "1 films"),
+        (("doctor", "--workspace"), "1 film"),
         (("clean",), "would free"),
         (("clean", "--expired"), "would free"),
         (("approve", "--show"), "the set of anna is not approved"),

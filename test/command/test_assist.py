@@ -140,7 +140,7 @@ def test_a_helper_ends_with_the_run_and_the_next_run_goes_on(film, tmp_path, alo
         ({"overrides": []}, "expected pipeline.num_parts of 2 or more"),
         (
             {"overrides": ["pipeline.num_parts=2", "pipeline.force_rerun=true"]},
-            "no --force, as in the run that is helped, got 2 with --force",
+            "no --force, as in the run to help, got 2 with --force",
         ),
         ({"data_dir": "s3://bucket/films"}, "expected a data folder that both processes see"),
     ],

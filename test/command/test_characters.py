@@ -221,7 +221,7 @@ def test_before_the_stages_it_says_which_to_run(tmp_path, astronaut, monkeypatch
     run(space, Detect)
     found = characters.list_characters(None)
     assert found.people.is_empty()
-    assert found.notes == ["unknown people are not grouped yet: run stage cluster"]
+    assert found.notes == ["unknown people are not grouped yet; run stage cluster"]
 
 
 def test_no_film_is_the_users_error(tmp_path, monkeypatch):

@@ -111,6 +111,6 @@ def test_another_film_under_the_name_is_said(space, tmp_path):
 def test_options_of_the_workspace_want_it(bunny, tmp_path):
     for given in (["--repair"], ["--data-dir", str(tmp_path)], ["film"]):
         code, _, err = bunny("doctor", *given)
-        assert code == 2 and "want --workspace" in err
+        assert code == 2 and "need --workspace" in err
     code, _, err = bunny("doctor", "nothing", "--workspace", "--data-dir", str(tmp_path))
     assert code == 2 and "expected a film whose id begins with nothing" in err

@@ -66,7 +66,7 @@ def test_sizes_are_said_and_nothing_is_removed(space):
         "training": (2, 300),
     }
     assert contents(space) == before
-    assert report.to_text().endswith("would free 339 B; --yes removes it")
+    assert report.to_text().endswith("would free 339 B; add --yes to delete them")
 
 
 def test_what_can_be_made_again_goes_and_all_else_stays(space):
@@ -93,7 +93,7 @@ def test_shards_go_only_where_they_are_asked_for_and_their_stages_are_done(space
     whole = record.read_bytes()
     record.write_text('{"status": "failed"}')
     [one] = run(space, ["shard"], is_removed=True).entries
-    assert one.note == "stays, since stage detect is not done"
+    assert one.note == "kept, because stage detect is not finished"
     assert (space.stage("detect") / "shard").is_dir()
     record.write_bytes(whole)
     assert run(space, ["shard"], is_removed=True).entries[0].num_bytes == 40

@@ -138,8 +138,8 @@ def test_lines_for_people(bunny, run, changed):
     code, out, _ = bunny("compare", run, changed["film"], "--debug")
     assert code == 0
     assert "settings: 1 differ\n  detect: detection.min_face_px  24 -> 40\n" in out
-    assert re.search(r"figures: 1 of \d+ with another label\n +1 bunny -> bruno\n", out)
-    assert re.search(r"set pictures: 1 of \d+ with another label", out)
+    assert re.search(r"figures: 1 of \d+ have a different label\n +1 bunny -> bruno\n", out)
+    assert re.search(r"set pictures: 1 of \d+ have a different label", out)
 
 
 def test_the_page_shows_pictures_up_to_their_limit(bunny, run, changed, tmp_path):

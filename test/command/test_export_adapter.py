@@ -157,7 +157,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
         (["--output", "data"], "expected an output file, got a folder"),
         (
             ["--output", "My Film.mp4"],
-            "expected a new file or an earlier export, found a file of something else",
+            "expected a new file or an earlier export, found another kind of file",
         ),
         (["--output", "a.ckpt"], "ending in .safetensors"),
     ],
@@ -171,7 +171,7 @@ def test_what_cannot_be_is_said_in_a_sentence(bunny, space, tmp_path, arguments,
 def test_a_changed_or_missing_checkpoint_is_not_exported(bunny, space):
     path = space.checkpoint / "anna" / "step-000020.safetensors"
     path.write_bytes(path.read_bytes() + b"\0")
-    assert "found a file with other content" in bunny("export", "adapter")[2]
+    assert "found a file with different content" in bunny("export", "adapter")[2]
     path.unlink()
     assert "found no such file" in bunny("export", "adapter")[2]
 

@@ -255,7 +255,7 @@ def test_a_set_is_exported_at_the_resolution_of_the_base_that_is_named(bunny, sp
     assert "1 pictures are too small" not in export("--base", "sd15")[3]
     code, side, number, said = export("--base", "sd15")
     assert (code, side, number) == (0, 512, 3)
-    assert "the film gives more than 512 px: with --resolution 1024" in said
+    assert "the pictures are large enough for more than 512 px: with --resolution 1024" in said
     assert export()[:3] == (0, 1024, 2)  # what half of the pictures allow
     assert export("--resolution", "256")[:3] == (0, 256, 3)
     assert export("--base", "somebody/flux.1-anime")[:2] == (0, 1024)

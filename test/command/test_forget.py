@@ -102,7 +102,7 @@ def test_it_says_first_and_removes_nothing(space, bunny):
     assert code == 0
     num = store.read(space.table, "dataset").filter(pl.col("character") == GONE).height
     assert f"{num} training pictures" in out
-    assert "nothing was removed yet; --yes removes it" in out
+    assert "nothing was removed yet; add --yes to remove it" in out
     assert content(space) == before
 
 
@@ -177,7 +177,7 @@ def test_what_shows_others_goes_too_and_does_not_come_back(space, small_project,
     code, out, err = bunny("forget", "figure-01", "--film", "three", "--others", "--yes")
     assert code == 0, err
     assert "1 training pictures of bunny that show them, 2 adapters of bunny" in out
-    assert "1 pictures of the film that are painted over" in out
+    assert "1 picture of the film to paint over" in out
     left = store.read(space.table, "dataset")
     assert left.equals(before["dataset"].filter(pl.col("image_id") != own["image_id"]))
     stored = content(space)
@@ -287,8 +287,8 @@ def test_a_place_named_by_hand_is_painted_over_from_then_on(tmp_path, bunny):
     assert not (space.root / forgotten.FILE).exists()
     code, out, err = bunny("forget", "--box", frame_id, *map(str, box), "--others", "--yes")
     assert code == 0, err
-    assert "2 faces and figures, 1 places by hand" in out
-    assert "2 pictures of the film that are painted over" in out
+    assert "2 faces and figures, 1 box drawn by hand" in out
+    assert "2 pictures of the film to paint over" in out
     (entry,) = forgotten.read(space.root)
     assert [(one.start_s, one.end_s) for one in entry.tracks if len(one.boxes) == 1] == [(0.0, 2.0)]
     assert store.read(space.table, "face")["shot_index"].to_list() == [1, 1]

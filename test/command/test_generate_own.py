@@ -61,7 +61,7 @@ def test_own_settings_of_an_earlier_version_do_not_close_a_film(root, caplog):
     assert config.captioning.providers == ("local",)
     assert config.extraction.shot_detector == "accurate"
     assert config.models.training_steps == 700
-    assert "extraction.static_motion=0.01 is left out: the key was replaced by" in caplog.text
+    assert "extraction.static_motion=0.01 is ignored: the key was replaced by" in caplog.text
     assert space.own_settings() == older
     with pytest.raises(UserError, match=r"--set .*extraction\.static_range"):
         film_workspace.open_film(space.film_id, None, ["extraction.static_motion=0.01"])

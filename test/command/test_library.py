@@ -449,7 +449,7 @@ def test_who_people_said_is_not_anna_holds_her_references_back_in_other_films(bu
     assert code == 0, err
     report = json.loads(out)
     assert report["given"] == {three: ["anna"]}  # for the one that people left in it
-    assert f"{two}: anna not given (nobody without a name is like it)" in report["done"]
+    assert f"{two}: anna not given (no unnamed person resembles it)" in report["done"]
     assert rejected_of(tmp_path, one) == [(three, "three-t1", "anna")]
     assert rejected_of(tmp_path, two) == rejected_of(tmp_path, three) == []
     assert [Path(line.split()[2]).name for line in report["commands"]] == ["one.mp4", "three.mp4"]
@@ -533,7 +533,7 @@ def test_a_film_gets_references_by_the_thresholds_of_the_settings(
     code, out, err = bunny("library add --json", one, two, *sets)
     assert code == 0, err
     report = json.loads(out)
-    note = f"{two}: anna not given (nobody without a name is like it)"
+    note = f"{two}: anna not given (no unnamed person resembles it)"
     assert report["given"] == ({two: ["anna"]} if becomes == "given" else {})
     assert (note in report["done"]) == (becomes == "not like it")
 
@@ -631,12 +631,12 @@ def test_doctor_looks_at_the_library_of_all_films(films, bunny):
     picture = shared.read_bytes()
     shared.write_bytes(picture[:-1])
     assert problems() == [
-        (shared.relative_to(folder).as_posix(), "is another picture than the one that films share")
+        (shared.relative_to(folder).as_posix(), "is not the picture that the films share")
     ]
     shared.write_bytes(picture)
     table = folder / "library_identity.parquet"
     table.write_bytes(table.read_bytes()[:-20])
     [(place, what)] = problems()
-    assert place == "library_identity.parquet" and what.startswith("cannot be read as declared")
+    assert place == "library_identity.parquet" and what.startswith("does not match its schema")
     code, out, _ = bunny("doctor", "--workspace")
-    assert code != 0 and "restore it from a copy" in out
+    assert code != 0 and "restore it from a backup" in out

@@ -137,8 +137,8 @@ def test_wrong_options_of_an_engine_are_refused_before_anything_is_done(
 ):
     for words, sentence in (
         (("--run", "--engine", "spark"), "--engine: expected local or ray, got spark"),
-        (("--run", "--address", "auto"), "--address: expected --engine ray with it"),
-        (("--workers", 2), "--engine, --address, --workers: expected --run with them; add it"),
+        (("--run", "--address", "auto"), "--address needs --engine ray"),
+        (("--workers", 2), "--engine, --address and --workers need --run; add it"),
     ):
         for command_line in (("add",), ("name", "identity-0001=a"), ("share-learned", "a", "b")):
             code, _, err = bunny("library", *command_line, *words)

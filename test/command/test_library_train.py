@@ -150,7 +150,7 @@ def _check_other_commands(space, films, bunny, tiny_folder):
     assert space.film_id not in {one["film_id"] for one in json.loads(out)["problems"]}
     assert bunny("library", "add")[1].startswith("nothing new")
     code, _, err = bunny("run", space.film_id)
-    assert code == 2 and "found a set drawn from many" in err
+    assert code == 2 and "found a set built from many films" in err
     code, out, err = bunny("search", "Eileen", "--film", "series")
     assert code == 2 and "found 0" in err
     code, _, err = bunny("export set series-eileen --output exported", *sets(tiny_folder))
@@ -250,9 +250,9 @@ def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_film
     assert code == 0, err
     assert out.splitlines()[-1] == (
         f"{set_id}: has pictures from it and is out of date; the next `bunny library train` draws "
-        "it anew without that film"
+        "it without that film"
     )
-    stale = f"{set_id}: out of date; `bunny library train --character Eileen` draws it anew"
+    stale = f"{set_id}: out of date; `bunny library train --character Eileen` rebuilds it"
     assert bunny("library", "show")[1].splitlines()[-1] == stale
     drawn = json.loads(bunny(*ONLY_SETS)[1])
     assert drawn["is_drawn"] and drawn["film_id"] == set_id

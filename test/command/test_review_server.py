@@ -226,7 +226,7 @@ def test_one_page_of_the_network_sees_nothing_that_another_machine_may_read(data
 
 def test_who_accepts_it_is_warned_and_other_names_are_still_refused(data_dir):
     with serving(data_dir, "--ip", "0.0.0.0", "--unencrypted") as (port, token, lines, _):
-        assert "everyone on the network can read along" in lines[0]
+        assert "everyone on the network can read the traffic" in lines[0]
         path = path_of(token, f"api/kernels/{NO_KERNEL}")
         assert ask(port, path, host="evil.example").status == 403
         for host in ("192.0.2.7", f"192.0.2.7:{port}", socket.gethostname()):
@@ -269,7 +269,7 @@ def test_a_password_that_is_soon_guessed_is_refused(data_dir, bunny, monkeypatch
     assert code == 2 and "BUNNY_BOARD_PASSWORD: expected at least 10 characters, got 5" in error
     typed = iter(["one password", "another password", "short", "short"])
     monkeypatch.setattr("getpass.getpass", lambda _: next(typed))
-    for sentence in ("expected the same password twice", "expected at least 10 characters, got 5"):
+    for sentence in ("the two passwords differ", "expected at least 10 characters, got 5"):
         code, _, error = bunny(*line, "--ask-password")
         assert code == 2 and f"--ask-password: {sentence}" in error
 

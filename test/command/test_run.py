@@ -65,6 +65,40 @@ def test_what_is_wrong_for_all_films_is_said_once_before_the_first(bunny, tmp_pa
     assert not (tmp_path / "data").exists()
 
 
+WRONG = (
+    ("--until captions", "stage captions: expected one of extract, "),
+    ("--until finetune", "models.base_model: expected a base model"),
+    ("--only filter", "run extract first: `bunny run {film} --until extract`"),
+    ("--references nowhere", "nowhere: expected a folder"),
+    ("--set extraction.speed=1", "unknown key extraction.speed"),
+    ("--set models.base_model=nowhere", "base model nowhere: expected"),
+    ("--set models.base_model=toy --set models.resolution=100", "a multiple of 32"),
+    ("--set captioning.providers=[openai]", "captioning.openai.model: expected"),
+    ("--set detection.drawn_embedding=ccip:./nowhere", "found no folder ./nowhere"),
+    ("--assist", "expected pipeline.num_parts of 2 or more"),
+)
+
+
+@pytest.mark.parametrize(("words", "sentence"), WRONG)
+def test_what_is_refused_before_the_first_stage_leaves_no_film(bunny, tmp_path, words, sentence):
+    film = _photographs(tmp_path / "one", 0)
+    code, _, err = bunny("run", film, *words.split())
+    assert code == 2 and sentence.format(film=film) in err
+    assert list(tmp_path.glob("data/output/*/")) == []
+
+
+def test_a_film_that_cannot_be_read_does_not_become_the_newest(bunny, tmp_path):
+    film, text = _photographs(tmp_path / "one", 0), tmp_path / "text.mp4"
+    text.write_text("Once upon a time. " * 50, encoding="utf-8")
+    assert bunny("run", film, "--until", "filter")[0] == 0
+    [kept] = tmp_path.glob("data/output/*/")
+    code, _, err = bunny("run", text)
+    assert code == 2 and "expected a film, found a text file" in err
+    assert list(tmp_path.glob("data/output/*/")) == [kept]
+    assert bunny("run", film, "--until", "captions")[0] == 2  # what a known film has is kept
+    assert (kept / "table" / "frame.parquet").exists()
+
+
 LOADED = """
 import sys
 from bunny import cli
@@ -98,7 +132,7 @@ def test_where_nothing_is_to_be_done_nothing_is_imported(bunny, tmp_path):
     (quality,) = (tmp_path / "data" / "output").glob("*/table/quality.parquet")
     quality.write_bytes(quality.read_bytes() + b"x")
     said, text = _loaded("status", cwd=tmp_path)
-    assert "polars" in said and "table quality was modified by something else" in text
+    assert "polars" in said and "table quality was modified outside its stage" in text
     said, text = _loaded(*run, cwd=tmp_path)
     assert "polars" in said and text.count("up to date") == 1
 
@@ -122,5 +156,5 @@ def test_stopped_it_says_what_is_kept(bunny, tmp_path, monkeypatch):
     monkeypatch.setattr("bunny.stage.detect.Detect.run", stop)
     code, _, err = bunny("run", film, "--until", "detect")
     assert code == 130
-    assert "stopped in detect; kept: extract, filter, about 75% of detect" in err
+    assert "stopped during detect; kept: extract, filter, about 75% of detect" in err
     assert err.splitlines()[-1] == "bunny: stopped; run the same command again to resume"

@@ -124,7 +124,7 @@ def test_each_changed_table_is_named(film_dir):
     other = fingerprint.table_record(film_dir, "shot", 2)
     store.write_parquet(film_dir / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2, 3]}))
     assert fingerprint.explain_tables(film_dir, {"shot": other, "frame": other}) == (
-        "table shot was modified by something else, table frame is missing"
+        "table shot was modified outside its stage, table frame is missing"
     )
 
 
@@ -149,7 +149,7 @@ def test_a_table_from_which_no_migration_leads_has_to_be_made_again(film_dir, mo
     for record in (noted, old):
         assert not fingerprint.is_unchanged(film_dir, "shot", record)
         why = fingerprint.explain_tables(film_dir, {"shot": record})
-        assert why == "table shot has another schema now"
+        assert why == "table shot now has a different schema"
     step = Migration(table="shot", from_version=1, to_version=2, change=lambda table: table)
     monkeypatch.setattr(migration, "MIGRATIONS", (step,))
     assert fingerprint.is_unchanged(film_dir, "shot", noted)

@@ -168,7 +168,7 @@ def test_changed_missing_or_foreign_adapter_is_refused(tiny_base, tiny_adapter, 
     _path, worn = tiny_adapter
     with pytest.raises(UserError, match="file not found"):
         pixels(tiny_base, drawings(), WeightedAdapter(path=tmp_path / "no.safetensors", hash="0"))
-    with pytest.raises(UserError, match="found a file with other content"):
+    with pytest.raises(UserError, match="found a file with different content"):
         pixels(tiny_base, drawings(), replace(worn, hash="0" * 64))
     pickle = tmp_path / "adapter.bin"
     pickle.write_bytes(b"\x80\x04N.")

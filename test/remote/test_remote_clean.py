@@ -130,8 +130,8 @@ def test_clean_says_what_no_film_names_and_frees_it(sent, machine, s3, tmp_path)
         (IDS[0], "object", 1, len(f"page of {IDS[0]}")),
         (IDS[1], "object", 1, 5),
     }
-    assert f"{IDS[1]}: 1 of 5 B stay until they are a day old" in said.to_text()
-    assert said.to_text().endswith("would free 18 B; --yes removes it")
+    assert f"{IDS[1]}: 1 object (5 B): kept until they are a day old" in said.to_text()
+    assert said.to_text().endswith("would free 18 B; add --yes to delete them")
     assert bucket() == before
     assert run(s3, IDS[1], kinds=["object"]).entries[0].note
     done = run(s3, kinds=["object"], is_removed=True)

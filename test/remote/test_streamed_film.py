@@ -292,7 +292,7 @@ def test_a_film_that_is_replaced_meanwhile_is_refused(proxy, project, large, sma
 
     proxy.plan = replace
     done = bunny(project, "run", ADDRESS, "--until", "extract")
-    check_refused(done, f"{ADDRESS}: the film was replaced while it was read; run it again")
+    check_refused(done, f"{ADDRESS}: the film was replaced while it was being read; run it again")
     done = bunny(project, "run", ADDRESS, "--until", "extract")
     assert done.returncode == 0, done.stderr
 
@@ -311,7 +311,7 @@ def put_directly(proxy, data):
         ("s3://films/in/", "s3://films/in/: expected a film at s3://bucket/key, found a folder"),
         ("s3://films", "expected a film at s3://bucket/key, found a folder"),
         ("s3://", "found no bucket"),
-        ("s3://a%20b/a.mp4", "expected a bucket's name"),
+        ("s3://a%20b/a.mp4", "expected a bucket name"),
         ("s3://films/empty.mp4", "expected a film, found an object of 0 bytes"),
         ("s3://films/text.mp4", "expected a film, found a text"),
         ("s3://films/noise.mp4", "copy it to this machine, or convert it"),

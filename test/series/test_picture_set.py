@@ -74,7 +74,7 @@ def test_what_people_added_to_a_films_set_counts_in_the_joint_one():
 
 def test_vectors_of_two_models_are_refused_and_missing_ones_are_not():
     other = film("two", "anna", ["anna"], vector=(1.0, 0.0, 0.0))
-    with pytest.raises(UserError, match="vectors of one length in all films, found 2 and 3"):
+    with pytest.raises(UserError, match="vectors of the same length in all films, found 2 and 3"):
         picture_set.merge([film("one", "anna", ["anna"]), other], "anna")
     none = pl.lit(None, pl.Array(pl.Float32, 0)).alias("vector")
     embedding = other.tables["embedding"].with_columns(none)

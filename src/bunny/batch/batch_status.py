@@ -16,6 +16,7 @@ from bunny.batch import film_record
 from bunny.batch.film_list import FINETUNE, PREPARE
 from bunny.batch.film_record import RunningFilm
 from bunny.contract.progress import describe_seconds
+from bunny.contract.row_count import plural
 from bunny.core import atomic
 from bunny.core.error import UserError
 
@@ -74,13 +75,13 @@ class BatchStatus:
         """
         counts = self.counts
         words = [f"{counts['done']} of {self.num_films} films done"]
-        words += [f"{self.num_put_aside} put aside"] if self.num_put_aside else []
+        words += [f"{self.num_put_aside} not done"] if self.num_put_aside else []
         words += [f"{counts[s]} {s}" for s in ("stopped", "running", "waiting") if counts[s]]
         said = ", ".join(words)
         if self.is_over:
             return said
         if self.seconds_left is None:
-            return f"{said}; time left not known yet"
+            return f"{said}; time left unknown so far"
         return f"{said}; about {describe_seconds(self.seconds_left)} left"
 
     def lines(self) -> Iterator[str]:
@@ -98,11 +99,12 @@ class BatchStatus:
             lines.append(f"  ended {moment:%Y-%m-%d %H:%M} UTC")
         elif self.is_gone(now):
             lines.append(
-                f"  nothing was heard of it since {moment:%Y-%m-%d %H:%M} UTC: it was killed; run "
-                "the same command again to go on"
+                f"  no sign of it since {moment:%Y-%m-%d %H:%M} UTC, so it was killed; run the "
+                "same command again to resume"
             )
         lines += [
-            f"  {film.status} after {film.num_attempts}: {film.film}: {film.error}"
+            f"  {film.film}: {film.status} after {plural(film.num_attempts, 'attempt')}: "
+            f"{(film.error or '').removeprefix(f'{film.film}: ')}"
             for film in self.put_aside
         ]
         report = Path(self.folder) / "report.html"

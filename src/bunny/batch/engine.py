@@ -286,7 +286,7 @@ def _read_attempt(code: int, seconds: float, said: str, errors: str) -> Attempt:
         lines = [line for part in errors.splitlines() for line in part.split("\r")]
         ours = [line.partition(PREFIX)[2] for line in lines if PREFIX in line]  # after a bar's end
         error = _describe_signal(code) or (ours[-1].strip() if ours else "")
-        error = log.redact(error or f"ended with exit code {code} and said nothing")
+        error = log.redact(error or f"ended with exit code {code} and printed nothing")
     return Attempt(exit_code=code, seconds=seconds, report=report, error=error)
 
 

@@ -64,11 +64,11 @@ def read_list(path: Path) -> list[FilmTask]:
         rows = pl.read_csv(path, infer_schema=False) if is_csv else pl.read_parquet(path)
     except (*store.UNREADABLE, OSError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path}: could not read this list of films ({why}); mend it") from error
+        raise UserError(f"{path}: could not read this list of films ({why}); fix it") from error
     unknown = sorted(set(rows.columns) - set(COLUMNS))
     if "film" not in rows.columns or unknown:
         raise UserError(
-            f"{path}: expected the column film, and if wanted references, settings and until, got "
+            f"{path}: expected a column film and, optionally, references, settings and until, got "
             f"{', '.join(rows.columns) or 'no column'}"
         )
     tasks = [
@@ -84,7 +84,7 @@ def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
     if not film:
         raise UserError(f"{path}: expected a film in row {number}, got none")
     if any("\0" in str(value) for value in row.values()):
-        raise UserError(f"{path}: expected text in row {number}, found a zero character; mend it")
+        raise UserError(f"{path}: expected text in row {number}, found a zero character; fix it")
     references, settings = _text(row.get("references")), row.get("settings")
     parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
     return FilmTask(
@@ -116,7 +116,7 @@ def check_tasks(tasks: Sequence[FilmTask]) -> None:
     for task in tasks:
         place = film_file.locate(task.film).resolve()
         if place in seen:
-            raise UserError(f"{task.film}: expected each film once, got it twice; leave one out")
+            raise UserError(f"{task.film}: expected each film once, got it twice; remove one")
         seen.add(place)
     if not tasks:
         raise UserError("expected films, or a list of them with --list, got neither")

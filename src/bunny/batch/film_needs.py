@@ -83,14 +83,14 @@ class FilmNeeds:
             )
         if FINETUNE in phases and self.gpus > most["GPU"]:
             raise UserError(
-                f"--gpus: expected at most {most['GPU']:g}, the GPUs of the node that has most, "
-                f"got {self.gpus:g}"
+                f"--gpus: expected at most {most['GPU']:g}, the largest number of GPUs of any "
+                f"node, got {self.gpus:g}"
             )
         wanted = max(self.memory_bytes.values(), default=0)
         if wanted > most["memory"] and not self.is_estimate:
             raise UserError(
-                f"--memory: expected at most {most['memory'] / GIB:.1f} GiB, that of the largest "
-                f"node, got {wanted / GIB:.1f} GiB"
+                f"--memory: expected at most {most['memory'] / GIB:.1f} GiB, the memory of the "
+                f"largest node, got {wanted / GIB:.1f} GiB"
             )
         fitted = FilmNeeds(
             cpus=self.cpus,
@@ -105,8 +105,8 @@ class FilmNeeds:
         )
         if any(not fitted.num_slots(known, phase) for phase in phases):
             raise UserError(
-                "expected a node that has all that a film asks for by --cpus, --gpus and --memory, "
-                "found some that have one of them each; ask for less of one"
+                "expected a node with enough cores, memory and GPUs for a film (--cpus, --memory, "
+                "--gpus), found none with all of them; request less of one"
             )
         return fitted
 

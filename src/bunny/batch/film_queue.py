@@ -180,7 +180,7 @@ class FilmQueue:
             If it is not what was sent.
         """
         if sha256 is not None and hashlib.sha256(data).digest() != sha256:
-            raise ChecksumError("expected the part as it was sent, got another; send it again")
+            raise ChecksumError("this part was damaged in transit; send it again")
         with self._lock():
             film = self.find(entry)
             if film.state != "uploading":
@@ -253,7 +253,7 @@ class FilmQueue:
             if film.state in ("running", "waiting"):
                 raise UserError(
                     f"{film.name}: references cannot be added while it is {film.state}; add them "
-                    "when the run has ended"
+                    "after the run has ended"
                 )
             atomic.write_bytes(self._entry(entry) / "reference" / name / file, data)
 
@@ -310,9 +310,7 @@ class FilmQueue:
         with self._lock():
             film = self.find(entry)
             if film.state in ("waiting", "running", "checking", "uploading"):
-                raise UserError(
-                    f"{film.name}: expected it cancelled first; it is {queued_film.describe(film)}"
-                )
+                raise UserError(f"{film.name}: cancel it first; it is {queued_film.describe(film)}")
             atomic.remove_folder(self._entry(entry))
 
     # Running -------------------------------------------------------------------------------------
@@ -396,7 +394,7 @@ class FilmQueue:
             queued_film.read(self._entry(entry) / "entry.json") if ENTRY.fullmatch(entry) else None
         )
         if film is None:
-            raise UserError("expected a film of the list, found none; load the page again")
+            raise UserError("this film is not in the list; reload the page")
         return film
 
     def log_folder(self, entry: str) -> Path:

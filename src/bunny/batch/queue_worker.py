@@ -129,7 +129,7 @@ def probe_apart(path: Path) -> None:
         )
     except subprocess.TimeoutExpired as error:
         raise UserError(
-            f"{path}: expected a film, found a file whose decoder did not end in {PROBE_S:.0f} s; "
+            f"{path}: expected a film, found a file that did not open within {PROBE_S:.0f} s; "
             "convert it"
         ) from error
     if done.returncode == exit_code.USER_FAULT:

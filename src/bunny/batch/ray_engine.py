@@ -167,8 +167,8 @@ def _connect(ray: Any, address: str) -> None:
         if "timed out" not in str(error):
             raise
         raise UserError(
-            "--engine ray: expected Ray to start on this machine, it did not within its time; wait "
-            "until the machine is less busy, or use --engine local"
+            "--engine ray: Ray did not start on this machine in time; wait until the machine is "
+            "less busy, or use --engine local"
         ) from error
 
 
@@ -215,7 +215,7 @@ def _import_ray() -> Any:
         import ray
     except ImportError as error:
         raise UserError(
-            "--engine ray: expected the package ray, it is not installed; add it with "
-            "`uv sync --extra ray`"
+            "--engine ray needs the package ray, which is not installed; add it with `uv sync "
+            "--extra ray`"
         ) from error
     return ray

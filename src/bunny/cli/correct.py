@@ -32,7 +32,9 @@ Items = Annotated[
     list[str],
     typer.Argument(help="Ids of shots or figures, the ends of ids (s00007), or a cluster."),
 ]
-Level = Annotated[str | None, typer.Option(help="scene or character, if a name is used for both.")]
+Level = Annotated[
+    str | None, typer.Option(help=("scene or character, if both have a cluster of that name."))
+]
 User = Annotated[
     str | None,
     typer.Option(help="Author of the correction; default: review.user, or the login name."),
@@ -172,7 +174,7 @@ def reject(
     opened: CorrectionContext,
     items: Items,
     out_of: Annotated[
-        str | None, typer.Option("--from", help="Cluster; default: the one that they are in.")
+        str | None, typer.Option("--from", help="Cluster; default: the one they are in.")
     ] = None,
 ) -> list:
     """Remove shots or figures from a cluster; later runs do not put them back."""
@@ -248,9 +250,9 @@ def comment(
 def caption(
     opened: CorrectionContext,
     items: Items,
-    text: Annotated[str, typer.Option(help="New caption; empty: back to the automatic one.")],
+    text: Annotated[str, typer.Option(help="New caption; empty: restore the automatic caption.")],
 ) -> list:
-    """Write the caption of shots, or of single frames, by hand; later runs keep it."""
+    """Edit the caption of shots or of single frames; later runs keep it."""
     from bunny.command import correct
     from bunny.review import create_event
 

@@ -28,7 +28,7 @@ def export_json(
     ] = None,
     data_dir: DataDir = None,
 ) -> str:
-    """Export metadata.json: time, sharpness, characters and caption of each frame."""
+    """Export metadata.json with the time, sharpness, characters and caption of each frame."""
     from bunny.command import export_table
 
     return export_table.export_json(film, data_dir, output)
@@ -77,11 +77,15 @@ def export_stats(
     film: FilmName = None,
     output: Annotated[
         Path | None,
-        typer.Option("--out", "--output", help="File; default stats.csv in export of the film."),
+        typer.Option(
+            "--out",
+            "--output",
+            help=("Output file; default: export/stats.csv in the film's workspace."),
+        ),
     ] = None,
     data_dir: DataDir = None,
 ) -> str:
-    """Write the change of every frame as CSV, in the format of PySceneDetect's stats file."""
+    """Export frame-to-frame changes as CSV, in the format of PySceneDetect's stats file."""
     from bunny.command import export_table
 
     return export_table.export_stats(film, output, data_dir)
@@ -98,7 +102,7 @@ def _add_export(form: str, text: str) -> None:
         ] = None,
         repeats: Annotated[str, typer.Option(help="Repeats: auto, or a number.")] = "auto",
         captions: Annotated[
-            str | None, typer.Option(help="Also write captions as txt or jsonl.")
+            str | None, typer.Option(help="Also write captions as txt or jsonl files.")
         ] = None,
         base: Base = None,
         resolution_px: Resolution = 0,

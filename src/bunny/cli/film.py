@@ -22,7 +22,7 @@ def run(
         typer.Argument(
             metavar="FILM...",
             help="Film file, s3://bucket/key, folder of pictures, or id of a known film; several "
-            "run in turn.",
+            "films run one after another.",
         ),
     ],
     references: Annotated[
@@ -38,14 +38,14 @@ def run(
         bool,
         typer.Option(
             "--assist",
-            help="Share the work of a run of this film in another process, with the same "
-            "arguments and pipeline.num_parts of 2 or more.",
+            help="Help another process that is running this film; give the same arguments. Needs "
+            "pipeline.num_parts of 2 or more.",
         ),
     ] = False,
     as_json: AsJson = False,
     debug: Debug = False,
 ) -> None:
-    """Run the stages of films; skip those that are up to date."""
+    """Run the stages of one or more films, skipping those that are up to date."""
     from bunny import pipeline
     from bunny.command import run as command_run
     from bunny.core import log
@@ -86,20 +86,24 @@ def batch(
     films: Annotated[
         list[str] | None,
         typer.Argument(
-            metavar="FILM...", help="Film files, addresses s3://bucket/key or folders of pictures."
+            metavar="FILM...", help="Film files, s3://bucket/key addresses or folders of pictures."
         ),
     ] = None,
     lists: Annotated[
         list[Path] | None,
         typer.Option(
             "--list",
-            help="CSV or parquet with the column film, and if wanted references, settings "
+            help="CSV or parquet file with a column film and, optionally, references, settings "
             "(key=value;key=value) and until; repeatable.",
         ),
     ] = None,
     references: Annotated[
         list[Path] | None,
-        typer.Option(help="Folder of reference pictures for all films, or one for each."),
+        typer.Option(
+            help=(
+                "Folder of reference pictures for all films; repeat it to give each film its own."
+            )
+        ),
     ] = None,
     *,
     options: BatchOptions,
@@ -108,12 +112,12 @@ def batch(
         bool,
         typer.Option(
             "--status",
-            help="Show how this batch stands, or without FILM the last one; runs nothing.",
+            help="Show the progress of this batch (without FILM, of the last one) and run nothing.",
         ),
     ] = False,
     project: ProjectOptions,
 ) -> Result:
-    """Run many films, each in a process of its own; one that fails stops no other."""
+    """Run many films, each in its own process; a failure does not stop the others."""
     from bunny.command import batch as command_batch
 
     command_batch.check_options(options)
@@ -158,10 +162,13 @@ def status(chosen: FilmOptions, as_json: AsJson = False) -> str:
 @app.command()
 def caption(
     estimate: Annotated[
-        bool, typer.Option("--estimate", help="Say what captions would cost; send nothing.")
+        bool,
+        typer.Option(
+            "--estimate", help=("Print what captions would cost, without sending anything.")
+        ),
     ] = False,
     audit: Annotated[
-        bool, typer.Option("--audit", help="Check the captions; print and write what is doubtful.")
+        bool, typer.Option("--audit", help="List doubtful captions, and write them to tables.")
     ] = False,
     replace: Annotated[
         tuple[str, str] | None,
@@ -172,23 +179,26 @@ def caption(
     character: Annotated[
         str, typer.Option(help="With --replace: only pictures with this character.")
     ] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="With --replace: change them.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="With --replace: apply the changes.")] = False,
     optimize: Annotated[
         bool | None,
         typer.Option(
             "--optimize/--no-optimize",
-            help="Tune the prompt by people's captions; --no-optimize goes back to ours.",
+            help=(
+                "Tune the prompt on captions that people wrote; --no-optimize restores the "
+                "built-in prompt."
+            ),
         ),
     ] = None,
     *,
     chosen: FilmOptions,
 ) -> str:
-    """Write the captions of a known film, say what they would cost, audit or change them."""
+    """Write a film's captions, estimate their cost, audit them or replace words in them."""
     from bunny.command import caption as command_caption
 
     if [estimate, audit, replace is not None, optimize is not None].count(True) > 1:
         known = "--estimate, --audit, --replace and --optimize"
-        raise UserError(f"expected one of {known}, got several; give one")
+        raise UserError(f"expected only one of {known}, got several; choose one")
     if replace is None and (character or yes):
         raise UserError("--character and --yes belong to --replace; add --replace OLD NEW")
     if replace is not None:
@@ -203,7 +213,7 @@ def caption(
 
 @app.command()
 def report(chosen: FilmOptions) -> str:
-    """Write the HTML report of a film again and print its path."""
+    """Rewrite a film's HTML report and print its path."""
     from bunny.command import run as command_run
 
     return command_run.write_report(chosen)
@@ -216,26 +226,36 @@ def doctor(
         bool,
         typer.Option(
             "--workspace",
-            help="Check what FILM, or every film, has on disk instead of the machine.",
+            help="Check the files of FILM, or of every film, instead of this machine.",
         ),
     ] = False,
     repair: Annotated[
         bool,
         typer.Option(
-            "--repair", help="With --workspace: remove what is damaged and can be made again."
+            "--repair", help="With --workspace: delete damaged files that can be recreated."
         ),
+    ] = False,
+    show_all: Annotated[
+        bool, typer.Option("--all", help="List every package, model and credential, with advice.")
     ] = False,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check packages, models, GPU and credentials, or with --workspace what films have on disk."""
+    """Check packages, models, GPU and credentials, or with --workspace the files of films."""
     if not check_workspace:
         if film or repair or data_dir:
-            raise UserError("bunny doctor: FILM, --repair and --data-dir want --workspace")
+            raise UserError("bunny doctor: FILM, --repair and --data-dir need --workspace; add it")
         from bunny.command import doctor as module
 
-        typer.echo(module.to_json() if as_json else module.to_text())
+        if as_json:
+            typer.echo(module.to_json())
+        elif show_all:
+            typer.echo(module.to_text())
+        else:
+            typer.echo(f"{module.summary()}\n`bunny doctor --all` lists each of them.")
         return
+    if show_all:
+        raise UserError("--all: expected without --workspace, got both; leave one out")
     from bunny.command import check_workspace as workspace_module
 
     report = workspace_module.run(film, data_dir, repair=repair)
@@ -255,8 +275,7 @@ def lab(
     folder = workspace.project_root() / "notebook"
     if not folder.is_dir():
         raise UserError(
-            f"{folder}: expected the notebook folder, found none; "
-            "run `bunny lab` inside the project"
+            f"{folder}: the notebook folder is missing; run `bunny lab` inside the project"
         )
     arguments = command_lab.make_arguments(folder.parent, port, has_browser=browser)
     raise typer.Exit(command_lab.serve(arguments))

@@ -53,7 +53,7 @@ def search(
 def publish(
     film: FilmName = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Count what would change without changing it.")
+        bool, typer.Option("--dry-run", help="Count the changes without making them.")
     ] = False,
     pull: Annotated[
         bool, typer.Option("--pull", help="Only fetch comments and approvals made on dashboards.")
@@ -62,7 +62,7 @@ def publish(
     as_json: AsJson = False,
     project: ProjectOptions,
 ) -> None:
-    """Publish a film to the Postgres at BUNNY_DATABASE_URL and fetch the feedback given there."""
+    """Publish a film to the Postgres database at BUNNY_DATABASE_URL and fetch feedback from it."""
     from bunny.command import publish as command_publish
 
     done = command_publish.publish(
@@ -73,7 +73,7 @@ def publish(
 
 @app.command()
 def review(options: BoardOptions, chosen: FilmOptions) -> None:
-    """Open the review board, on which people correct clusters, and its page for adding films."""
+    """Open the review board, where people correct clusters and add films."""
     from bunny.command import review as command_review
 
     command_review.serve(chosen, options, say=typer.echo)
@@ -83,17 +83,21 @@ def review(options: BoardOptions, chosen: FilmOptions) -> None:
 def approve(
     film: FilmName = None,
     character: Annotated[
-        list[str] | None, typer.Option(help="Whose set; repeatable; default: all sets.")
+        list[str] | None,
+        typer.Option(help=("Character whose set is meant; repeatable; default: all sets.")),
     ] = None,
-    by: Annotated[str, typer.Option(help="Who approves; default: review.user, your login.")] = "",
-    withdraw: Annotated[bool, typer.Option("--withdraw", help="Take the approval back.")] = False,
+    by: Annotated[
+        str, typer.Option(help=("Name of the approver; default: review.user, or your login name."))
+    ] = "",
+    withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the approval.")] = False,
     show: Annotated[
-        bool, typer.Option("--show", help="Only say which sets are approved as they are.")
+        bool,
+        typer.Option("--show", help=("Only list which sets are approved in their current state.")),
     ] = False,
     *,
     project: ProjectOptions,
 ) -> Result:
-    """Approve training sets as they are now; review.needs_approval asks for it."""
+    """Approve training sets in their current state; review.needs_approval makes this mandatory."""
     from bunny.command import approve as command_approve
 
     return command_approve.approve(
@@ -121,7 +125,7 @@ def where(
         str | None, typer.Option(metavar="FILE#NUMBER", help="Clip of a timeline file.")
     ] = None,
     film: Annotated[
-        str | None, typer.Option(help="Search this film only; default: all films, newest first.")
+        str | None, typer.Option(help="Search only this film; default: all films, newest first.")
     ] = None,
     data_dir: DataDir = None,
 ) -> Result:
@@ -143,7 +147,7 @@ def learn(
     *,
     chosen: FilmOptions,
 ) -> Result:
-    """Learn from corrections how to cluster the rest; used only where it is measurably better."""
+    """Learn from corrections how to cluster other items; used only where measurably better."""
     from bunny.command import learn as command_learn
 
     film, data_dir, overrides = chosen.film, chosen.data_dir, chosen.overrides

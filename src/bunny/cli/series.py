@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from bunny.command.library import LibraryReport
 
 library_app = typer.Typer(
-    no_args_is_help=True, help="Name people once for all films, and draw sets from all of them."
+    no_args_is_help=True,
+    help=("Name people once for all films, and build training sets from all of them."),
 )
 app.add_typer(library_app, name="library")
 
@@ -25,9 +26,9 @@ Films = Annotated[
     typer.Argument(help="Film ids or their first characters; default: all new or changed films."),
 ]
 Character = Annotated[
-    str | None, typer.Option(help="Name or identity; default: the only named one.")
+    str | None, typer.Option(help="Name or identity; default: the only named identity.")
 ]
-Split = Annotated[str, typer.Option(help="What is held out as a whole: shot or film.")]
+Split = Annotated[str, typer.Option(help="Unit that is held out as a whole: shot or film.")]
 SetFilms = Annotated[
     list[str] | None,
     typer.Option(help="Film id or its first characters; repeatable; default: all films."),
@@ -38,7 +39,7 @@ SetFilms = Annotated[
 def add(
     films: Films = None, *, rerun: RerunOptions, project: ProjectOptions, as_json: AsJson = False
 ) -> Result:
-    """Add films: whom they show is looked for among the people of all other films."""
+    """Add films; their people are matched with those of all other films."""
     from bunny.command import library
 
     options = _check_rerun(rerun)
@@ -54,25 +55,25 @@ def name(
         typer.Argument(
             metavar="WHO=NAME",
             help="Name an identity or a film's unknown person: identity-0003=anna or "
-            "FILM:person-02=anna; WHO= takes the name away.",
+            "FILM:person-02=anna; WHO= removes the name.",
         ),
     ],
     dry_run: Annotated[
         bool,
         typer.Option(
-            "--dry-run", help="Show what would be named in which film without changing anything."
+            "--dry-run", help="Show which names each film would get, without changing anything."
         ),
     ] = False,
     sheet: Annotated[
         Path | None,
-        typer.Option(help="Write a PNG with a picture of each group that is named, by film."),
+        typer.Option(help="Write a PNG with a picture of each named group, by film."),
     ] = None,
     *,
     rerun: RerunOptions,
     project: ProjectOptions,
     as_json: AsJson = False,
 ) -> Result:
-    """Name people once; films that show them get their references."""
+    """Name people once; the films that show them get their reference pictures."""
     from bunny.command import library
 
     if dry_run and rerun.is_run:
@@ -94,7 +95,7 @@ def name(
 
 @library_app.command()
 def show(project: ProjectOptions) -> Result:
-    """List the people of all films and where they are seen."""
+    """List the people of all films and where they appear."""
     from bunny.command import library
 
     return library.show(project.data_dir, project.overrides)
@@ -103,7 +104,7 @@ def show(project: ProjectOptions) -> Result:
 @library_app.command("set")
 def draw_set(
     output: Annotated[
-        Path, typer.Argument(metavar="OUT", help="Folder of the set: new, empty or such a set.")
+        Path, typer.Argument(metavar="OUT", help="Output folder: new, empty or an earlier set.")
     ],
     character: Character = None,
     form: Annotated[str, typer.Option("--format", help="imagefolder or kohya.")] = "imagefolder",
@@ -112,7 +113,7 @@ def draw_set(
     *,
     project: ProjectOptions,
 ) -> Result:
-    """Draw a character's training set from all films, with a manifest and a coverage table."""
+    """Build a character's training set from all films, with a manifest and a coverage table."""
     from bunny.command import library_set
 
     return library_set.draw_set(
@@ -133,12 +134,12 @@ def train(
     film: SetFilms = None,
     until: Annotated[
         str | None,
-        typer.Option(help="Last stage: dataset (the set alone), finetune, evaluate or generate."),
+        typer.Option(help="Last stage: dataset (only the set), finetune, evaluate or generate."),
     ] = None,
     *,
     project: ProjectOptions,
 ) -> Result:
-    """Train a LoRA on a character's set from all films, evaluate it and draw with it."""
+    """Train a LoRA on a character's set from all films, evaluate it and generate pictures."""
     from bunny.command import library_train
 
     return library_train.train(
@@ -156,7 +157,7 @@ def remove(
     film: Annotated[str, typer.Argument(help="Film id or its first characters.")],
     project: ProjectOptions,
 ) -> Result:
-    """Take a film's people and reference pictures out of the library."""
+    """Remove a film's people and reference pictures from the library."""
     from bunny.command import library
 
     return library.remove(film, project.data_dir, project.overrides)
@@ -165,11 +166,13 @@ def remove(
 @library_app.command("share-learned")
 def share_learned(
     film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
-    others: Annotated[list[str], typer.Argument(metavar="OTHER...", help="Films that get it.")],
+    others: Annotated[
+        list[str], typer.Argument(metavar="OTHER...", help=("Films to share it with."))
+    ],
     rerun: RerunOptions,
     project: ProjectOptions,
 ) -> Result:
-    """Use what `bunny learn` learned of one film's corrections in other films."""
+    """Use what `bunny learn` learned from one film's corrections in other films."""
     from bunny.command import library
 
     options = _check_rerun(rerun)
@@ -188,7 +191,7 @@ def _check_rerun(rerun: RerunOptions) -> BatchOptions | None:
     if rerun.is_run:
         return options
     if options != BatchOptions():
-        raise UserError("--engine, --address, --workers: expected --run with them; add it")
+        raise UserError("--engine, --address and --workers need --run; add it")
     return None
 
 

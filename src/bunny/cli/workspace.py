@@ -20,17 +20,17 @@ def compare(
         str,
         typer.Argument(metavar="RUN", help="Film id, path of a film's folder, or DATA_DIR:FILM."),
     ],
-    other: Annotated[str, typer.Argument(metavar="RUN", help="Likewise.")],
+    other: Annotated[str, typer.Argument(metavar="RUN", help="The other run, in the same form.")],
     html: Annotated[
-        Path | None, typer.Option(help="Write a page with pictures of what differs.")
+        Path | None, typer.Option(help="Write an HTML page with pictures of the differences.")
     ] = None,
     pictures: Annotated[
-        int, typer.Option(min=0, help="Most pictures of each kind of item on the page.")
+        int, typer.Option(min=0, help="Maximum number of pictures per kind of item on the page.")
     ] = 60,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what differs between two runs: settings, counts, times, scores and labels."""
+    """Compare the settings, counts, times, scores and labels of two runs."""
     from bunny.command import compare as module
 
     found = module.run(one, other, data_dir=data_dir, html=html, num_pictures=pictures)
@@ -46,18 +46,25 @@ def clean(
         str,
         typer.Option(
             metavar="KINDS",
-            help="Of leftover, view, report, log, training, object and shard, between commas; "
-            "default: all but shard.",
+            help="Kinds of files, separated by commas: leftover, view, report, log, training, "
+            "object, shard; default: all but shard.",
         ),
     ] = "",
     expired: Annotated[
         bool,
-        typer.Option("--expired", help="Instead: what is older than section retention allows."),
+        typer.Option(
+            "--expired",
+            help=(
+                "List files that are older than the settings in section retention allow instead."
+            ),
+        ),
     ] = False,
-    yes: Annotated[bool, typer.Option("--yes", help="Remove it; without this it is said.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help=("Delete the files; without --yes they are only listed."))
+    ] = False,
     data_dir: DataDir = None,
 ) -> Result:
-    """Say what films have on disk that can be made again, and remove it with --yes."""
+    """List files that can be regenerated; --yes deletes them."""
     from bunny.command import clean as module
 
     if expired:
@@ -86,7 +93,7 @@ class BoxCommand(TyperCommand):
 
 @app.command(cls=BoxCommand)
 def forget(options: ForgetOptions) -> Result:
-    """Say all that films keep of a person, and remove it with --yes."""
+    """List everything stored about a person; --yes deletes it."""
     from bunny.command import forget as module
 
     return module.run(options)
@@ -97,14 +104,14 @@ def pack(
     film: FilmName = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="The archive; default: <film id>.bunny.zip."),
+        typer.Option("--output", "-o", help="Archive to write; default: <film id>.bunny.zip."),
     ] = None,
     pictures: Annotated[
-        bool, typer.Option(help="Pack pictures too; without them a run needs the film.")
+        bool, typer.Option(help="Include pictures; without them, a later run needs the film.")
     ] = True,
     data_dir: DataDir = None,
 ) -> Result:
-    """Write one archive of a film's tables, records, pictures and adapters, with its rights."""
+    """Pack a film's tables, records, pictures, adapters and rights into one archive."""
     from bunny.command import pack as module
 
     return module.pack(film, output, has_pictures=pictures, data_dir=data_dir)
@@ -112,13 +119,14 @@ def pack(
 
 @app.command()
 def unpack(
-    archive: Annotated[Path, typer.Argument(help="An archive of `bunny pack`.")],
+    archive: Annotated[Path, typer.Argument(help="Archive made by `bunny pack`.")],
     film: Annotated[
-        str | None, typer.Option(help="The film, where it is at hand; must be the packed one.")
+        str | None,
+        typer.Option(help=("The film, if you have it; it must be the film that was packed.")),
     ] = None,
     data_dir: DataDir = None,
 ) -> Result:
-    """Open an archive of `bunny pack` in this data folder."""
+    """Unpack an archive made by `bunny pack` into this data folder."""
     from bunny.command import pack as module
 
     return module.unpack(archive, film_file.locate(film) if film else None, data_dir)

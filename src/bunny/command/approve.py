@@ -11,6 +11,7 @@ import polars as pl
 
 from bunny.command import film_workspace, set_update
 from bunny.command.export_set import read_training_set
+from bunny.contract.row_count import plural
 from bunny.core.error import UserError
 from bunny.dataset import approval
 from bunny.dataset.approval import Approval
@@ -30,12 +31,15 @@ class ApprovalReport:
 
     def to_text(self) -> str:
         """A line for each set."""
-        lines = [
-            f"{self.film_id}: {one.num_images} pictures of {one.character} "
-            f"{'no longer approved, says' if one.is_withdrawn else 'approved by'} {one.by} "
-            f"({one.at}, set {one.set_hash[:8]})"
-            for one in self.approvals
-        ]
+        lines = []
+        for one in self.approvals:
+            pictures, when = plural(one.num_images, "picture"), f"{one.at}, set {one.set_hash[:8]}"
+            said = f"{one.by} approved {one.character}'s set ({pictures}; {when})"
+            if one.is_withdrawn:
+                said = (
+                    f"{one.by} withdrew the approval of {one.character}'s set ({pictures}; {when})"
+                )
+            lines.append(f"{self.film_id}: {said}")
         lines += [f"{self.film_id}: the set of {name} is not approved" for name in self.missing]
         return "\n".join(lines)
 
@@ -93,7 +97,7 @@ def approve(
     approval.check_files(table.filter(pl.col("character").is_in(chosen)), space.root)
     who = by or config.review.user or film_workspace.login_name("")
     if not who.strip():
-        raise UserError("--by: expected the name of who approves, got none; add --by NAME")
+        raise UserError("--by: expected the name of the approver, got none; add --by NAME")
     at = datetime.now(UTC).isoformat(timespec="seconds")
     made = approval.record(
         table, space.root, chosen, by=who.strip(), at=at, is_withdrawn=is_withdrawn

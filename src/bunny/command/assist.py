@@ -77,16 +77,16 @@ def assist_films(
             "--assist: expected a data folder that both processes see, got "
             f"{config.project.data_dir}; give one on a shared disk"
         )
-    space = workspace.create(
-        root, config.project.data_dir, find_film_file(film, root, config), folder
-    )
+    film = find_film_file(film, root, config)
+    space = workspace.of_film(root, config.project.data_dir, film)
     config = film_workspace.load_settings(data_dir, overrides, space)[1]
     if config.pipeline.num_parts == 1 or config.pipeline.force_rerun:
         raise UserError(
-            "--assist: expected pipeline.num_parts of 2 or more and no --force, as in the run that "
-            f"is helped, got {config.pipeline.num_parts}"
+            "--assist: expected pipeline.num_parts of 2 or more and no --force, as in the run to "
+            f"help, got {config.pipeline.num_parts}"
             + (" with --force" if config.pipeline.force_rerun else "")
         )
+    workspace.create(root, config.project.data_dir, film, folder)
     log.configure(space.log / space.film_id, is_verbose=is_debug)
     done: dict[str, int] = {}
     for name in STAGES:
@@ -97,7 +97,7 @@ def assist_films(
         try:
             stage.assist(_make_check(stage, space))
         except NoLongerWantedError:
-            logger.debug("%s ended, or was begun anew", name)
+            logger.debug("%s ended or was restarted", name)
         done[name] = stage.num_shards_done
     return AssistReport(film_id=space.film_id, num_shards=done)
 

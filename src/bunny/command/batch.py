@@ -291,8 +291,6 @@ def check_options(options: BatchOptions) -> None:
     if options.engine not in ("local", "ray"):
         raise UserError(f"--engine: expected local or ray, got {options.engine}")
     if options.address and options.engine != "ray":
-        raise UserError("--address: expected --engine ray with it, got --engine local")
+        raise UserError("--address needs --engine ray, got --engine local")
     if options.gpus and options.engine != "ray":
-        raise UserError(
-            "--gpus: expected --engine ray with it, got --engine local, where films share the GPU"
-        )
+        raise UserError("--gpus needs --engine ray, got --engine local, where films share the GPU")

@@ -112,7 +112,9 @@ class BatchMonitor:
                 length = self._lengths[outcome.task.film]
                 self._pace.note(outcome.seconds, length, sum(finetunes) if finetunes else None)
             if outcome.status != "done":
-                self._view.say(f"{outcome.task.film}: {outcome.status}, {row['error']}")
+                film = outcome.task.film
+                error = (row["error"] or "").removeprefix(f"{film}: ")
+                self._view.say(f"{film}: {outcome.status}: {error}")
 
     def table(self) -> pl.DataFrame:
         """Table `batch_film` as it stands."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from bunny.caption.audit import CaptionAudit
 
 ASKED = ("frame/*", "stage/caption/*")  # what answers are asked and kept with
-OFFLINE = "no picture is left to ask about; nothing would be sent"
+OFFLINE = "no picture is left to caption; nothing would be sent"
 SHOWN = 12  # captions that an audit or a preview prints
 
 
@@ -47,8 +47,8 @@ def hint(space: Workspace, config: Config) -> str:
         return ""  # that setting is for bases that were trained on such captions
     command = f"`bunny caption {space.film_id} --set captioning.providers=auto`"
     return (
-        "captions     composed from the tables; for captions by a model on this machine install "
-        f"one, e.g. {local_captioner.SUGGESTION}, and run {command}"
+        "captions     composed from the tables; for captions by a model on this machine, install "
+        f"one (e.g. {local_captioner.SUGGESTION}) and run {command}"
     )
 
 
@@ -151,21 +151,23 @@ def optimize(chosen: FilmOptions, *, is_on: bool = True) -> str:
     if not is_on:
         was_used = tuned_prompt.switch_off(stage.folder)
         now = "is used again" if was_used else "was in use"
-        return f"{space.film_id}: our own prompt {now}; kept answers to it are not asked again"
+        return f"{space.film_id}: the built-in prompt {now}; its stored answers are reused"
     log.configure(space.log / space.film_id)
     found = stage.optimize()
     lines = [
-        f"{space.film_id}: learned from {found.num_train} pictures, {found.num_edited} of all "
-        f"edited by people; mean score on {found.num_held_out} held-out pictures:"
+        f"{space.film_id}: learned from {found.num_train} pictures ({found.num_edited} in all were "
+        f"edited by people); mean score on {found.num_held_out} held-out pictures:"
     ]
     lines += [f"  {kind:<14} {value:.3f}" for kind, value in found.scores.items()]
     if found.best is None or not found.is_better:
-        return "\n".join([*lines, "nothing is surely better than our own prompt, so none is used"])
+        return "\n".join(
+            [*lines, ("no prompt is reliably better than the built-in one, so none is used")]
+        )
     where = f"stage/caption/program/{found.best.prompt_hash}.json"
     return "\n".join(
         [
             *lines,
-            f"used from now on: {found.best.kind}, {where}",
+            f"now in use: {found.best.kind}, {where}",
             f"go back with `bunny caption {space.film_id} --no-optimize`",
         ]
     )
@@ -195,7 +197,7 @@ def _audit_lines(found: "CaptionAudit", times: Mapping[str, float]) -> list[str]
         reasons = "; ".join(timed(reason) for reason in row["reasons"])
         lines.append(f"  {row['doubt']:.2f}  {named(row['frame_id'])}  {reasons}")
         lines += [f"        {row['text']}"] if row["text"] else []
-    lines += ["words learned by accident:"] if found.words.height else []
+    lines += ["words that a trigger word would learn by accident:"] if found.words.height else []
     for row in found.words.head(SHOWN).iter_rows(named=True):
         lines.append(
             f"  {row['character']}: {row['word']} ({row['kind']}), {row['share']:.0%} of its "
@@ -212,7 +214,7 @@ def _audit_lines(found: "CaptionAudit", times: Mapping[str, float]) -> list[str]
         )
     for row in found.pairs.iter_rows(named=True):
         lines.append(
-            f"  {row['one']} and {row['other']}: {row['agreement']:.0%} the same words in "
-            f"{row['num_pictures']} pictures, least in {named(row['least_frame_id'])}"
+            f"  {row['one']} and {row['other']}: {row['agreement']:.0%} of the words shared over "
+            f"{row['num_pictures']} pictures, fewest in {named(row['least_frame_id'])}"
         )
     return lines

@@ -128,7 +128,7 @@ def run_command(source: Mapping[str, Any], data_dir: str | None) -> str:
 def _notes(space: Workspace, config: Config) -> list[str]:
     """What a reader of the list has to know beside it."""
     if not store.exists(space.table, "cluster"):
-        return ["unknown people are not grouped yet: run stage cluster"]
+        return ["unknown people are not grouped yet; run stage cluster"]
     cluster = corrected.read_or_empty(space.table, "cluster").filter(pl.col("level") == "unknown")
     alone = cluster.filter(pl.col("cluster_id").is_null())["item_id"]
     figure = store.read_or_empty(space.table, "figure")["figure_id"]
@@ -236,7 +236,7 @@ def _check_name(name: str, source: Mapping, is_added: bool) -> str:
     reference.check_name(name)
     if PERSON.fullmatch(name) or name in (UNKNOWN, "scene"):
         raise UserError(
-            f"--name …={name}: expected a character's name, this one is reserved for unnamed "
+            f"--name …={name}: expected a character's name, but this one is reserved for unnamed "
             "people; choose another"
         )
     folder = source.get("references")

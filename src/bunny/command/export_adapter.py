@@ -28,9 +28,9 @@ CHOSEN, LAST = "chosen", "last"
 DERIVED = ("format", write.PEFT_TEXT)  # texts that are written anew
 DORA_NOTE = {
     "diffusers": "",
-    "kohya": "DoRA: diffusers ignores the magnitudes in this format, A1111 and ComfyUI apply a "
-    "different formula; prefer --format diffusers or comfy",
-    "comfy": "DoRA adjusted to this base model: right in ComfyUI, not in other tools",
+    "kohya": "DoRA: in this format diffusers ignores the magnitudes, and A1111 and ComfyUI apply "
+    "a different formula; prefer --format diffusers or comfy",
+    "comfy": "DoRA adjusted to this base model: correct in ComfyUI, but not in other tools",
 }
 
 
@@ -179,7 +179,7 @@ def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
     """The checkpoint's file, if it is still the one of the table."""
     path = space.checkpoint / row["file"]
     if not path.is_file() or file_hash.hash_file(path) != row["hash"]:
-        found = "a file with other content" if path.is_file() else "no such file"
+        found = "a file with different content" if path.is_file() else "no such file"
         raise UserError(
             f"{path}: expected the adapter that stage finetune wrote, found {found}; "
             "run stage finetune again"
@@ -191,7 +191,7 @@ def _check_output(target: Path, source: Path) -> None:
     """Refuse to write over anything but an export of ours."""
     input_path.check_output_file(target)
     if target.exists() and target.resolve() == source.resolve():
-        raise UserError(f"{target}: this is the checkpoint itself; give another --output")
+        raise UserError(f"{target}: this is the checkpoint file itself; give another --output")
     if not target.exists():
         return
     try:
@@ -200,8 +200,8 @@ def _check_output(target: Path, source: Path) -> None:
         is_ours = False
     if not is_ours:
         raise UserError(
-            f"{target}: expected a new file or an earlier export, found a file of something else; "
-            "give another --output"
+            f"{target}: expected a new file or an earlier export, found another kind of file; give "
+            "another --output"
         )
 
 

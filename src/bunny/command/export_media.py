@@ -34,13 +34,13 @@ LOADING = """## Loading
 moving it. `manifest.jsonl` says of each file where in the film it lies."""
 PARTS = ("clip/*", "pair/*", "dataset/*", "export/*")
 LOADING_WORD = {
-    "musubi": "Give `dataset.toml` to musubi-tuner's scripts as `--dataset_config`.",
+    "musubi": "Pass `dataset.toml` to musubi-tuner's scripts as `--dataset_config`.",
     "diffusion-pipe": "Name `dataset.toml` as `dataset` in diffusion-pipe's configuration.",
-    "ai-toolkit": "Put the list of `datasets.yaml` under `datasets` of ai-toolkit's job.",
-    "simpletuner": "Give `multidatabackend.json` to SimpleTuner as `--data_backend_config`.",
+    "ai-toolkit": "Put the list from `datasets.yaml` under `datasets` in ai-toolkit's job.",
+    "simpletuner": "Pass `multidatabackend.json` to SimpleTuner as `--data_backend_config`.",
     "diffsynth": "Add the lines of `arguments.txt` to the arguments of DiffSynth-Studio.",
-    "ltx": "Give the lines of `arguments.txt` to LTX-2's `process_dataset.py`.",
-    "finetrainers": "Give `training.json` to finetrainers as `--dataset_config`.",
+    "ltx": "Pass the lines of `arguments.txt` to LTX-2's `process_dataset.py`.",
+    "finetrainers": "Pass `training.json` to finetrainers as `--dataset_config`.",
 }
 
 
@@ -172,7 +172,9 @@ def _of_training(rows: pl.DataFrame) -> pl.DataFrame:
 def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
     """Refuse a set without files or with missing ones."""
     if not files:
-        raise UserError(f"{what}: expected some to train on, found only held-out ones; add more")
+        raise UserError(
+            f"{what}: expected at least one for training, found only held-out ones; add more"
+        )
     gone = [file for file in files if not file.is_file()]
     if gone:
         raise UserError(

@@ -101,7 +101,8 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
 
     def write(target: Path) -> dict[str, Any]:
         counts.update(WRITERS[form](target, pictures, about))
-        return {"character": who, "trigger": about.trigger, "counts": counts}
+        sources = folder.list_sources(target, pictures)
+        return {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
 
     folder.replace_folder(place, form, write)
     return ExportedSet(
@@ -143,16 +144,16 @@ def choose_pictures(
     kept = [one for one in pictures if folder.is_enough(one, size)]
     if not any(not one.is_class and not one.is_held_out for one in kept):
         raise UserError(
-            f"--resolution: expected pictures that {side} px enlarges at most {most:g} times "
-            f"(dataset.max_upscale), found none; use --resolution {best}"
+            f"--resolution: expected pictures large enough for {side} px (enlarged at most "
+            f"{most:g} times, dataset.max_upscale), found none; use --resolution {best}"
         )
     said = [f"resolution {side} px"]
     if len(kept) < len(pictures):
         said[0] += f"; {len(pictures) - len(kept)} pictures are too small for it and left out"
     if side < best:
         said.append(
-            f"the film gives more than {side} px: with --resolution {best} (and a base model made "
-            "for it) the same pictures train better"
+            f"the pictures are large enough for more than {side} px: with --resolution {best} and "
+            "a base model made for it, they train better"
         )
     return kept, side, said
 
@@ -217,7 +218,7 @@ def read_training_set(space: Workspace) -> pl.DataFrame:
     table = store.read_or_empty(space.table, "dataset")
     if table.is_empty():
         said = fingerprint.read_record(space.root, "dataset").get("note", "")
-        why = ", ".join(said.splitlines()) or "run stage dataset"
+        why = ", ".join(said.splitlines()) or "stage dataset has not run"
         raise UserError(
             f"{space.film_id}: expected a training set, found none ({why}); it needs reference "
             "pictures of a character that appears in the film"

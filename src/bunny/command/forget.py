@@ -12,6 +12,7 @@ data folder on S3 what films had earlier is deleted too (`remote_workspace.purge
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field, replace
@@ -43,8 +44,9 @@ FOLDERS = ("dataset", "clip", "pair/reference", "pair/edit", "pair/clip", "pictu
 TEXTS = ("dataset", "clip", "pair")  # captions of others beside their pictures
 TEXT_SUFFIXES = frozenset({".json", ".jsonl", ".txt", ".html", ".csv", ".log"})
 OWN_DRAWINGS = "picture/own/index.jsonl"
+ONE = {"faces and figures": "face or figure", "boxes drawn by hand": "box drawn by hand"}
 ELSEWHERE = (
-    "not reached: exported sets, clips and adapters, archives of `bunny pack`, rows that were "
+    "not deleted: exported sets, clips and adapters, archives of `bunny pack`, rows that were "
     "published, and copies of any of these"
 )
 
@@ -79,16 +81,23 @@ class ForgetReport:
         """Lines for people."""
         lines = []
         for film in self.films:
-            counts = ", ".join(f"{number} {kind}" for kind, number in film.counts.items())
+            counts = ", ".join(_describe(number, kind) for kind, number in film.counts.items())
             lines.append(f"{film.film_id}: {counts or 'nothing'}")
-            lines += [f"  stays: {one}" for one in film.left]
-        lines += [f"stays: {one}" for one in self.left]
+            lines += [f"  not removed: {one}" for one in film.left]
+        lines += [f"not removed: {one}" for one in self.left]
         lines.append(ELSEWHERE)
         if self.is_removed:
             lines.append("removed; `bunny run` brings the films' other tables up to date")
         else:
-            lines.append("nothing was removed yet; --yes removes it")
+            lines.append("nothing was removed yet; add --yes to remove it")
         return "\n".join(lines)
+
+
+def _describe(number: int, kind: str) -> str:
+    """A number of things of one kind, whose words are given in the plural."""
+    if number != 1:
+        return f"{number:,} {kind}"
+    return "1 " + (ONE.get(kind) or re.sub(r"s\b", "", kind, count=1))
 
 
 def run(options: ForgetOptions) -> ForgetReport:
@@ -109,7 +118,7 @@ def run(options: ForgetOptions) -> ForgetReport:
     name, film, is_removed = options.person, options.film, options.is_removed
     if not (name or boxes or options.has_others):
         raise UserError(
-            "PERSON: expected a name, --box or --others, got none; say who is to be forgotten"
+            "PERSON: expected a name, --box or --others, got none; name the person to forget"
         )
     root, config = film_workspace.load_settings(options.data_dir, ())
     data = workspace.data_folder(root, config.project.data_dir)
@@ -232,8 +241,8 @@ class _Film:
         before = event_log.read(self.space.root)
         after = self._events(before)
         self.report.add("corrections", len(before) - len(after))
-        self.report.add("answers of models", len(list(self._answers())))
-        self.report.add("places by hand", len(self.by_hand))
+        self.report.add("answers by models", len(list(self._answers())))
+        self.report.add("boxes drawn by hand", len(self.by_hand))
 
     def _own(self, table: str) -> int:
         own = self.tables[table]
@@ -247,11 +256,11 @@ class _Film:
             if self.has_others:
                 self.report.add(kind, number)
             elif number:
-                left.append(f"{number} {kind} (--others removes them)")
+                left.append(f"{_describe(number, kind)} (--others removes them)")
         frames = self.tables["frame"].drop_nulls("file").iter_rows(named=True)
         kept = sum(bool(forgotten.boxes_in(row, places)) for row in frames)
         if self.has_others:
-            self.report.add("pictures of the film that are painted over", kept)
+            self.report.add("pictures of the film to paint over", kept)
             left.append("the film itself")
         elif kept:
             left.append(f"{kept} pictures of the film that show them, in frame/, and the film")
@@ -342,7 +351,7 @@ class _Film:
                         yield one.path
 
     def _answers(self) -> Iterator[Path]:
-        """Kept answers of models that name the person."""
+        """Kept answers by models that name the person."""
         for stage in ("caption", "review"):
             for path in sorted(self.space.stage(stage).glob("answer/**/*.json")):
                 if self._names(path):
@@ -419,8 +428,8 @@ def _check_frames(boxes: Sequence[HandBox], films: Sequence[_Film]) -> None:
     for frame_id, *_ in boxes:
         if frame_id not in known:
             raise UserError(
-                f"--box {frame_id}: expected the id of a frame, as in table frame, found none of "
-                "that id; look for it with `bunny export json`"
+                f"--box {frame_id}: expected the id of a frame, as in table frame, found no such "
+                "id; `bunny export json` lists them"
             )
 
 

@@ -256,7 +256,7 @@ def generate(
     about = {"film_id": space.film_id, "run_id": run["run_id"], "character": run["character"]}
     made = _draw_columns(loaded, config, drawings, columns, place, about)
     cut = request.truncated_prompts(loaded, [d.prompt for d in drawings])
-    notes += [f"too long for the text encoder, the end is ignored: {prompt}" for prompt in cut]
+    notes += [f"too long for the text encoder; its end is ignored: {prompt}" for prompt in cut]
     is_checked = config.generation.has_safety_checker
     state = request.safety_checker_state(loaded, is_checked)
     notes += [f"safety checker: {state}"] if is_checked else []

@@ -53,5 +53,5 @@ def describe_stale(root: Path, data_dir: str) -> list[str]:
             words = ["bunny", "library", "train", "--character", origin.character]
             words += ["--split", origin.split] if origin.split != "shot" else []
             words += [word for film_id in origin.only for word in ("--film", film_id)]
-            lines.append(f"{space.film_id}: out of date; `{shlex.join(words)}` draws it anew")
+            lines.append(f"{space.film_id}: out of date; `{shlex.join(words)}` rebuilds it")
     return lines

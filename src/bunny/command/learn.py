@@ -153,8 +153,8 @@ def roll_back(
     if to is None:
         if not now:
             raise UserError(
-                f"{space.film_id}: no version is in use, so there is none to roll back; "
-                "choose one with --to, see `bunny learn --list`"
+                f"{space.film_id}: no version is in use, so there is nothing to roll back; choose "
+                "one with --to (`bunny learn --list` shows them)"
             )
         to = max((n for n in version.numbers(space.checkpoint) if n < now), default=0)
     version.use(space.checkpoint, to)

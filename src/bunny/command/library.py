@@ -24,7 +24,7 @@ from bunny.series.people_library import PeopleLibrary
 from bunny.table import store
 from bunny.view.tile import UNKNOWN
 
-DRY_RUN = "dry run: nothing was changed; without --dry-run these films get the references"
+DRY_RUN = "dry run: nothing was changed; without --dry-run, these films get the reference pictures"
 Say = Callable[[str], None]
 
 
@@ -80,12 +80,12 @@ class LibraryReport:
         if self.is_dry_run:
             return "\n".join([*lines, *library_reference.describe_offers(self.offers), DRY_RUN])
         for film_id, names in (self.given or {}).items():
-            lines.append(f"{film_id}: now has references of {', '.join(names)}")
+            lines.append(f"{film_id}: now has reference pictures of {', '.join(names)}")
         lines += [_describe_run(one) for one in self.ran]
         if self.commands:
             lines += ["to apply the names, run", *(f"  {one}" for one in self.commands)]
             lines.append(
-                "then `bunny library add` again, which takes in what changed; --run does both"
+                "then run `bunny library add` again to take in the changes; --run does both"
             )
         return "\n".join(lines)
 
@@ -282,7 +282,7 @@ def remove(film: str, data_dir: str | None = None, overrides: Sequence[str] = ()
     lines += [f"{film_id}: references from it are removed" for film_id in back]
     lines += [
         f"{one.film_id}: has pictures from it and is out of date; the next `bunny library train` "
-        "draws it anew without that film"
+        "rebuilds it without that film"
         for one in stale
     ]
     return LibraryReport(library=library, lines=lines)
@@ -352,7 +352,7 @@ def _describe_run(ran: FilmRun) -> str:
     line = f"{ran.film_id}: run until {ran.until} ({ran.seconds:.1f} s)"
     if not ran.left:
         return line
-    return f"{line}; {', '.join(ran.left)} not renewed, `bunny run {ran.film}` does that"
+    return f"{line}; {', '.join(ran.left)} not rerun; `bunny run {ran.film}` runs them"
 
 
 def _films(
@@ -398,8 +398,8 @@ def _add_one(library: PeopleLibrary, space: Workspace, config: Config) -> tuple[
     found = sum(one is not None for one in placed.identity_id)
     made = len(placed.created)
     line = (
-        f"{space.film_id}: {len(new.rows)} people and figures, {found} in the library "
-        f"({made} of them new), {len(new.rows) - found} in the noise bucket"
+        f"{space.film_id}: {len(new.rows)} people and figures, {found} in the library ({made} of "
+        f"them new), {len(new.rows) - found} in no group"
     )
     return library, line
 
@@ -425,7 +425,7 @@ def _check_name(wanted: str) -> str | None:
     is_id = people_library.IDENTITY.fullmatch(wanted) or characters.PERSON.fullmatch(wanted)
     if is_id or wanted in (UNKNOWN, "scene"):
         raise UserError(
-            f"{wanted}: expected a character's name, this one is reserved for unnamed people; "
+            f"{wanted}: expected a character's name, but this one is reserved for unnamed people; "
             "choose another"
         )
     return wanted

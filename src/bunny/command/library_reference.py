@@ -60,7 +60,7 @@ class Offer:
 def describe_offers(offers: Sequence[Offer]) -> list[str]:
     """A table of what is named in which film, or why a film gets no references; lines of text."""
     if not offers:
-        return ["in no film would anybody be named"]
+        return ["no film would get a name"]
     rows = [
         (one.film_id, one.cluster or "-", one.name if one.cluster else "-", one.describe())
         for one in offers
@@ -130,7 +130,9 @@ class ReferenceSharing:
                     )
                     self.library = replace(self.library, reference=table)
                     return
-        self.notes.append(f"{name}: no picture that shows only {name}; give references of your own")
+        self.notes.append(
+            f"{name}: no picture that shows only {name}; add reference pictures of your own"
+        )
 
     def offer(self, identity_id: str, films: Iterable[str] | None = None) -> None:
         """Give a named identity's references to films in which it would be found.

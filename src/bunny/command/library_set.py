@@ -212,7 +212,7 @@ def open_source(
         identity_id=str(member["identity_id"][0]),
         films=ready,
         notes=[
-            *(f"{film_id}: not filtered yet, left out" for film_id in left),
+            *(f"{film_id}: left out, because it is not filtered yet" for film_id in left),
             *_unapplied(known, member),
         ],
     )
@@ -285,8 +285,8 @@ def _members(
         )
     if found.is_empty():
         raise UserError(
-            f"{own['name'][0]}: expected films that know this name, found none; run the films, "
-            "then `bunny library add`"
+            f"{own['name'][0]}: expected films with this name, found none; run the films, then "
+            "`bunny library add`"
         )
     return str(own["name"][0]), found
 
@@ -372,6 +372,9 @@ def _unapplied(known: people_library.PeopleLibrary, member: pl.DataFrame) -> lis
     more = known.member.filter(own, ~pl.col("is_named"))
     films = more["film_id"].unique().sort()
     return [
-        f"{film_id}: has unknown people who are this one; run it, then `bunny library add`"
+        (
+            f"{film_id}: has unknown people who belong to this identity; run it, then `bunny "
+            "library add`"
+        )
         for film_id in films
     ]

@@ -44,14 +44,14 @@ def take_password(*, is_asked: bool) -> str:
     given = os.environ.pop(PASSWORD, "")
     if is_asked:
         try:
-            given = getpass.getpass("Password of the board: ")
+            given = getpass.getpass("Password for the board: ")
             again = getpass.getpass("Once more: ")
         except (EOFError, OSError) as error:
             raise UserError(
-                f"--ask-password: expected a terminal to ask at, found none; set {PASSWORD}"
+                f"--ask-password: expected a terminal for the prompt, found none; set {PASSWORD}"
             ) from error
         if given != again:
-            raise UserError("--ask-password: expected the same password twice; type it again")
+            raise UserError("--ask-password: the two passwords differ; type them again")
     if (is_asked or given) and len(given) < MIN_LENGTH:
         raise UserError(
             f"{'--ask-password' if is_asked else PASSWORD}: expected at least {MIN_LENGTH} "

@@ -158,8 +158,8 @@ def unpack(archive: Path, film: FilmPlace | None = None, data_dir: str | None = 
         ""
         if film
         else (
-            f"the film {manifest['film']['name']} is not in it; `bunny unpack … --film PATH` or "
-            "`bunny run PATH` names it, where a stage needs to decode"
+            f"the archive does not contain the film {manifest['film']['name']}; for a stage that "
+            "decodes it, give its path with `bunny unpack … --film PATH` or `bunny run PATH`"
         )
     )
     return PackReport(
@@ -268,7 +268,7 @@ def _film_path(film: FilmPlace | None, manifest: dict) -> str:
     if film_file.sha256(path) != manifest["film"]["sha256"]:
         raise UserError(
             f"{film}: expected the film that was packed, {manifest['film']['name']}, found another "
-            "one; give the same file, or leave --film out"
+            "film; give the same file, or leave --film out"
         )
     return str(path.resolve())
 

@@ -158,7 +158,7 @@ def serve(
     token = secrets.token_urlsafe(TOKEN_BYTES)
     hashed = login.take_password(is_asked=options.is_password_asked)
     if not binding.is_local:
-        read = "" if options.certfile else ", and everyone on the network can read along"
+        read = "" if options.certfile else ", and everyone on the network can read the traffic"
         say(
             f"bunny: warning: {options.ip} is reachable from other machines: anyone with this URL "
             f"{'or the password ' if hashed else ''}can view and correct the film{read}"
@@ -175,7 +175,7 @@ def serve(
         what = f"{space.film_id}: the review board" if space else "the page for adding films"
         say(f"{what} is at {url}")
         if hashed:
-            say(f"others open {binding.url} with the password that you chose")
+            say(f"others can open {binding.url} with the password that you chose")
         say("press Ctrl+C to stop")
         if not options.no_browser:
             webbrowser.open(url)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bunny import pipeline
-from bunny.command import film_workspace
+from bunny.command import film_workspace, run_check
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.film import RunOptions
 from bunny.contract import progress
@@ -195,24 +195,24 @@ def run_film(
     started = time.monotonic()
     data_dir, overrides = options.data_dir, options.overrides
     root, config = film_workspace.load_settings(data_dir, overrides)
+    pipeline.choose_stages(config, options.stages, options.until)  # refuses wrong names
+    input_path.check_references(references)
     film = find_film_file(film, root, config)
-    space = workspace.create(root, config.project.data_dir, film, references)
-    if own is not None:
-        workspace.save_settings(space, own)
-    root, config = film_workspace.load_settings(data_dir, overrides, space)
-    stages = pipeline.choose_stages(config, options.stages, options.until)
-    log.configure(space.log / space.film_id, is_verbose=is_debug)
-    configuration.load_secrets(root)
+    space = workspace.of_film(root, config.project.data_dir, film)
+    with workspace.discard_unused(space):
+        if own is not None:
+            workspace.save_settings(space, own)
+        config = film_workspace.load_settings(data_dir, overrides, space)[1]
+        stages = pipeline.choose_stages(config, options.stages, options.until)
+        if not pipeline.is_up_to_date(space, config, stages):
+            run_check.check_settings(config, stages)
+        workspace.create(root, config.project.data_dir, film, references)
+        log.configure(space.log / space.film_id, is_verbose=is_debug)
+        configuration.load_secrets(root)
+        results = _run_stages(space, config, stages, options)
     if pipeline.is_distributed_worker():
-        results = pipeline.run_distributed_worker(space, config, stages)
         seconds = time.monotonic() - started
         return RunReport(space=space, results=results, seconds=seconds, report=None)
-    if options.is_notebook:
-        from bunny import notebook
-
-        results = notebook.run(space, config, stages, overrides=overrides, data_dir=data_dir)
-    else:
-        results = pipeline.run(space, config, stages)
     report = space.root / "report.html"
     is_there = workspace.has_files(space, [report.name])
     is_old = not is_there or any(r.status != "skipped" for r in results)
@@ -226,6 +226,20 @@ def run_film(
     advice = _ways_on(space, config) if any(r.status != "skipped" for r in results) else []
     seconds = time.monotonic() - started
     return RunReport(space=space, results=results, seconds=seconds, report=report, advice=advice)
+
+
+def _run_stages(
+    space: Workspace, config: Config, stages: Sequence[str], options: RunOptions
+) -> list[StageResult]:
+    """Run the stages of a film, or with ``--notebooks`` their notebooks."""
+    if pipeline.is_distributed_worker():
+        return pipeline.run_distributed_worker(space, config, stages)
+    if not options.is_notebook:
+        return pipeline.run(space, config, stages)
+    from bunny import notebook
+
+    overrides, data_dir = options.overrides, options.data_dir
+    return notebook.run(space, config, stages, overrides=overrides, data_dir=data_dir)
 
 
 def _ways_on(space: Workspace, config: Config) -> list[str]:
@@ -256,7 +270,7 @@ def _ways_on(space: Workspace, config: Config) -> list[str]:
     again = f"bunny run {space.film_id} --set models.base_model="
     return [
         *hints,
-        "no base model is set, so the run ends at the training set; from here:",
+        "no base model is set, so the run ended at the training set; next you can:",
         f"  train        {again}{base.hub_id}   ({base.title}, for {what} film;",
         f"               {base.needs(num_images)})",
         f"  export       bunny export kohya {space.film_id} --base {base.name}   (another trainer)",
@@ -294,6 +308,7 @@ def find_film_file(film: FilmPlace, root: Path, config: Config) -> FilmPlace:
     film_workspace.check_one(str(film), known)
     if known[0].is_series:
         raise UserError(
-            f"{film}: expected a film, found a set drawn from many; `bunny library train` runs it"
+            f"{film}: expected a film, found a set built from many films; `bunny library "
+            "train` runs it"
         )
     return film_file.locate(known[0].source()["film"])

@@ -80,7 +80,7 @@ def open_library(
     if films and len(ready) < len(found):
         lacking = next(s.film_id for s in found if not _is_ready(s))
         raise UserError(
-            f"{lacking}: shots and labels not found; run the film up to stage detect first"
+            f"{lacking}: no shots and labels found; run the film up to stage detect first"
         )
     if not ready:
         raise UserError(

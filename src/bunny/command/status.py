@@ -6,6 +6,7 @@ from dataclasses import asdict
 
 from bunny import pipeline
 from bunny.command import film_workspace
+from bunny.contract import fingerprint, row_count
 from bunny.core import workspace
 from bunny.core.workspace import Workspace
 
@@ -48,7 +49,8 @@ def _describe_film(space: Workspace, data_dir: str | None, overrides: Sequence[s
     _, config = film_workspace.load_settings(data_dir, overrides, space)
     lines = [f"{space.film_id}  ({space.root})"]
     for s in pipeline.status(space, config):
-        rows = "" if s.rows is None else f"{s.rows} rows"
+        main = list(fingerprint.read_record(space.root, s.name).get("tables", {}))[:1]
+        rows = row_count.describe(dict.fromkeys(main, s.rows or 0))
         seconds = "" if s.seconds is None else f"{s.seconds:.1f} s"
-        lines.append(f"  {s.name:9} {s.state:10} {rows:>11} {seconds:>9}  {s.why}".rstrip())
+        lines.append(f"  {s.name:9} {s.state:10} {rows:>24} {seconds:>9}  {s.why}".rstrip())
     return "\n".join(lines)

@@ -61,7 +61,8 @@ def where(
     """
     if sum(given is not None for given in (what, second, clip)) != 1:
         raise UserError(
-            "expected one of PICTURE, FILM@TIMECODE, --second and --clip; see `bunny where --help`"
+            "expected exactly one of PICTURE, FILM@TIMECODE, --second and --clip; see `bunny "
+            "where --help`"
         )
     if clip is not None:
         return locate.answer_clip(clip, _known(film, data_dir))

@@ -213,9 +213,9 @@ def explain_tables(film_dir: Path, known: Mapping[str, TableRecord]) -> str:
         if not _path(film_dir, table).exists():
             words.append(f"table {table} is missing")
         elif not is_readable(table, noted):
-            words.append(f"table {table} has another schema now")
+            words.append(f"table {table} now has a different schema")
         elif not is_unchanged(film_dir, table, noted):
-            words.append(f"table {table} was modified by something else")
+            words.append(f"table {table} was modified outside its stage")
     return ", ".join(words)
 
 

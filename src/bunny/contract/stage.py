@@ -193,8 +193,8 @@ class BaseStage:
             work = self.run()
             if self._film_stamp() != before:
                 raise UserError(
-                    f"{self.source['film']}: changed while it was read; run it again when nothing "
-                    "writes to it any more"
+                    f"{self.source['film']}: the file changed while it was being read; run again "
+                    "when nothing is writing to it"
                 )
         except (BunnyError, KeyboardInterrupt) as error:
             reason = "interrupted" if isinstance(error, KeyboardInterrupt) else str(error)

@@ -10,7 +10,7 @@ from bunny.core.error import UserError
 DISK_FAULTS = {
     errno.ENOSPC: "the disk is full; free some space",
     errno.EDQUOT: "the disk quota is used up; free some space",
-    errno.EFBIG: "the system lets no file grow so large; check the limits of this account and disk",
+    errno.EFBIG: "the file would exceed the size limit; check the limits of this account and disk",
     errno.EROFS: "the folder is read-only; give another --data-dir, or mount it for writing",
     errno.EACCES: "permission was denied; change the permissions, or give another --data-dir",
     errno.EPERM: "permission was denied; change the permissions, or give another --data-dir",

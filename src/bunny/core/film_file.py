@@ -273,7 +273,7 @@ class StreamedFilm:
                     ) from error
                 if code in s3.CHANGED:
                     raise UserError(
-                        f"{address}: the film was replaced while it was read; run it again"
+                        f"{address}: the film was replaced while it was being read; run it again"
                     ) from error
                 raise
 

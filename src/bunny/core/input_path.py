@@ -37,7 +37,7 @@ def check_film(path: FilmPlace) -> FilmPlace:
         )
     if not os.access(path, os.R_OK):
         raise UserError(
-            f"{path}: expected a readable film, permission was denied; change its permissions"
+            f"{path}: cannot read this film (permission denied); change its permissions"
         )
     if path.stat().st_size == 0:
         raise UserError(f"{path}: expected a film, found a file of 0 bytes; copy it again")
@@ -57,14 +57,14 @@ def check_path(path: FilmPlace) -> None:
         str(path).encode("utf-8")
         Path(str(path)).stat()
     except UnicodeEncodeError:
-        fault = f"{shown}: expected a path in UTF-8, found bytes that are none"
+        fault = f"{shown}: expected a path in UTF-8, found bytes that are not"
     except ValueError:
-        fault = f"{shown}: expected a path, found one with a zero character"
+        fault = f"{shown}: expected a path, found a zero character in it"
     except OSError as error:
         if error.errno == errno.ENAMETOOLONG:
-            fault = f"{shown}...: expected a path, found one with too long a name"
+            fault = f"{shown}...: expected a path, found a name that is too long"
     if fault:
-        raise UserError(f"{fault}; check it, or rename the file")
+        raise UserError(f"{fault}; check the path or rename the file")
 
 
 def check_references(path: Path | None) -> Path | None:
@@ -87,4 +87,4 @@ def check_references(path: Path | None) -> Path | None:
 def check_output_file(path: Path) -> None:
     """Refuse a folder where a file is to be written."""
     if path.is_dir():
-        raise UserError(f"{path}: expected an output file, got a folder; give a file name in it")
+        raise UserError(f"{path}: expected an output file, got a folder; add a file name")

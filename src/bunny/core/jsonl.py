@@ -130,8 +130,8 @@ def lock(path: Path) -> Iterator[None]:
             yield
     except Timeout as error:
         raise UserError(
-            f"{path}: expected to write within {WAIT_S:.0f} s, another process keeps it locked; "
-            "stop it and try again"
+            f"{path}: could not write within {WAIT_S:.0f} s because another process keeps it "
+            "locked; stop that process and try again"
         ) from error
 
 

@@ -19,13 +19,13 @@ ATTEMPTS, CONNECT_S, READ_S = 6, 10.0, 60.0
 GONE = ("404", "NoSuchKey", "NotFound")
 CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 REASON = {
-    "NoSuchBucket": "there is no such bucket; create it, or mend the address",
+    "NoSuchBucket": "there is no such bucket; create it or correct the address",
     "AccessDenied": "access was denied; check the credentials and the bucket's policy",
     "403": "access was denied; check the credentials and the bucket's policy",
-    "InvalidAccessKeyId": "the access key is not known there; check the credentials",
+    "InvalidAccessKeyId": "the server does not know the access key; check the credentials",
     "SignatureDoesNotMatch": "the secret key is wrong; check the credentials",
     "ExpiredToken": "the credentials have expired; renew them",
-    "InvalidObjectState": "it lies in an archive tier; restore it first",
+    "InvalidObjectState": "it is stored in an archive tier; restore it first",
 }
 
 
@@ -81,12 +81,12 @@ def _make_client(environment: tuple[tuple[str, str], ...], timeout_s: float) -> 
         return Session(botocore_session=session).client("s3", config=config)
     except ValueError as error:
         raise UserError(
-            "AWS_ENDPOINT_URL: expected an address like https://host:port, found another text; "
-            "mend it"
+            "AWS_ENDPOINT_URL: expected an address like https://host:port, found something else; "
+            "correct it"
         ) from error
     except BotoCoreError as error:
         raise UserError(
-            f"expected settings of AWS that work, found others ({type(error).__name__}); check "
+            f"expected valid AWS settings, found invalid ones ({type(error).__name__}); check "
             "AWS_PROFILE and ~/.aws"
         ) from error
 
@@ -155,8 +155,8 @@ def explained(address: str, where: str) -> Iterator[None]:
         raise BunnyError(f"{where}: the server answered {code}; try again later") from error
     except exceptions.ParamValidationError as error:
         raise UserError(
-            f"{address}: expected a bucket's name of letters, digits, dots and dashes, found "
-            "another; mend the address"
+            f"{address}: expected a bucket name of letters, digits, dots and dashes, found "
+            "another; correct the address"
         ) from error
     except (exceptions.BotoCoreError, HTTPError) as error:
         kind = UserError if isinstance(error, exceptions.ConnectionError) else BunnyError

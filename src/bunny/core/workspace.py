@@ -22,12 +22,19 @@ import re
 import socket
 import unicodedata
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from bunny.core import atomic, file_hash, film_file, input_path, reference_folder
+from bunny.core import (
+    atomic,
+    file_hash,
+    film_file,
+    input_path,
+    reference_folder,
+    remote_workspace,
+)
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.reference_folder import SourceRecord
@@ -127,6 +134,19 @@ def hash_references(folder: Path | None) -> str:
     return digest.hexdigest()
 
 
+def of_film(root: Path, data_dir: str, film: FilmPlace) -> Workspace:
+    """The workspace that a film has or would get; only the film's hash is stored.
+
+    Parameters
+    ----------
+    film : Path or FilmAddress
+        Checked by `input_path.check_film`.
+    """
+    film = input_path.check_film(film)
+    content_hash = hash_film(data_folder(root, data_dir), film)
+    return locate(root, data_dir, make_film_id(film, content_hash))
+
+
 def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) -> Workspace:
     """Make (or find) the workspace of a film and record what it is made from.
 
@@ -137,8 +157,8 @@ def create(root: Path, data_dir: str, film: FilmPlace, references: Path | None) 
     references : Path, optional
         Checked by `input_path.check_film` and `check_references`.
     """
-    film = input_path.check_film(film)
     references = input_path.check_references(references)
+    film = input_path.check_film(film)
     content_hash = hash_film(data_folder(root, data_dir), film)
     space = locate(root, data_dir, make_film_id(film, content_hash))
     known = space.source() if (space.root / "source.json").exists() else None
@@ -237,6 +257,32 @@ def find(
         ids = [i for i in ids if i == name] or [i for i in ids if i.startswith(name)]
     spaces = [locate(root, data_dir, film_id) for film_id in ids]
     return [space for space in spaces if has_series or not space.is_series]
+
+
+@contextmanager
+def discard_unused(space: Workspace) -> Iterator[None]:
+    """Remove the workspace of a new film again if the commands inside fail without a result.
+
+    Otherwise a film that cannot be read would become the newest film, which every command without
+    a film id opens.
+    """
+    is_new = not (space.root / "source.json").exists()
+    try:
+        yield
+    except BaseException:
+        if is_new and space.root.is_dir() and not _has_results(space):
+            with suppress(UserError), lock(space):  # another process may be working on it
+                remote_workspace.remove(space)
+            if read_holder(space) is None:
+                atomic.remove_folder(space.root)
+        raise
+
+
+def _has_results(space: Workspace) -> bool:
+    """Whether a film's folder has more than the records of its source and of its stages."""
+    stages = space.root / "stage"
+    records = {space.root, stages, *stages.glob("*")}
+    return any(path.is_file() and path.parent not in records for path in space.root.rglob("*"))
 
 
 @contextmanager
@@ -418,7 +464,7 @@ def data_folder(root: Path, data_dir: str) -> Path:
         For an address that is none of object storage, or that does not answer.
     """
     if "\0" in data_dir:
-        raise UserError("project.data_dir: expected a folder, found a zero character in its name")
+        raise UserError("project.data_dir: expected a folder, found a zero character in the name")
     if "://" in data_dir:
         if not data_dir.startswith("s3://"):
             raise UserError(
@@ -428,8 +474,8 @@ def data_folder(root: Path, data_dir: str) -> Path:
             set_remote(_offered[0]())
         if not OPENED:
             raise UserError(
-                f"project.data_dir: expected a local folder here, got {data_dir}; only the "
-                "command `bunny` and notebooks open addresses"
+                f"project.data_dir: expected a local folder here, got {data_dir}; only the command "
+                "`bunny` and notebooks can open addresses"
             )
         return OPENED[0].open(root, data_dir)
     return (root / Path(data_dir).expanduser()).resolve()

@@ -49,8 +49,8 @@ def read(store: ObjectStore) -> tuple[Index, str | None]:
         return Index(films=films, removed=removed), found[1]
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f"{store.address}/{KEY}: expected the list of films, could not read it; restore an "
-            "earlier version of that object"
+            f"{store.address}/{KEY}: could not read this list of films; restore an earlier version "
+            "of that object"
         ) from error
 
 
@@ -94,4 +94,4 @@ def _write(store: ObjectStore, index: Index, etag: str | None) -> bool:
 
 
 def _all_the_time(store: ObjectStore) -> BunnyError:
-    return BunnyError(f"{store.address}/{KEY}: is written by others all the time; run again")
+    return BunnyError(f"{store.address}/{KEY}: other machines keep writing to it; run again later")

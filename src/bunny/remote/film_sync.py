@@ -338,7 +338,7 @@ class FilmSync:
 
     def _all_the_time(self) -> BunnyError:
         return BunnyError(
-            f"{self._store.address}: {self.film_id} is written by others all the time; run again"
+            f"{self._store.address}: other machines keep writing to {self.film_id}; run again later"
         )
 
     def _note_in_index(self, generation: int) -> None:
@@ -352,8 +352,8 @@ class FilmSync:
         if etag is None and not film_index.last_removed(self._store, self.film_id):
             return
         raise RemovedError(
-            f"{self.film_id}: was deleted from {self._store.address} meanwhile (bunny clean "
-            "--expired); to begin it anew, run its film file again"
+            f"{self.film_id}: was deleted from {self._store.address} in the meantime (bunny clean "
+            "--expired); to start over, run its film file again"
         )
 
     # -- what is here -------------------------------------------------------------------------

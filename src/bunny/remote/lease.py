@@ -55,8 +55,8 @@ class Lease:
         self._renew()
         if self.is_lost:
             raise BunnyError(
-                f"{self._store.address}: another machine has taken {self._what} over, since this "
-                "one did not answer for a minute; nothing more was written, run it again"
+                f"{self._store.address}: another machine took over {self._what} because this one "
+                "did not answer for a minute; nothing more was written; run it again"
             )
 
     def take(self, match: str | None) -> None:
@@ -166,6 +166,5 @@ def _read_holder(data: bytes, where: str) -> dict[str, Any]:
         }
     except (ValueError, TypeError, KeyError) as error:
         raise UserError(
-            f"{where}: expected who writes to the film, could not read it; if nobody does, remove "
-            "that object"
+            f"{where}: could not read who is writing to the film; if nobody is, delete that object"
         ) from error

@@ -114,8 +114,8 @@ def from_bytes(data: bytes, where: str) -> Manifest:
             return from_values(values)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise UserError(
-            f"{where}: expected a film's manifest, could not read it; restore an earlier version "
-            "of that object"
+            f"{where}: could not read this manifest of a film; restore an earlier version of that "
+            "object"
         ) from error
     raise UserError(
         f"{where}: expected a manifest of version {VERSION} or older, found {version!r}; "

@@ -177,8 +177,8 @@ class ObjectStore:
                     os.utime(temporary, ns=(stamp, stamp))
                     return
             raise BunnyError(
-                f"{self.address}/{key}: expected an object of its name's hash, got another; "
-                "restore the bucket's object or run the film again"
+                f"{self.address}/{key}: expected an object that matches the hash in its name, got "
+                "another; restore the bucket's object or run the film again"
             )
 
         atomic.write_file(path, write)

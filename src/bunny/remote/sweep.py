@@ -30,11 +30,11 @@ from bunny.remote.object_store import THREADS, ChangedError, Entry, ObjectStore
 GRACE_S = 24 * 3600.0
 TRIES = 20  # of writing a manifest that others write too
 HIDDEN = (
-    "{num} earlier versions stay in the bucket, since this login may not delete versions; allow "
+    "{num} earlier versions stay in the bucket because this login may not delete versions; allow "
     "s3:DeleteObjectVersion, or let a lifecycle rule remove noncurrent versions"
 )
 UNKNOWN = (
-    "earlier versions stay if the bucket keeps them, which this login may not ask; allow "
+    "earlier versions stay if the bucket keeps them, which this login may not query; allow "
     "s3:GetBucketVersioning"
 )
 
@@ -170,7 +170,7 @@ def _rewrite(
         with suppress(ChangedError):
             store.put(manifests.manifest_key(film_id), new.to_bytes(), etag)
             return new
-    raise BunnyError(f"{store.address}: {film_id} is written by others all the time; run it again")
+    raise BunnyError(f"{store.address}: other machines keep writing to {film_id}; run again later")
 
 
 def purge(store: ObjectStore, film_id: str) -> list[str]:
@@ -188,8 +188,8 @@ def purge(store: ObjectStore, film_id: str) -> list[str]:
     notes += _delete_versions(store, manifests.manifest_key(film_id))
     if num := sum(len(one.young) for one in found.unnamed):
         notes.append(
-            f"{num} objects on the server that a stopped machine sent within the last day; `bunny "
-            "clean --yes` deletes them when they are a day old"
+            f"{num} objects on the server that an interrupted machine sent within the last day; "
+            "`bunny clean --yes` deletes them when they are a day old"
         )
     return list(dict.fromkeys(notes))
 

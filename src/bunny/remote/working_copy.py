@@ -79,7 +79,7 @@ class WorkingCopy:
         top, _, rest = name.partition("/")
         path = self._places[top] / rest
         if not path.resolve().is_relative_to(self._places[top].resolve()):
-            raise BunnyError(f"{self._film_id}: {name} leads out of the film's folder")
+            raise BunnyError(f"{self._film_id}: {name} points outside the film's folder")
         return path
 
     def folders(self) -> list[Path]:

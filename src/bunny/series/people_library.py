@@ -117,7 +117,7 @@ def append_vectors(folder: Path, model: str, first: int, vector: np.ndarray) -> 
     if _dimension(path) != dimension:
         raise UserError(
             f"{path}: expected vectors of {_dimension(path)} numbers, got {dimension}; the model "
-            f"{model} was changed: remove {folder} and add the films again"
+            f"{model} has changed: remove {folder} and add the films again"
         )
     with path.open("r+b") as file:
         file.truncate(first * dimension * BYTES)

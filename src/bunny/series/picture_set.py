@@ -252,7 +252,7 @@ def _concat(name: str, tables: Sequence[pl.DataFrame]) -> pl.DataFrame:
             size = dtype.size if isinstance(dtype, pl.Array) else 0
             if size and width.setdefault(column, size) != size:
                 raise UserError(
-                    f"table {name}: expected {column}s of one length in all films, found "
+                    f"table {name}: expected {column}s of the same length in all films, found "
                     f"{width[column]} and {size}; run the films with the same models"
                 )
     same = [

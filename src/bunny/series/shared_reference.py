@@ -112,7 +112,7 @@ def find_new_tracks(
         return NewTracks(similarity={}, why="no faces")
     cast = label.read_reference_set(tables["reference"])
     if name.casefold() in {one.casefold() for one in cast.face}:
-        return NewTracks(similarity={}, why="has references of its own")
+        return NewTracks(similarity={}, why="has reference pictures of its own")
     with_name = label.ReferenceSet(
         face={**cast.face, name: np.asarray(vector, np.float32)},
         drawn=cast.drawn,
@@ -132,7 +132,7 @@ def find_new_tracks(
             return NewTracks(similarity={}, why=f"would take {old}'s name from {track_id}")
         if old is None and new == name and track_id not in refused:
             gained[track_id] = float(similarity)
-    why = "" if gained else "nobody without a name is like it"
+    why = "" if gained else "no unnamed person resembles it"
     return NewTracks(similarity=gained, why=why)
 
 

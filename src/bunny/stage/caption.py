@@ -33,6 +33,7 @@ from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.caption.writing import WritingSettings, WrittenCaption
 from bunny.character import forgotten
 from bunny.contract import fingerprint, stage
+from bunny.contract.row_count import plural
 from bunny.core import file_hash
 from bunny.core.config import CaptioningConfig
 from bunny.table import store
@@ -188,7 +189,7 @@ class Caption(stage.BaseStage):
             return ""
         used = local_captioner.keep(self._captioning, self.folder)
         if used is None:
-            return "no captioner found on this machine, captions are composed from the tables"
+            return "no captioner found on this machine; captions are composed from the tables"
         said = f"captions by {used.name} {used.place} ({used.provider}, found on this machine)"
         logger.info("caption: %s", said)
         return said
@@ -405,17 +406,20 @@ def _writing_note(
     """What was done to the captions, and what was left to the trigger words."""
     words = []
     if number := sum(bool(one.added) for one in written):
-        words.append(f"trigger words added to {number} captions")
+        words.append(f"trigger words added to {plural(number, 'caption')}")
     for name, dropped in core.dropped.items():
         if dropped:
             said = ", ".join(f"{w} {core.share[name][w]:.0%}" for w in sorted(dropped))
-            words.append(f"left to the trigger word of {name} ({said})")
+            words.append(f"left out for the trigger word of {name} to learn: {said}")
     how = " (estimated by words)" if settings.limit.is_estimate else ""
     if number := sum(bool(one.left_out) for one in written):
         most = settings.limit.max_tokens
-        words.append(f"{number} captions shortened to {most} tokens{how}, see column note")
+        words.append(
+            f"{plural(number, 'caption')} shortened to {most} tokens{how} (see column note)"
+        )
     if number := sum(one.is_too_long for one in written):
-        words.append(f"{number} captions are longer than {settings.limit.max_tokens} tokens{how}")
+        most = settings.limit.max_tokens
+        words.append(f"{plural(number, 'caption')} longer than {most} tokens{how}")
     return ", ".join(words)
 
 
@@ -436,7 +440,7 @@ def _edited(
                 "provider": "person",
                 "text": text,
                 "status": "done",
-                "note": f"put in front: {', '.join(added)}" if added else None,
+                "note": f"added in front: {', '.join(added)}" if added else None,
             }
         )
     return found
@@ -446,16 +450,18 @@ def _note(table: pl.DataFrame, triggers: Mapping[str, str], num_failed: int, num
     """What the user should know about these captions."""
     words = []
     if num_foreign := audit.count_foreign(table, triggers):
-        words.append(f"{num_foreign} captions mention a character without a label")
+        words.append(f"{plural(num_foreign, 'caption')} with a character who has no label there")
     if num_long := audit.count_long(table):
-        words.append(f"{num_long} captions are longer than {audit.MAX_WORDS} words")
+        words.append(f"{plural(num_long, 'caption')} longer than {audit.MAX_WORDS} words")
     if num_fallen_back := table.filter(status="done")["fallback_reason"].is_not_null().sum():
         words.append(
-            f"{num_fallen_back} captions by a later provider, see column fallback_reason; ask the "
-            "earlier ones again with `--only caption --force`"
+            f"{plural(num_fallen_back, 'caption')} by a fallback provider (see column "
+            "fallback_reason); ask the earlier ones again with `--only caption --force`"
         )
     if num_left:
-        words.append(f"{num_left} pictures left without a caption, {MAX_COST_KEY} is reached")
+        words.append(
+            f"{plural(num_left, 'picture')} left without a caption: {MAX_COST_KEY} was reached"
+        )
     if num_failed:
-        words.append(f"{num_failed} captions failed; retry them with `--only caption --force`")
+        words.append(f"{plural(num_failed, 'caption')} failed; retry with `--only caption --force`")
     return ", ".join(words)

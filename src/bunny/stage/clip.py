@@ -25,6 +25,7 @@ from bunny.clip import caption, overlay, plan, preset, write
 from bunny.clip.measure import group_labels, measure_shot
 from bunny.clip.plan import ClipPlan
 from bunny.contract import fingerprint
+from bunny.contract.row_count import plural
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic, file_hash, film_file, image_file
 from bunny.dataset import rights
@@ -135,13 +136,18 @@ class Clip(BaseStage):
         counts = Counter(row["character"] for row in rows)
         held = Counter(row["character"] for row in rows if row["split"] == "held-out")
         left = Counter(one.reason for one in plans if one.reason)
-        words = [f"{name}: {n} clips, {held[name]} held out" for name, n in sorted(counts.items())]
+        words = [
+            f"{name}: {plural(n, 'clip')}{f', {held[name]} held out' if held[name] else ''}"
+            for name, n in sorted(counts.items())
+        ]
         asked = sum(row["caption_provider"] is not None for row in rows)
         if failed := [row["caption_error"] for row in rows if row["caption_error"]]:
-            words.append(f"{asked} captions by a model, {len(failed)} composed ({failed[0]})")
+            words.append(
+                f"{plural(asked, 'caption')} by a model, {len(failed)} composed ({failed[0]})"
+            )
         if left:
             words.append("left out: " + ", ".join(f"{n} {why}" for why, n in left.most_common()))
-        return "; ".join(words) or "no run of frames becomes a clip"
+        return "; ".join(words) or "no sequence of frames is suitable for a clip"
 
     # -- measures -----------------------------------------------------------------------------
 

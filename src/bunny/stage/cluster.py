@@ -15,6 +15,7 @@ import polars as pl
 from bunny.character import forgotten
 from bunny.character.drawn import efficientnet, figure_cluster, figure_vector
 from bunny.contract import stage
+from bunny.contract.row_count import plural
 from bunny.contract.shard import ShardWork
 from bunny.core import image_file
 from bunny.scene import cluster_table, embed
@@ -145,8 +146,10 @@ def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:
     kind = ids.unique().str.split("-").list.first()
     scenes, people, figures = ((kind == one).sum() for one in ("scene", "person", "figure"))
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
-    drawn = f", {figures} unknown figure{'s' * (figures > 1)}" if figures else ""
-    return (
-        f"{scenes} scenes{sure}, {noise} frames in no scene, "
-        f"{people} unknown people{sure_people}{drawn}"
+    words = [f"{plural(scenes, 'scene')}{sure}"]
+    words += [f"{plural(noise, 'frame')} in no scene"] if noise else []
+    words += (
+        [f"{people} unknown {'person' if people == 1 else 'people'}{sure_people}"] if people else []
     )
+    words += [plural(figures, "unknown figure")] if figures else []
+    return ", ".join(words)

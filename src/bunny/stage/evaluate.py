@@ -66,7 +66,7 @@ class Evaluate(BaseStage):
         """Evaluate each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
-            reason = "no finished fine-tune, nothing to evaluate"
+            reason = "no finished fine-tune, so nothing to evaluate"
             empty = {name: store.from_rows(name, []) for name in self.writes}
             return StageOutput(tables=empty, num_items=0, note=reason)
         models = self.config.models

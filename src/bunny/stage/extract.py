@@ -365,8 +365,8 @@ class Extract(stage.BaseStage):
         """
         if not tally.num_decoded:
             raise UserError(
-                f"{info.path}: no frame can be decoded, the film may be encrypted or damaged; "
-                "copy or convert it again"
+                f"{info.path}: no frame can be decoded; the film may be encrypted or damaged: copy "
+                "or convert it again"
             )
         all_frames = tally.num_decoded + tally.num_failed
         if tally.num_failed > self.config.pipeline.max_failed_share * all_frames:

@@ -128,7 +128,7 @@ class Finetune(BaseStage):
         sets = self._sets()
         if not sets:
             tables = {name: store.from_rows(name, []) for name in self.writes}
-            note = "no training pictures, nothing to train on"
+            note = "no training pictures, so nothing to train on"
             return StageOutput(tables=tables, num_items=0, note=note)
         models, device = self.config.models, _device()
         precision = base_model.choose_precision(models.precision, device)

@@ -84,7 +84,7 @@ class Generate(BaseStage):
         """Draw for each finished fine-tune."""
         runs = self.read("training_run").filter(pl.col("status") == "done")
         if not runs.height:
-            reason = "no finished fine-tune, nothing to generate with"
+            reason = "no finished fine-tune, so nothing to generate with"
             return StageOutput(
                 tables={"picture": store.from_rows("picture", [])}, num_items=0, note=reason
             )

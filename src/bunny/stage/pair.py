@@ -19,6 +19,7 @@ import polars as pl
 
 from bunny.caption.trigger import trigger_word
 from bunny.character import forgotten
+from bunny.contract.row_count import plural
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import atomic, image_file
 from bunny.dataset import image_folder, rights
@@ -246,9 +247,9 @@ def _read(file: Path) -> np.ndarray | None:
 def _note(rows: Sequence[dict[str, Any]], kinds: Sequence[str]) -> str:
     """Counts of one line."""
     if not kinds:
-        return "off; pair.kinds names reference, edit or clip"
+        return "off; set pair.kinds to reference, edit or clip"
     taken = Counter(row["kind"] for row in rows if row["files"])
     reasons = Counter(f"{row['kind']} {row['reason']}" for row in rows if row["reason"])
-    said = [f"{taken[kind]} {kind} pairs" for kind in KIND if kind in kinds]
+    said = [plural(taken[kind], f"{kind} pair") for kind in KIND if kind in kinds]
     left = ", ".join(f"{number} {reason}" for reason, number in sorted(reasons.items()))
     return "; ".join([", ".join(said), *([f"left out: {left}"] if left else [])])

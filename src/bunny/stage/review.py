@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 import polars as pl
 
 from bunny.contract import fingerprint
+from bunny.contract.row_count import plural
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
 from bunny.core import workspace
 from bunny.review import asset_table as review_asset
@@ -208,9 +209,12 @@ def _note(feedback: pl.DataFrame, asset: pl.DataFrame, identified: str) -> str:
     """What the user should know: how much was said, and what of it nothing answers to."""
     said = feedback.filter(pl.col("kind") != "undo")
     holding = said.filter(~pl.col("is_undone"))
-    words = [f"{asset.filter(pl.col('doubt') > 0.5).height} of {asset.height} items are doubtful"]
+    doubtful = asset.filter(pl.col("doubt") > 0.5).height
+    need = "needs checking" if doubtful == 1 else "need checking"
+    words = [f"{doubtful} of {plural(asset.height, 'item')} {need}"] if doubtful else []
     if said.height:
-        words.insert(0, f"{holding.height} corrections applied")
+        words.insert(0, f"{plural(holding.height, 'correction')} applied")
     if lost := holding["is_lost"].sum():
-        words.append(f"{lost} corrections refer to items that are not in the current tables")
+        refer = "refers" if lost == 1 else "refer"
+        words.append(f"{plural(lost, 'correction')} {refer} to items that no longer exist")
     return "; ".join(part for part in (", ".join(words), identified) if part)

@@ -184,8 +184,8 @@ def decide_shots(
     """
     if extraction.cut_threshold < MEASURED_FROM:
         raise ValueError(
-            f"cut_threshold: expected at least {MEASURED_FROM}, from which frames are measured, "
-            f"got {extraction.cut_threshold:g}; extract the film again"
+            f"cut_threshold: expected at least {MEASURED_FROM}, the lowest threshold that frames "
+            f"are measured for, got {extraction.cut_threshold:g}; extract the film again"
         )
     detector = FastDetector(extraction, rate)
     *every, last = steps(change, detector.step)

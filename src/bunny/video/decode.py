@@ -401,7 +401,7 @@ def _sequence_frames(info: FilmInfo, tally: Tally) -> Iterator[DecodedFrame]:
         picture = picture_folder.read_picture(path)
         if picture is None:
             tally.num_failed += 1
-            logger.warning("%s: picture could not be read; skipped", path.name)
+            logger.warning("%s: this picture could not be read and was skipped", path.name)
             continue
         yield _array_frame(picture, tally.num_decoded, clock.take(number), info, tally)
 

@@ -15,10 +15,10 @@ from bunny.video.probe import FilmInfo
 from bunny.video.selection_event import SelectedFrame, ShotEnd
 
 FOLDER_NOTE = {
-    "pictures": "{count} pictures, each kept as a shot of its own; for the frames of a film set "
+    "pictures": "{count} pictures, each kept as a shot of its own; for the frames of a film, set "
     "extraction.folder=sequence",
-    "sequence": "{count} pictures, read as the frames of a film at 24 a second; to keep each set "
-    "extraction.folder=pictures",
+    "sequence": "{count} pictures, read as the frames of a film at 24 a second; to keep each "
+    "picture, set extraction.folder=pictures",
 }
 
 
@@ -122,7 +122,7 @@ def film_row(
 ) -> dict[str, Any]:
     """Make the row of table `film`; `source` has `film` and `content_hash`."""
     if tally.start_pts is None or tally.end_pts is None:
-        raise ValueError(f"{info.path}: expected the times of its frames, found none")
+        raise ValueError(f"{info.path}: expected times for its frames, found none")
     duration = (tally.end_pts - tally.start_pts) * info.time_base
     aspect = info.sample_aspect
     return {
@@ -173,7 +173,7 @@ def film_note(info: FilmInfo, tally: Tally) -> str | None:
         ),
         (
             promised and promised != found + tally.num_trimmed and not is_sparse,
-            f"the container announces {promised} frames, {found} were decoded",
+            f"the container announces {promised} frames, but {found} were decoded",
         ),
         (tally.num_trimmed, f"an edit list trims {tally.num_trimmed} frames"),
         (tally.num_failed, f"{tally.num_failed} packets could not be decoded"),

@@ -134,7 +134,8 @@ def _read_by_pillow(path: Path) -> np.ndarray | None:
     if not _register_heic() and path.suffix.lower() in HEIC_SUFFIXES:
         raise UserError(
             f"{path}: expected pictures that can be read, found HEIC, which needs a package; "
-            "install it with `pip install 'diffusion-bunny[heic]'`, or convert to JPEG"
+            "install it with `pip install 'diffusion-bunny[heic]'`, or convert the pictures to "
+            "JPEG"
         )
     try:
         with pillow.open(path) as image:

@@ -130,7 +130,7 @@ def probe(
         found = None if stream_index is not None else _probe_opencv(path)
         return found or _refuse(
             path,
-            ("a film of which no frame can be decoded; it is damaged or encrypted, convert it"),
+            ("a film that cannot be decoded because it is damaged or encrypted; convert it"),
         )
     except FFmpegError as error:
         reason = video_container.describe_content(path)
@@ -283,7 +283,7 @@ def _probe_folder(folder: Path, kind: str) -> FilmInfo:
     found = (picture_folder.read_picture(path) for path in paths)
     picture = next((p for p in found if p is not None), None)
     if picture is None:
-        _refuse(folder, "a folder without a readable picture; give the film file itself")
+        _refuse(folder, "a folder without readable pictures; give the film file itself")
     height, width = picture.shape[:2]
     kind = picture_folder.tell_kind(paths) if kind == "auto" else kind
     return FilmInfo(

@@ -249,3 +249,48 @@ def test_a_pair_by_its_id_and_by_its_files(owl):
     assert [place["frame_index"] for place in answer.places] == [12, 40]
     (place,) = ask(owl, owl.root / files[1]).places
     assert place["frame_index"] == 40
+
+
+def _save(path, image):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), image)
+    return path
+
+
+def test_a_picture_of_an_export_is_found_after_the_set_changed(owl, tmp_path):
+    gone = f"{FILM}-00000030-f00-c0"  # no longer in the training set
+    file = _save(tmp_path / "ex" / "img" / "1_owl" / "0000.png", np.zeros((8, 8), np.uint8))
+    record = {"sources": {"img/1_owl/0000.png": gone}}
+    (tmp_path / "ex" / "export.json").write_text(json.dumps(record), encoding="utf-8")
+    answer = ask(owl, file)
+    assert answer.how == "by the export.json of its export; it is no longer in the training set"
+    assert answer.places[0]["frame_index"] == 30
+    beside = _save(tmp_path / "tar" / "000000.png", np.zeros((8, 8), np.uint8))
+    row = {"image_id": "i1", "frame_id": f"{FILM}-00000012"}
+    beside.with_suffix(".json").write_text(json.dumps(row), encoding="utf-8")
+    assert ask(owl, beside).how == "by 000000.json"
+    assert ask(owl, beside).places[0]["image_id"] == "i1"
+
+
+def test_a_frame_that_is_no_longer_kept_is_found_by_its_number(owl, tmp_path):
+    pts = round(Fraction(33, 25) / Fraction(1, 12800))
+    row = table_row.fill("change", film_id=FILM, frame_index=33, pts=pts, timestamp_s=1.32)
+    store.write(owl.root / "table", "change", store.from_rows("change", [row]))
+    file = _save(tmp_path / "set" / "a.png", np.zeros((8, 8), np.uint8))
+    line = json.dumps({"file_name": "a.png", "image_id": f"{FILM}-00000033-f00-c0"})
+    (file.parent / "metadata.jsonl").write_text(line, encoding="utf-8")
+    (place,) = ask(owl, file).places
+    assert (place["shot_index"], place["timecode"], place["second"]) == (1, "00:00:01:08", 1.32)
+    other = json.dumps({"file_name": "a.png", "image_id": "fox-0b0b0b0b-00000033-f00-c0"})
+    (file.parent / "metadata.jsonl").write_text(other, encoding="utf-8")
+    with pytest.raises(UserError, match=r"comes from fox-0b0b0b0b-00000033-f00-c0 according to"):
+        ask(owl, file)
+
+
+@pytest.mark.parametrize("side", [200, 128, 320])
+def test_a_crop_without_a_record_is_found_in_its_frame(owl, tmp_path, side):
+    frame = cv2.imread(str(owl.root / "frame/00000040.png"))
+    crop = cv2.resize(frame[60:260, 300:500], (side, side), interpolation=cv2.INTER_AREA)
+    answer = ask(owl, _save(tmp_path / "crop.png", crop))
+    assert answer.how.startswith("looks like a part of a frame of the film (")
+    assert answer.places[0]["frame_index"] == 40

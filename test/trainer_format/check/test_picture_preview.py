@@ -279,8 +279,8 @@ def test_two_captions_and_captions_without_pictures(tmp_path):
     (own / "7.txt").write_text("zoe")
     shutil.copy(own / "0.png", own / "0.jpg")
     assert {reason for _, reason in _said(_look(tmp_path), "doubt")} == {
-        "a second caption file for the picture: only .txt is read",
-        "a caption without a picture",
+        "second caption file for a picture: only .txt is read",
+        "caption without a picture",
         "shares its caption with 0.jpg",
         "identical to 2_zoe woman/0.jpg",
     }

@@ -15,7 +15,9 @@ class GapOptions:
     ] = None
     add: Annotated[
         str | None,
-        typer.Option(metavar="GAP|SHOTS", help="Fill a gap or add shots: light:dark, or 3,12."),
+        typer.Option(
+            metavar="GAP|SHOTS", help=("Fill a gap (e.g. light:dark) or add shots (e.g. 3,12).")
+        ),
     ] = None
     is_sure: Annotated[
         bool, typer.Option("--sure", help="With --add: include views with an uncertain label.")
@@ -61,9 +63,13 @@ class FormatOptions:
         ),
     ] = None
     model: Annotated[
-        str, typer.Option(help="Video model of --format: wan, wan-5b, hunyuan or ltx.")
+        str, typer.Option(help="With --format: video model (wan, wan-5b, hunyuan or ltx).")
     ] = "wan"
     num_frames: Annotated[
         int,
-        typer.Option("--frames", min=0, help="Frames that --format asks for; 0: as in the folder."),
+        typer.Option(
+            "--frames",
+            min=0,
+            help=("With --format: expected frames per clip; 0: as in the folder."),
+        ),
     ] = 0

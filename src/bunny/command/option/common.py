@@ -20,7 +20,9 @@ def _show_settings(given: list[str]) -> list[str]:
 
 DataDir = Annotated[
     str | None,
-    typer.Option("--data-dir", help="Folder of the workspaces; default: project.data_dir."),
+    typer.Option(
+        "--data-dir", help=("Folder with the workspaces of all films; default: project.data_dir.")
+    ),
 ]
 Overrides = Annotated[
     list[str],
@@ -29,9 +31,8 @@ Overrides = Annotated[
         metavar="KEY=VALUE",
         callback=_show_settings,
         is_eager=True,
-        help="Change a setting for this run by section.key=value, e.g. "
-        "filtering.blur_threshold=0.4; repeatable. --set help lists the sections, "
-        "--set filtering.help the keys of one.",
+        help="Change a setting for this run, e.g. filtering.blur_threshold=0.4; repeatable. --set "
+        "help lists the sections, --set filtering.help the keys of a section.",
     ),
 ]
 FilmName = Annotated[

@@ -10,8 +10,8 @@ TRAINERS = "musubi, diffusion-pipe, ai-toolkit, simpletuner, diffsynth, ltx or f
 Base = Annotated[
     str | None,
     typer.Option(
-        help="Base model that is to be trained: sd15, sd21, sdxl, pony, illustrious, noobai, sd35, "
-        "flux1, a hub id or a folder."
+        help="Base model to train: sd15, sd21, sdxl, pony, illustrious, noobai, sd35, flux1, a "
+        "hub id or a folder."
     ),
 ]
 Resolution = Annotated[
@@ -19,7 +19,7 @@ Resolution = Annotated[
     typer.Option(
         "--resolution",
         min=0,
-        help="Training resolution in px; 0: of the base model, else what the pictures allow.",
+        help="Training resolution in px; 0: the base model's, or else what the pictures allow.",
     ),
 ]
 TrainerFormat = Annotated[str, typer.Option("--format", help=f"Trainer: {TRAINERS}.")]
@@ -44,7 +44,7 @@ class SetExport:
     )
     captions: Annotated[
         str | None,
-        typer.Option(help="Also write captions as txt or jsonl, where the format does not."),
+        typer.Option(help="Also write captions as txt or jsonl files, if the format does not."),
     ] = None
     base: Base = None
     resolution_px: Resolution = 0
@@ -62,7 +62,7 @@ class AdapterExport:
     )
     output: Annotated[
         Path | None,
-        typer.Option(help="Output file; default: in export/adapter of the film's workspace."),
+        typer.Option(help="Output file; default: in export/adapter in the film's workspace."),
     ] = None
     character: Annotated[
         str | None, typer.Option(help="Character, if there is more than one adapter.")
@@ -75,10 +75,13 @@ class ClipExport:
 
     form: TrainerFormat = "musubi"
     output: Annotated[
-        Path | None, typer.Option(help="Output folder; default: export/clips-<format> of the film.")
+        Path | None,
+        typer.Option(
+            help=("Output folder; default: export/clips-<format> in the film's workspace.")
+        ),
     ] = None
     character: Annotated[
-        str | None, typer.Option(help="Character, if there are clips of more than one.")
+        str | None, typer.Option(help="Character, if more than one has clips.")
     ] = None
     model: Annotated[
         str, typer.Option(help="Video model: wan, wan-5b, hunyuan, ltx; auto: by the frame rate.")
@@ -95,10 +98,12 @@ class PairExport:
     form: TrainerFormat = "musubi"
     output: Annotated[
         Path | None,
-        typer.Option(help="Output folder; default: export/pairs-<kind>-<format> of the film."),
+        typer.Option(
+            help=("Output folder; default: export/pairs-<kind>-<format> in the film's workspace.")
+        ),
     ] = None
     character: Annotated[
-        str | None, typer.Option(help="Character, if there are pairs of more than one.")
+        str | None, typer.Option(help="Character, if more than one has pairs.")
     ] = None
     kind: Annotated[str, typer.Option(help="Kind of pairs: reference, edit or clip.")] = "reference"
 
@@ -123,7 +128,7 @@ class TimelineExport:
         typer.Option(
             "--out",
             "--output",
-            help="Output file; default: in export/timeline of the film's workspace.",
+            help="Output file; default: in export/timeline in the film's workspace.",
         ),
     ] = None
     order: Annotated[
@@ -139,7 +144,7 @@ class TimelineExport:
         bool | None,
         typer.Option(
             "--drop-frame/--non-drop",
-            help="Timecode of a 29.97 or 59.94 fps film that has none of its own.",
+            help="Timecode for a 29.97 or 59.94 fps film that has none.",
         ),
     ] = None
     start: Annotated[str, typer.Option(help="Timecode at which the sequence starts.")] = (

@@ -10,7 +10,9 @@ from bunny.command.option.common import DataDir, Overrides, with_force
 Until = Annotated[str | None, typer.Option(help="Last stage to run.")]
 Address = Annotated[
     str | None,
-    typer.Option(help="Ray cluster, e.g. auto; default: RAY_ADDRESS, else this machine."),
+    typer.Option(
+        help=("Address of a Ray cluster, e.g. auto; default: RAY_ADDRESS, or else this machine.")
+    ),
 ]
 
 
@@ -24,7 +26,7 @@ class RunOptions:
     ] = None
     until: Until = None
     is_forced: Annotated[
-        bool, typer.Option("--force", help="Run stages that are up to date too.")
+        bool, typer.Option("--force", help="Also run stages that are up to date.")
     ] = False
     settings: Overrides = field(default_factory=list)
     is_notebook: Annotated[
@@ -47,22 +49,24 @@ class BatchOptions:
     """Options of a batch."""
 
     engine: Annotated[
-        str, typer.Option(help="local (processes on this machine) or ray (needs the extra ray).")
+        str, typer.Option(help="local (processes on this machine) or ray (requires the extra ray).")
     ] = "local"
     address: Address = None
     num_workers: Annotated[
         int,
         typer.Option(
-            "--workers", min=0, help="Films at once on this machine; 0: one for each two cores."
+            "--workers", min=0, help="Films to run at once on this machine; 0: one per two cores."
         ),
     ] = 0
-    cpus: Annotated[float, typer.Option(min=0.1, help="Cores that a film asks Ray for.")] = 2.0
+    cpus: Annotated[
+        float, typer.Option(min=0.1, help=("Cores to request from Ray for each film."))
+    ] = 2.0
     gpus: Annotated[
         float,
         typer.Option(
             min=0,
-            help="GPUs that a film's fine-tune asks Ray for, in a task of its own; 0: films are "
-            "one task, on any node.",
+            help="GPUs to request from Ray for a film's fine-tune, which becomes a separate task; "
+            "0: each film is one task, on any node.",
         ),
     ] = 0.0
     memory_gib: Annotated[
@@ -70,15 +74,15 @@ class BatchOptions:
         typer.Option(
             "--memory",
             min=0,
-            help="GiB of memory that a film asks Ray for; 0: none; default: a quarter more than "
-            "the stages of earlier films took, and at least 1.3.",
+            help="GiB of memory to request from Ray for each film; 0: do not request any; "
+            "default: 25 % more than the stages of earlier films used, and at least 1.3.",
         ),
     ] = None
     part_minutes: Annotated[
         float,
         typer.Option(
             min=0,
-            help="Films at least twice as long are parted into time ranges that idle workers "
+            help="Films at least twice this long are split into time ranges that idle workers "
             "share; 0: never.",
         ),
     ] = 30.0
@@ -92,8 +96,8 @@ class RerunOptions:
         bool,
         typer.Option(
             "--run",
-            help="Run the films concerned, as far as each was run before but not into training, "
-            "and add them again.",
+            help="Rerun the affected films, each up to the stage it had reached but without "
+            "training, and add them again.",
         ),
     ] = False
     engine: Annotated[
@@ -105,6 +109,6 @@ class RerunOptions:
         typer.Option(
             "--workers",
             min=0,
-            help="With --run: films at once on this machine; 0: one for each two cores.",
+            help="With --run: films to run at once on this machine; 0: one per two cores.",
         ),
     ] = 0

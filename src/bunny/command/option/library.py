@@ -41,7 +41,10 @@ class FilterOptions:
         str, typer.Option(help="Any of these shot sizes: close-up, medium, wide.")
     ] = ""
     light: Annotated[
-        str, typer.Option(help="Any of these: day, dusk, night (where it is certain).")
+        str,
+        typer.Option(
+            help=("Any of these times of day: day, dusk, night (only where it is certain).")
+        ),
     ] = ""
     start: Annotated[
         str, typer.Option("--from", metavar="TIME", help="From this time, e.g. 90 or 1:30.")
@@ -58,13 +61,16 @@ class BoardOptions:
     """Options of the review board."""
 
     port: Annotated[
-        int | None, typer.Option(min=0, max=65535, help="0: any free port; default: review.port.")
+        int | None,
+        typer.Option(
+            min=0, max=65535, help=("Port to listen on; 0: any free port; default: review.port.")
+        ),
     ] = None
     ip: Annotated[
         str,
         typer.Option(
-            help="Address to listen on; 0.0.0.0 admits other machines and needs --certfile and "
-            "--keyfile, or --unencrypted."
+            help="Address to listen on; 0.0.0.0 lets other machines connect and requires "
+            "--certfile and --keyfile, or --unencrypted."
         ),
     ] = "127.0.0.1"
     certfile: Annotated[
@@ -75,15 +81,18 @@ class BoardOptions:
         bool,
         typer.Option(
             "--unencrypted",
-            help="With --ip: accept that everyone on the network can read the token and pictures.",
+            help=(
+                "With --ip: accept that everyone on the network can read the token and the "
+                "pictures."
+            ),
         ),
     ] = False
     is_password_asked: Annotated[
         bool,
         typer.Option(
             "--ask-password",
-            help="Ask for a password that others log in with; BUNNY_BOARD_PASSWORD, in the "
-            "environment or .env, sets one without asking.",
+            help="Prompt for a password with which others can log in; BUNNY_BOARD_PASSWORD "
+            "(environment or .env) sets one without a prompt.",
         ),
     ] = False
     user: Annotated[

@@ -57,7 +57,7 @@ class GenerateOptions:
     ] = None
     blend: Annotated[
         list[str],
-        typer.Option(metavar="FILE|CHARACTER:STRENGTH", help="Further adapter; repeatable."),
+        typer.Option(metavar="FILE|CHARACTER:STRENGTH", help="Additional adapter; repeatable."),
     ] = field(default_factory=list)
     frames: Annotated[
         list[str],
@@ -67,7 +67,7 @@ class GenerateOptions:
         float | None, typer.Option(help="How much of the start picture is redrawn, up to 1.")
     ] = None
     scheduler: Annotated[
-        str | None, typer.Option(help="Scheduler, one of those of generation.scheduler.")
+        str | None, typer.Option(help="Scheduler; generation.scheduler lists the choices.")
     ] = None
     num_steps: Annotated[
         int | None, typer.Option("--steps", min=1, max=1000, help="Sampling steps.")

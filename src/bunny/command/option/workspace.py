@@ -24,23 +24,25 @@ class ForgetOptions:
         typer.Option(
             "--box",
             metavar="FRAME_ID X0 Y0 X1 Y1",
-            help="Where nobody found the person, in pixels of a frame's picture; for its shot; "
-            "repeatable.",
+            help="Box (in pixels of a frame) where the person was missed; applies to the whole "
+            "shot; repeatable.",
         ),
     ] = field(default_factory=list)
     has_others: Annotated[
         bool,
         typer.Option(
             "--others",
-            help="Also what shows others: their pictures, clips, pairs and adapters go, the film's "
-            "pictures are painted over. Without PERSON or --box: all who were forgotten before.",
+            help="Also remove training pictures, clips, pairs and adapters of others that show "
+            "this person, and paint over the film's pictures. Without PERSON or --box: for "
+            "everyone forgotten earlier.",
         ),
     ] = False
     is_removed: Annotated[
-        bool, typer.Option("--yes", help="Remove it; without this it is said.")
+        bool, typer.Option("--yes", help="Delete it; without --yes it is only listed.")
     ] = False
     note: Annotated[
-        str, typer.Option(help="For the record, e.g. the number of a request; no name.")
+        str,
+        typer.Option(help=("Reference for the record, e.g. a request number; do not give a name.")),
     ] = ""
-    by: Annotated[str, typer.Option(help="Who does it; default: your login.")] = ""
+    by: Annotated[str, typer.Option(help="Who makes the deletion; default: your login name.")] = ""
     data_dir: DataDir = None

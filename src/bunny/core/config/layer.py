@@ -20,12 +20,15 @@ logger = logging.getLogger(__name__)
 ENVIRONMENT_PREFIX = "BUNNY_"
 RENAMED = {  # keys of earlier versions, and what stands in their place
     "extraction.static_motion": (
-        "extraction.static_range: a shot is static when its frames differ by less than this, "
-        "however they move"
+        "extraction.static_range: a shot is static if its frames differ by less than this"
     ),
-    "captioning.provider": "captioning.providers, a list in the order of asking: [bedrock, tags]",
+    "captioning.provider": (
+        "captioning.providers, a list in the order in which they are asked: [bedrock, tags]"
+    ),
     "captioning.model": "captioning.<provider>.model, e.g. captioning.bedrock.model",
-    "captioning.endpoint_url": "captioning.<provider>.endpoint_url, e.g. of local",
+    "captioning.endpoint_url": (
+        "captioning.<provider>.endpoint_url, e.g. captioning.local.endpoint_url"
+    ),
 }
 REPLACED_VALUE = {("extraction.shot_detector", "hybrid"): "accurate"}
 LONGEST_SHOWN = 200  # characters of a value or a reason in an error
@@ -126,7 +129,9 @@ def _own_of_today(text: str) -> str:
         return f"{key}={REPLACED_VALUE[key, value]}"
     if key not in RENAMED:
         return text
-    logger.warning("the film's own %s is left out: the key was replaced by %s", text, RENAMED[key])
+    logger.warning(
+        ("the film's own setting %s is ignored: the key was replaced by %s"), text, RENAMED[key]
+    )
     return ""
 
 
@@ -233,7 +238,7 @@ def _check_passwords(values: Mapping, source: str, at: str = "") -> None:
             raise UserError(
                 f"{source.partition('=')[0]}: key {at}{key} expected an address without user and "
                 "password, since settings are kept in records; put the secret in the environment "
-                "or .env"
+                "or in .env"
             )
 
 

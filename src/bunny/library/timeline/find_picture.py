@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import polars as pl
 
@@ -21,6 +23,13 @@ from bunny.table.box import crop_box
 
 CLIP_SUFFIX = ".mp4"
 BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
+MARKER_FILE = "export.json"  # of an exported set, as `trainer_format.export.folder` writes it
+EXPORT_DEPTH = 4  # folders above a picture in which an export's mark may be
+# A part of a frame that was cut out and stored at another size; see `_by_crop`.
+CROP_CORRELATION_MIN = 0.9
+CROP_WORKING_PX, CROP_MIN_PX = 240, 12  # long side of the frame, short side of the part
+CROP_SCALES = tuple(4.0 * 0.94**step for step in range(44))  # frame's pixels per pixel of it
+FLAT = 4.0  # standard deviation in levels of luma
 CORRELATION_MIN = 0.9  # of 32x32 luma: hashes of flat pictures agree by chance
 
 
@@ -47,7 +56,9 @@ def find_picture(what: str, sources: Sequence[SourceFilm]) -> LocationAnswer:
     """
     path = Path(what).expanduser()
     searches = (
-        (_by_file, _by_metadata, _by_content, _by_similarity) if path.is_file() else (_by_id,)
+        (_by_file, _by_metadata, _by_content, _by_similarity, _by_crop)
+        if path.is_file()
+        else (_by_id,)
     )
     for search in searches:
         for source in reversed(sources):
@@ -62,6 +73,12 @@ def _not_found(what: str, path: Path, sources: Sequence[SourceFilm]) -> UserErro
         return UserError(
             f"{what}: expected a picture, image_id, frame_id or FILM@TIMECODE, found no such file "
             f"and no such id in {films}; check the spelling"
+        )
+    known = _recorded(path)
+    if known is not None:
+        return UserError(
+            f"{what}: comes from {known.image_id} according to {known.record}, which is in none of "
+            f"{films}; give the --data-dir of its film"
         )
     return UserError(
         f"{what}: expected a picture that comes from a known film, found neither it nor a similar "
@@ -117,13 +134,13 @@ def _by_file(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None
 
 def _by_metadata(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
     """What an exported set says of it beside it, or a drawing inside it."""
-    if image_id := _listed(path):
-        if place := locate.locate_picture(source, image_id):
-            return _answer(source, what, "by the metadata.jsonl next to it", [place])
-        frame_id = image_id.rsplit("-r", 1)[0].rsplit("-f", 1)[0]
-        if place := locate.locate_frame(source, frame_id):
-            how = "by the metadata.jsonl next to it; it is no longer in the training set"
+    if known := _recorded(path):
+        how = f"by {known.record}"
+        if place := locate.locate_picture(source, known.image_id):
             return _answer(source, what, how, [place])
+        place = locate.locate_frame(source, known.frame_id)
+        if place := place or locate.locate_dropped_frame(source, known.frame_id):
+            return _answer(source, what, f"{how}; it is no longer in the training set", [place])
     facts = _provenance(path)
     return _of_provenance(source, what, facts) if facts else None
 
@@ -163,6 +180,40 @@ def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer 
         return None
     place = locate.locate_frame(source, measure["frame_id"][found.index])
     return _answer(source, what, f"looks like a frame of the film{_likeness(found)}", [place])
+
+
+def _by_crop(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None:
+    """The frame that has the picture as a part of it, however large it was stored."""
+    image = image_file.read(path)
+    if image is None:
+        return None
+    picture, frames = luma.to_luma(image), source.tables["frame"].drop_nulls("file")
+    for scales in ((1.0,), CROP_SCALES):  # most pictures are stored at the frame's own scale
+        best, best_id = CROP_CORRELATION_MIN, ""
+        for frame_id, file in frames.select("frame_id", "file").iter_rows():
+            frame = image_file.read(source.root / file)
+            score = 0.0 if frame is None else _match_crop(luma.to_luma(frame), picture, scales)
+            if score > best:
+                best, best_id = score, frame_id
+        if place := locate.locate_frame(source, best_id):
+            how = f"looks like a part of a frame of the film (correlation {best:.3f})"
+            return _answer(source, what, how, [place])
+    return None
+
+
+def _match_crop(frame: np.ndarray, picture: np.ndarray, scales: Sequence[float]) -> float:
+    """Highest correlation of a picture with a part of a frame, at any of some scales."""
+    shrink = min(1.0, CROP_WORKING_PX / max(frame.shape))
+    frame = cv2.resize(frame, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_AREA)
+    best = 0.0
+    for scale in scales:
+        sides = [max(1, round(side * shrink * scale)) for side in picture.shape[:2]]
+        if min(sides) < CROP_MIN_PX or sides[0] > frame.shape[0] or sides[1] > frame.shape[1]:
+            continue
+        part = cv2.resize(picture, sides[::-1], interpolation=cv2.INTER_AREA)
+        if part.std() > FLAT:  # a flat picture is a part of everything
+            best = max(best, float(cv2.matchTemplate(frame, part, cv2.TM_CCOEFF_NORMED).max()))
+    return best
 
 
 def _clips(source: SourceFilm) -> pl.DataFrame:
@@ -255,19 +306,67 @@ def _answer(
     return locate.make_answer(source, what, how, here)
 
 
-def _listed(path: Path) -> str | None:
-    """The image_id that the metadata.jsonl beside a picture gives it."""
+@dataclass(frozen=True, kw_only=True)
+class RecordedSource:
+    """What the files of an export say of a picture."""
+
+    image_id: str
+    frame_id: str
+    record: str  # the file that says it, for a sentence
+
+
+def _recorded(path: Path) -> RecordedSource | None:
+    """The training picture that an export's files name for a picture; None where they do not."""
+    beside = path.with_suffix(".json")  # of a WebDataset that was unpacked
+    rows = {"the metadata.jsonl next to it": _listed(path), f"{beside.name}": _read_json(beside)}
+    for record, row in rows.items():
+        if image_id := row.get("image_id"):
+            frame_id = row.get("frame_id") or _frame_of(image_id)
+            return RecordedSource(image_id=image_id, frame_id=frame_id, record=record)
+    path = path.resolve()
+    for folder in path.parents[:EXPORT_DEPTH]:
+        sources = _read_json(folder / MARKER_FILE).get("sources")
+        name = path.relative_to(folder).as_posix()
+        if isinstance(sources, dict) and (image_id := sources.get(name)):
+            record = f"the {MARKER_FILE} of its export"
+            return RecordedSource(image_id=image_id, frame_id=_frame_of(image_id), record=record)
+    return None
+
+
+def _frame_of(image_id: str) -> str:
+    """The frame that a training picture was cut from, by the picture's id.
+
+    Examples
+    --------
+    >>> _frame_of("reel-d3ceaa8a-00000074-f00-c0"), _frame_of("reel-d3ceaa8a-00000074-r00bird")
+    ('reel-d3ceaa8a-00000074', 'reel-d3ceaa8a-00000074')
+    """
+    found = re.match(r".*?-[0-9a-f]{8}-\d{8}(?=-|$)", image_id)
+    return found.group() if found else image_id.rsplit("-r", 1)[0].rsplit("-f", 1)[0]
+
+
+def _listed(path: Path) -> dict[str, Any]:
+    """The row of the metadata.jsonl beside a picture that names it; empty without one."""
     listing = path.parent / "metadata.jsonl"
     if not listing.is_file():
-        return None
+        return {}
     for line in listing.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
             row = json.loads(line)
         except ValueError:
             continue
         if isinstance(row, dict) and row.get("file_name") == path.name:
-            return row.get("image_id")
-    return None
+            return row
+    return {}
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    """An object of a JSON file; empty where there is none."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
 
 
 def _picture_hash(path: Path) -> PictureHash | None:

@@ -19,6 +19,7 @@ from bunny.library.timeline import read, timecode
 from bunny.library.timeline.clip import file_name
 from bunny.library.timeline.export_record import TimelineRecord
 from bunny.library.timeline.timecode import FrameGrid
+from bunny.table import store
 from bunny.table.box import BOX, CROP
 
 PICTURE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -111,6 +112,33 @@ def locate_frame(source: SourceFilm, frame_id: str) -> Place | None:
         "file": row["file"],
         "labels": who["character"].unique().sort().to_list(),
         "caption": _caption(source, frame_id),
+        "timelines": _timelines(source, number),
+    }
+
+
+def locate_dropped_frame(source: SourceFilm, frame_id: str) -> Place | None:
+    """Locate a frame that was kept once by its number in the film; None outside the film."""
+    film_id, _, index = frame_id.rpartition("-")
+    if film_id != source.film["film_id"] or not index.isdigit():
+        return None
+    change = store.read_or_empty(source.root / "table", "change")
+    rows = change.filter(frame_index=int(index)).select("pts", "timestamp_s").rows()
+    if not rows:
+        return None
+    number = timecode.frame_number(source.timing, rows[0][0])
+    shot = shot_at(source, number)
+    return {
+        "film_id": film_id,
+        "film": source.film["path"],
+        "shot_index": shot["shot_index"] if shot else 0,
+        "frame_index": int(index),
+        "frame_id": frame_id,
+        "timecode": timecode.source_timecode(source.timing, number),
+        "second": rows[0][1],
+        "frame": number,
+        "file": None,
+        "labels": [],
+        "caption": None,
         "timelines": _timelines(source, number),
     }
 

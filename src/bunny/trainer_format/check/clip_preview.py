@@ -190,7 +190,7 @@ def _plain_folder(
     if not files:
         raise UserError(
             f"{folder}: expected clips or a configuration file of {TRAINER_WORD[form]}, found "
-            "neither; make one with `bunny export clips` or `bunny export pairs`"
+            "neither; create one with `bunny export clips` or `bunny export pairs`"
         )
     if not frames:
         seen = [measure_file(file) for file in files]

@@ -324,12 +324,12 @@ def _judge_beside(
         for inner in lists.list_files([path]):
             lists.note_unread(inner, folder, listing, TOO_DEEP)
     elif suffix == ".txt" and path.stem not in stems:
-        listing.add(path, DOUBT, "a caption without a picture")
+        listing.add(path, DOUBT, "caption without a picture")
     elif suffix == ".caption" and path.stem in stems:
-        listing.add(path, DOUBT, "a second caption file for the picture: only .txt is read")
+        listing.add(path, DOUBT, "second caption file for a picture: only .txt is read")
     elif suffix == ".npz":
         listing.add(
-            path, DOUBT, "left over from an earlier training run, which reads it for the picture"
+            path, DOUBT, "left over from an earlier training run and read instead of the picture"
         )
     elif suffix != ".txt" and path.name not in lists.METADATA:
         lists.note_unread(path, folder, listing, _why_extension(path))

@@ -19,7 +19,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import atomic
+from bunny.core import atomic, file_hash
 from bunny.core.error import UserError
 from bunny.dataset import crop, rights
 from bunny.dataset.crop_caption import CaptionVariant
@@ -83,6 +83,18 @@ def replace_folder(
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return said
+
+
+def list_sources(target: Path, pictures: Sequence[ExportPicture]) -> dict[str, str]:
+    """The image_id of each picture file of an export, by its path in the folder.
+
+    `bunny where` finds the frame by it when the training set has changed since.
+    """
+    ids = {file_hash.hash_file(one.file): str(one.columns["image_id"]) for one in pictures}
+    kinds = {one.file.suffix.lower() for one in pictures}
+    files = [path for path in _files(target) if path.suffix in kinds]
+    known = {path: ids.get(file_hash.hash_file(path)) for path in files}
+    return {path.relative_to(target).as_posix(): name for path, name in known.items() if name}
 
 
 def check_output(output: Path) -> None:

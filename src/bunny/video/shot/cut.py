@@ -57,7 +57,7 @@ def decide_cut(measured: CutScore, threshold: float) -> Boundary | None:
         return None
     if measured.veto == "unmeasured":
         raise ValueError(
-            f"cut_threshold: expected one that frame {measured.index} was measured for, got "
+            f"cut_threshold: frame {measured.index} was not measured for a threshold of "
             f"{threshold:g}; extract the film again"
         )
     if measured.veto in ("flash", "passing", "light"):
