@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bunny import pipeline
-from bunny.contract import fingerprint, row_count
+from bunny.contract import fingerprint
 from bunny.contract.result import StageResult, StageState
 from bunny.core import config as configuration
 from bunny.core import workspace
