@@ -33,7 +33,7 @@ Items = Annotated[
     typer.Argument(help="Ids of shots or figures, the ends of ids (s00007), or a cluster."),
 ]
 Level = Annotated[
-    str | None, typer.Option(help=("scene or character, if both have a cluster of that name."))
+    str | None, typer.Option(help="scene or character, if both have a cluster of that name.")
 ]
 User = Annotated[
     str | None,

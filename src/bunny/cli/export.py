@@ -80,7 +80,7 @@ def export_stats(
         typer.Option(
             "--out",
             "--output",
-            help=("Output file; default: export/stats.csv in the film's workspace."),
+            help="Output file; default: export/stats.csv in the film's workspace.",
         ),
     ] = None,
     data_dir: DataDir = None,

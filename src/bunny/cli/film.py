@@ -100,9 +100,7 @@ def batch(
     references: Annotated[
         list[Path] | None,
         typer.Option(
-            help=(
-                "Folder of reference pictures for all films; repeat it to give each film its own."
-            )
+            help="Folder of reference pictures for all films; repeat it to give each film its own."
         ),
     ] = None,
     *,
@@ -164,7 +162,7 @@ def caption(
     estimate: Annotated[
         bool,
         typer.Option(
-            "--estimate", help=("Print what captions would cost, without sending anything.")
+            "--estimate", help="Print what captions would cost, without sending anything."
         ),
     ] = False,
     audit: Annotated[

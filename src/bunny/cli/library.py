@@ -84,15 +84,15 @@ def approve(
     film: FilmName = None,
     character: Annotated[
         list[str] | None,
-        typer.Option(help=("Character whose set is meant; repeatable; default: all sets.")),
+        typer.Option(help="Character whose set is meant; repeatable; default: all sets."),
     ] = None,
     by: Annotated[
-        str, typer.Option(help=("Name of the approver; default: review.user, or your login name."))
+        str, typer.Option(help="Name of the approver; default: review.user, or your login name.")
     ] = "",
     withdraw: Annotated[bool, typer.Option("--withdraw", help="Withdraw the approval.")] = False,
     show: Annotated[
         bool,
-        typer.Option("--show", help=("Only list which sets are approved in their current state.")),
+        typer.Option("--show", help="Only list which sets are approved in their current state."),
     ] = False,
     *,
     project: ProjectOptions,

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 library_app = typer.Typer(
     no_args_is_help=True,
-    help=("Name people once for all films, and build training sets from all of them."),
+    help="Name people once for all films, and build training sets from all of them.",
 )
 app.add_typer(library_app, name="library")
 
@@ -167,7 +167,7 @@ def remove(
 def share_learned(
     film: Annotated[str, typer.Argument(help="Film whose learned version is shared.")],
     others: Annotated[
-        list[str], typer.Argument(metavar="OTHER...", help=("Films to share it with."))
+        list[str], typer.Argument(metavar="OTHER...", help="Films to share it with.")
     ],
     rerun: RerunOptions,
     project: ProjectOptions,

@@ -54,13 +54,11 @@ def clean(
         bool,
         typer.Option(
             "--expired",
-            help=(
-                "List files that are older than the settings in section retention allow instead."
-            ),
+            help="List files that are older than the settings in section retention allow instead.",
         ),
     ] = False,
     yes: Annotated[
-        bool, typer.Option("--yes", help=("Delete the files; without --yes they are only listed."))
+        bool, typer.Option("--yes", help="Delete the files; without --yes they are only listed.")
     ] = False,
     data_dir: DataDir = None,
 ) -> Result:
@@ -122,7 +120,7 @@ def unpack(
     archive: Annotated[Path, typer.Argument(help="Archive made by `bunny pack`.")],
     film: Annotated[
         str | None,
-        typer.Option(help=("The film, if you have it; it must be the film that was packed.")),
+        typer.Option(help="The film, if you have it; it must be the film that was packed."),
     ] = None,
     data_dir: DataDir = None,
 ) -> Result:

@@ -16,7 +16,7 @@ class GapOptions:
     add: Annotated[
         str | None,
         typer.Option(
-            metavar="GAP|SHOTS", help=("Fill a gap (e.g. light:dark) or add shots (e.g. 3,12).")
+            metavar="GAP|SHOTS", help="Fill a gap (e.g. light:dark) or add shots (e.g. 3,12)."
         ),
     ] = None
     is_sure: Annotated[
@@ -70,6 +70,6 @@ class FormatOptions:
         typer.Option(
             "--frames",
             min=0,
-            help=("With --format: expected frames per clip; 0: as in the folder."),
+            help="With --format: expected frames per clip; 0: as in the folder.",
         ),
     ] = 0

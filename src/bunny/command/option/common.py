@@ -21,7 +21,7 @@ def _show_settings(given: list[str]) -> list[str]:
 DataDir = Annotated[
     str | None,
     typer.Option(
-        "--data-dir", help=("Folder with the workspaces of all films; default: project.data_dir.")
+        "--data-dir", help="Folder with the workspaces of all films; default: project.data_dir."
     ),
 ]
 Overrides = Annotated[

@@ -76,9 +76,7 @@ class ClipExport:
     form: TrainerFormat = "musubi"
     output: Annotated[
         Path | None,
-        typer.Option(
-            help=("Output folder; default: export/clips-<format> in the film's workspace.")
-        ),
+        typer.Option(help="Output folder; default: export/clips-<format> in the film's workspace."),
     ] = None
     character: Annotated[
         str | None, typer.Option(help="Character, if more than one has clips.")
@@ -99,7 +97,7 @@ class PairExport:
     output: Annotated[
         Path | None,
         typer.Option(
-            help=("Output folder; default: export/pairs-<kind>-<format> in the film's workspace.")
+            help="Output folder; default: export/pairs-<kind>-<format> in the film's workspace."
         ),
     ] = None
     character: Annotated[

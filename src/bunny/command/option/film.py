@@ -11,7 +11,7 @@ Until = Annotated[str | None, typer.Option(help="Last stage to run.")]
 Address = Annotated[
     str | None,
     typer.Option(
-        help=("Address of a Ray cluster, e.g. auto; default: RAY_ADDRESS, or else this machine.")
+        help="Address of a Ray cluster, e.g. auto; default: RAY_ADDRESS, or else this machine."
     ),
 ]
 
@@ -59,7 +59,7 @@ class BatchOptions:
         ),
     ] = 0
     cpus: Annotated[
-        float, typer.Option(min=0.1, help=("Cores to request from Ray for each film."))
+        float, typer.Option(min=0.1, help="Cores to request from Ray for each film.")
     ] = 2.0
     gpus: Annotated[
         float,

@@ -43,7 +43,7 @@ class FilterOptions:
     light: Annotated[
         str,
         typer.Option(
-            help=("Any of these times of day: day, dusk, night (only where it is certain).")
+            help="Any of these times of day: day, dusk, night (only where it is certain)."
         ),
     ] = ""
     start: Annotated[
@@ -63,7 +63,7 @@ class BoardOptions:
     port: Annotated[
         int | None,
         typer.Option(
-            min=0, max=65535, help=("Port to listen on; 0: any free port; default: review.port.")
+            min=0, max=65535, help="Port to listen on; 0: any free port; default: review.port."
         ),
     ] = None
     ip: Annotated[

@@ -42,7 +42,7 @@ class ForgetOptions:
     ] = False
     note: Annotated[
         str,
-        typer.Option(help=("Reference for the record, e.g. a request number; do not give a name.")),
+        typer.Option(help="Reference for the record, e.g. a request number; do not give a name."),
     ] = ""
     by: Annotated[str, typer.Option(help="Who makes the deletion; default: your login name.")] = ""
     data_dir: DataDir = None
