@@ -66,7 +66,7 @@ class Dataset(BaseStage):
     """Labels, measures and captions in; training pictures and the reasons for them out."""
 
     name: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: tuple[str, ...] = (
         "film",
         *candidate.TABLES,

@@ -55,7 +55,7 @@ class Detect(stage.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 6
+    version = 7
     reads = ("frame", "shot", "film", "measure", "change")
     writes = (
         "label",

@@ -78,7 +78,7 @@ class Extract(stage.BaseStage):
     """Writes film, shot, change, frame and measure, and the pictures under `frame/`."""
 
     name = "extract"
-    version = 7
+    version = 8
     writes = ("frame", "film", "shot", "change", "measure")
     _noted_at = float("-inf")
     uses_film = True
