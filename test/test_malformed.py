@@ -27,7 +27,7 @@ MADE_REFUSED = {
     "index cut off.mp4": "without its index (moov atom)",
     "audio only.mp4": "only audio",
     "still picture.mp4": "a still picture",
-    "noise.mp4": "no frame can be decoded",
+    "noise.mp4": "cannot be decoded",
 }
 ANY = object()
 USUAL = {
@@ -50,11 +50,11 @@ MADE_FILM = {
     "cut off.mp4": {
         "num_frames": 40,
         "num_frames_promised": 64,
-        "note": "the container announces 64 frames, 40 were decoded",
+        "note": "the container announces 64 frames, but 40 were decoded",
     },
     "promises more.avi": {
         "num_frames_promised": 640,
-        "note": "the container announces 640 frames, 64 were decoded",
+        "note": "the container announces 640 frames, but 64 were decoded",
     },
     "bits flipped.mp4": {"num_frames": ANY, "num_frames_promised": 64, "note": ANY},
     "one frame.mp4": {"num_frames": 1},
@@ -153,7 +153,7 @@ FIRST_FRAMES = {
     "23": HAMILTON,
 }
 NOTE = {
-    "04": "the container announces 275 frames, 127 were decoded",
+    "04": "the container announces 275 frames, but 127 were decoded",
     "14": "interlaced",
     "17": "frames are damaged",
 }

@@ -28,7 +28,7 @@ FILM = RunningFilm(
 )
 COUNTS = {"waiting": 6, "running": 2, "done": 3, "refused": 1, "failed": 0, "stopped": 0}
 LINES = [
-    "batch abcd: 3 of 12 films done, 1 put aside, 2 running, 6 waiting; about 25 min left",
+    "batch abcd: 3 of 12 films done, 1 failed, 2 running, 6 waiting; about 25 min left",
     f"  {'a.mp4':32} finetune (1 of 3)    |#####               |  25 % about 13 min left"
     "  on node-1, fine-tune, attempt 2",
     f"  {'b' * 31}… starting             |                    |   0 %  on node-2",
@@ -61,7 +61,7 @@ class Terminal(io.StringIO):
 def test_lines_say_counts_films_and_time_left(status):
     assert list(status.lines()) == LINES
     unknown = replace(status, seconds_left=None, running=())
-    assert next(iter(unknown.lines())).endswith("6 waiting; time left not known yet")
+    assert next(iter(unknown.lines())).endswith("6 waiting; time left unknown so far")
 
 
 def test_a_terminal_has_one_block_and_a_log_lines_now_and_then(status, monkeypatch):
@@ -107,8 +107,8 @@ def test_a_status_is_read_as_it_was_written(status, tmp_path):
 
 def test_it_says_when_a_batch_ended_or_was_killed(status):
     late = "2026-01-01T00:11:01.000+00:00"
-    assert status.to_text(NOW).splitlines() == [*LINES, "  refused after 1: c.mp4: no film"]
-    assert "nothing was heard of it since 2026-01-01 00:10 UTC" in status.to_text(late)
+    assert status.to_text(NOW).splitlines() == [*LINES, "  c.mp4: refused after 1 attempt: no film"]
+    assert "no sign of it since 2026-01-01 00:10 UTC" in status.to_text(late)
     assert json.loads(status.to_json(late))["is_gone"]
     over = replace(status, is_over=True, running=())
     assert over.to_text(late).splitlines()[1] == "  ended 2026-01-01 00:10 UTC"

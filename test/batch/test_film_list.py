@@ -53,8 +53,8 @@ def test_settings_of_the_batch_come_before_those_of_a_film():
     ("name", "content", "says"),
     [
         ("films.txt", b"film\na.mp4\n", r"expected a list of films as \.csv or \.parquet"),
-        ("films.csv", b"name\na.mp4\n", "expected the column film.* got name"),
-        ("films.csv", b"film,rank\na.mp4,1\n", "expected the column film.* got film, rank"),
+        ("films.csv", b"name\na.mp4\n", "expected a column film.* got name"),
+        ("films.csv", b"film,rank\na.mp4,1\n", "expected a column film.* got film, rank"),
         ("films.csv", b"film\n", "expected at least one film, got none"),
         ("films.csv", b"film,until\n,detect\n", "expected a film in row 1, got none"),
         ("films.csv", b"", "could not read this list of films"),

@@ -45,7 +45,7 @@ def test_what_no_node_has_is_refused(own, says):
 
 
 def test_one_node_must_have_all_of_it():
-    with pytest.raises(UserError, match="a node that has all that a film asks for"):
+    with pytest.raises(UserError, match="a node with enough cores, memory and GPUs"):
         needs(cpus=8.0, gpus=1.0).fit([{**SMALL, "GPU": 1.0}, {**LARGE, "GPU": 0.0}], ["finetune"])
     assert needs(gpus=9.0).fit([SMALL], ["prepare"]).gpus == 9.0  # no fine-tune, no GPU
 

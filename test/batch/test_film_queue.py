@@ -153,7 +153,7 @@ def test_what_is_no_film_is_refused_after_it_arrived(queue, tmp_path, content):
 
 def test_entries_of_the_address_lead_nowhere(queue):
     for entry in ("..", "../../x", "0" * 15, "0" * 16, "", "g" * 16, "\0"):
-        with pytest.raises(UserError, match="found none"):
+        with pytest.raises(UserError, match="is not in the list; reload"):
             queue.find(entry)
 
 
@@ -161,7 +161,7 @@ def test_states_that_people_may_ask_for(queue, film):
     uploading = queue.add("u.mp4", 10, "anna")
     with pytest.raises(UserError, match="cannot be started; it is uploading"):
         queue.start(uploading.entry)
-    with pytest.raises(UserError, match="expected it cancelled first"):
+    with pytest.raises(UserError, match="cancel it first; it is uploading"):
         queue.remove(uploading.entry)
     queue.receive(uploading.entry, 0, b"0123")
     assert queue.cancel(uploading.entry).state == "cancelled"

@@ -138,7 +138,7 @@ def test_options_that_exclude_each_other_are_refused(bunny, space):
     for words, says in (
         (
             ("--audit", "--estimate"),
-            "expected one of --estimate, --audit, --replace and --optimize",
+            "expected only one of --estimate, --audit, --replace and --optimize",
         ),
         (("--yes",), "--character and --yes belong to --replace"),
         (("--replace", "a", "b", "--character", "anna"), "expected a library of shots"),

@@ -131,7 +131,7 @@ def test_a_dora_for_comfy_is_fitted_to_the_base(bunny, space, tmp_path):
     store.write(space.table, "adapter", store.from_rows("adapter", [{**rows[0], "hash": digest}]))
     command = ["export", "adapter", "--format", "comfy", "--output", "a.safetensors"]
     code, out, err = bunny(*command, "--set", f"models.base_model={tmp_path / 'tiny'}")
-    assert (code, err) == (0, "") and "right in ComfyUI" in out
+    assert (code, err) == (0, "") and "correct in ComfyUI" in out
     unet = base.load_base(str(tmp_path / "tiny"), device="cpu").family.denoiser
     weight = unet.get_submodule(own).weight.detach()
     expected = weight.norm(dim=1) / (weight + 1).norm(dim=1)

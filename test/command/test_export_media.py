@@ -147,7 +147,7 @@ def test_clips_of_another_length_are_told_beforehand(bunny, space, tmp_path):
         (("export", "clips", "--stills"), "expected a training set"),
         (("export", "pairs", "--kind", "both"), "--kind: expected reference, edit"),
         (("export", "pairs", "--format", "finetrainers"), "expected a trainer that loads refer"),
-        (("check", "--format", "musubi"), "expected a folder of clips or pairs, got none"),
+        (("check", "--format", "musubi"), "expected a folder of clips or pairs, got no folder"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(bunny, space, words, told):

@@ -108,7 +108,7 @@ def test_a_film_without_a_set_is_refused(bunny, space):
     for command in (["export", "kohya"], ["check"]):
         code, _, err = bunny(*command)
         assert code == 2
-        assert "expected a training set, found none (run stage dataset)" in err
+        assert "expected a training set, found none (stage dataset has not run)" in err
     record = {"note": "anna: 0 pictures, not found in the film\nbo: 0 pictures of 3 views"}
     atomic.write_bytes(space.stage("dataset") / "stage.json", json.dumps(record).encode())
     why = "found none (anna: 0 pictures, not found in the film, bo: 0 pictures of 3 views)"

@@ -130,8 +130,8 @@ def test_a_renamed_key_is_refused_by_its_new_name(tmp_path):
         config.load(tmp_path, ["extraction.static_motion=0.01"], environment={})
     assert str(caught.value) == (
         "--set extraction.static_motion=0.01: key extraction.static_motion was replaced by "
-        "extraction.static_range: a shot is static when its frames differ by less than this, "
-        "however they move; see config/main.yaml"
+        "extraction.static_range: a shot is static if its frames differ by less than this; "
+        "see config/main.yaml"
     )
 
 

@@ -75,7 +75,7 @@ def test_region_takes_its_turn_from_the_face_inside_it(film_tables):
         ({}, "", None),
         ({"confidence": 0.59}, "doubtful", "confidence 0.59, dataset.min_confidence is 0.6"),
         ({"confidence": 0.6}, "", None),
-        ({"margin": 0.01}, "doubtful", "only 0.010 more like it than the second best character"),
+        ({"margin": 0.01}, "doubtful", "only 0.010 ahead of the second best character"),
         ({"margin": 0.02}, "", None),
         ({"margin": None}, "", None),
         ({"box": (0, 0, 23, 99)}, "small", "23 px, dataset.min_subject_px is 24"),
@@ -95,7 +95,7 @@ def test_what_speaks_against_a_view(film_tables, subject, reason, detail):
 
 @pytest.mark.parametrize(
     ("score", "reason", "detail"),
-    [(0.17, "", None), (0.16, "filtered", "blurred, and so is the subject: 0.16 < 0.17")],
+    [(0.17, "", None), (0.16, "filtered", "blurred (subject sharpness 0.16 < 0.17)")],
 )
 def test_sharp_subject_of_a_blurred_frame_stays(film_tables, score, reason, detail):
     tables = film_tables([{"shot": 0, "filter": "blurred"}])

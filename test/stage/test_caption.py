@@ -101,7 +101,7 @@ def test_words_that_a_person_gave_a_shot_are_the_next_version(tmp_path):
     ]
     assert (edited["provider"], edited["status"], edited["model"]) == ("person", "done", None)
     assert edited["text"] == "bunny, a hare on grass"
-    assert edited["note"] == "put in front: bunny"
+    assert edited["note"] == "added in front: bunny"
     assert (edited["characters"], edited["tags"]) == (["bunny"], rows[0]["tags"])
     _edit(tmp_path, "bunny on grass")
     _stage(tmp_path).execute()
@@ -135,8 +135,7 @@ def test_what_cannot_be_asked_says_why_and_the_note_tells_all(tmp_path, local):
     row = _captions(tmp_path)[1]
     assert row["status"] == "failed" and "f1.png" in row["error"]
     assert result.note == (
-        "trigger words added to 1 captions, "
-        "1 captions failed; retry them with `--only caption --force`"
+        "trigger words added to 1 caption, 1 caption failed; retry with `--only caption --force`"
     )
 
 
@@ -284,7 +283,10 @@ def test_a_forgotten_trigger_is_put_in_front_and_noted(tmp_path, local):
         stage = _stage(tmp_path, **local(server.url))
         result = stage.execute()
     one, _, three = _captions(tmp_path)
-    assert (one["text"], one["note"]) == ("bunny character, a hare on grass", "put in front: bunny")
+    assert (one["text"], one["note"]) == (
+        "bunny character, a hare on grass",
+        "added in front: bunny",
+    )
     assert (three["text"], three["note"]) == ("a hare on grass", None)
     assert result.note == "trigger words added to 2 captions"
 
@@ -320,7 +322,7 @@ def test_the_next_provider_answers_what_the_first_refuses_and_the_row_says_why(t
     assert two["fallback_reason"] == "local: the model refused: I'm sorry, I can't."
     assert three["fallback_reason"].startswith("local: expected a caption, got")
     assert result.failed == 0
-    assert result.note.startswith("2 captions by a later provider, see column fallback_reason")
+    assert result.note.startswith("2 captions by a fallback provider (see column fallback_reason)")
 
 
 def test_a_rejected_key_ends_the_run_or_gives_way_to_the_next(tmp_path, monkeypatch):
@@ -346,7 +348,7 @@ def test_models_on_this_machine_caption_a_film_without_network(tmp_path):
         film, providers=["transformers"], transformers={"model": str(blip)}, max_tokens=2
     ).execute()
     one, _, three = _captions(film)
-    assert (one["text"], one["note"]) == ("bunny character, rabbit rabbit", "put in front: bunny")
+    assert (one["text"], one["note"]) == ("bunny character, rabbit rabbit", "added in front: bunny")
     assert (three["text"], three["provider"]) == ("rabbit rabbit", "transformers")
     own = {"model": str(tagger), "general_threshold": 0.9}  # half white: blue 0.93, others less
     _stage(film, providers=["tagger", "tags"], tagger=own).execute()
@@ -384,7 +386,7 @@ def test_a_limit_on_costs_ends_the_run_with_what_it_has(tmp_path, local):
         assert rows[1]["cost_usd"] == pytest.approx(0.007)
         assert rows[2]["error"].startswith("captioning.max_cost_usd 0.1305 is reached")
         assert result.note.endswith(
-            "10 pictures left without a caption, captioning.max_cost_usd is reached"
+            "10 pictures left without a caption: captioning.max_cost_usd was reached"
         )
         assert _stage(tmp_path, max_cost_usd=0.1305, **asked).can_resume()
         _stage(tmp_path, max_cost_usd=0.1345, **asked).execute()  # a new run, its own limit

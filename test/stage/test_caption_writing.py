@@ -104,7 +104,7 @@ def test_what_always_goes_with_a_character_is_left_to_its_trigger_word(tmp_path)
         "bunny character on the grass",
         "Bunny in a red scarf at home",  # nobody is labelled there
     ]
-    assert "left to the trigger word of bunny (red scarf 100%)" in result.note
+    assert "left out for the trigger word of bunny to learn: red scarf 100%" in result.note
     assert rows[0]["note"] == "left to the trigger word: red scarf"
     assert "red scarf" in rows[0]["tags"]  # where search finds it
     stage(film, max_tag_share=0.9, keep_tags=["red scarf"], **settings).execute()
@@ -152,7 +152,7 @@ def test_clauses_past_the_limit_are_left_out_and_said(tmp_path):
     one = captions(film)[0]
     assert one["text"] == "bunny character, medium shot"
     assert one["note"] == f"left out past {most - 1} tokens: day"
-    assert f"captions shortened to {most - 1} tokens, see column note" in result.note
+    assert f"captions shortened to {most - 1} tokens (see column note)" in result.note
 
 
 def test_variants_are_columns(tmp_path):

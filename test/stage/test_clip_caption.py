@@ -103,7 +103,7 @@ def test_a_clip_without_an_answer_keeps_the_composed_caption(made):
         assert "expected what happens in the clip" in clip["caption_error"][0]
         assert "expected what happens in the clip" in str(server.requests[1][2])
     assert clip["caption"][0] == "sks anna woman, the camera is still"
-    assert "1 captions by a model, 1 composed (expected what happens" in note
+    assert "1 caption by a model, 1 composed (expected what happens" in note
 
 
 def test_pictures_leave_this_machine_only_where_that_is_allowed(made):

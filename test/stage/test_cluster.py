@@ -160,7 +160,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
     assert rows["cluster_id"].to_list() == ["scene-001", "scene-002"] * 2
     assert rows["similarity"].to_list() == pytest.approx([1] * 4, abs=1e-5)
     asked = "with shots in other orders" if method == "incremental" else "with 90 % of the shots"
-    assert note.startswith(f"2 scenes (stability 1.00 {asked}), 0 frames in no scene")
+    assert note == f"2 scenes (stability 1.00 {asked})"
     stability = store.read(film / "table", "stability")
     assert stability.height == 7 and stability["rand_index"].to_list() == [1] * 7
     assert stability["level"].unique().to_list() == ["scene"]  # no unknown people
@@ -169,7 +169,7 @@ def test_scenes_over_all_frames_and_how_sure_they_are(tmp_path, method):
 def test_without_runs_nothing_is_said_of_stability(tmp_path):
     film = _film(tmp_path, [_place(1), _place(2)])
     result = _stage(film, stability_runs=0, noise_threshold=-1.0).execute()
-    assert result.note == "2 scenes, 0 frames in no scene, 0 unknown people"
+    assert result.note == "2 scenes"
     assert result.tables["stability"] == 0
 
 
@@ -264,7 +264,7 @@ def test_unknown_figures_get_groups_beside_unknown_people(tmp_path):
         "f1-gt": "figure-01",
         "f2-gt": "figure-01",
     }
-    assert "1 unknown people" in note and note.endswith(", 1 unknown figure")
+    assert "1 unknown person (" in note and note.endswith(", 1 unknown figure")
     stability = store.read(film / "table", "stability").filter(pl.col("level") == "figure")
     assert stability["num_clusters"].max() == 1
 

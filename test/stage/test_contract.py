@@ -211,7 +211,7 @@ def test_a_copy_without_times_is_done_and_a_changed_table_is_named(tmp_path):
     table = store.read(path.parent, "embedding")
     store.write(path.parent, "embedding", table.with_columns(model=pl.lit("other")))
     assert not _stage(two).can_resume()
-    assert _stage(two).why_stale() == "table embedding was modified by something else"
+    assert _stage(two).why_stale() == "table embedding was modified outside its stage"
     path.unlink()
     assert _stage(two).why_stale() == "table embedding is missing"
     assert _stage(two).execute().status == "done"

@@ -308,7 +308,7 @@ def test_what_is_lost_is_kept_and_found_again(space):
         store.write(space.table, name, table.filter(pl.col("shot_index") > 0))
     _, result = _run(Review, space)
     assert store.read(space.table, "feedback")["is_lost"].to_list() == [True]
-    assert "1 corrections refer to items that are not in the current tables" in result.note
+    assert "1 correction refers to items that no longer exist" in result.note
     for name, table in (("region", region), ("label", label)):
         store.write(space.table, name, table)
     _run(Review, space)

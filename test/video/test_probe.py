@@ -117,7 +117,7 @@ def _write_encrypted(path, film_tools):
         ),
         (lambda p, t: _write_audio(p), "only audio in it"),
         (_write_index_lost, "without its index (moov atom)"),
-        (_write_encrypted, "no frame can be decoded"),
+        (_write_encrypted, "cannot be decoded"),
     ],
     ids=["text", "utf8", "zip", "empty", "random", "picture", "audio", "no-moov", "encrypted"],
 )
@@ -134,7 +134,7 @@ def test_what_is_no_film_is_refused_in_one_sentence(tmp_path, film_tools, make, 
 
 def test_a_folder_without_a_readable_picture_is_refused(tmp_path):
     (tmp_path / "1.png").write_bytes(b"x")
-    with pytest.raises(UserError, match="without a readable picture"):
+    with pytest.raises(UserError, match="without readable pictures"):
         probe.probe(tmp_path)
 
 

@@ -71,11 +71,11 @@ class BatchStatus:
 
         Examples
         --------
-        "3 of 12 films done, 1 put aside, 2 running, 6 waiting; about 25 min left"
+        "3 of 12 films done, 1 failed, 2 running, 6 waiting; about 25 min left"
         """
         counts = self.counts
         words = [f"{counts['done']} of {self.num_films} films done"]
-        words += [f"{self.num_put_aside} not done"] if self.num_put_aside else []
+        words += [f"{self.num_put_aside} failed"] if self.num_put_aside else []
         words += [f"{counts[s]} {s}" for s in ("stopped", "running", "waiting") if counts[s]]
         said = ", ".join(words)
         if self.is_over:
@@ -91,7 +91,7 @@ class BatchStatus:
             yield f"  {_describe_film(film)}"
 
     def to_text(self, now: str | None = None) -> str:
-        """The view for `bunny batch --status`, with the films that were put aside."""
+        """The view for `bunny batch --status`, with the films that failed."""
         now = now or film_record.now()
         lines = list(self.lines())
         moment = datetime.fromisoformat(self.seen_at)

@@ -108,7 +108,7 @@ RULES = (
     AuditRule(
         name="near_identical",
         is_broken=pl.col("nearest_similarity") >= near_identical.MIN_SIMILARITY,
-        reason=pl.format("reads like that of {} in another shot", pl.col("nearest_frame_id")),
+        reason=pl.format("reads like the caption at {} in another shot", "nearest_at"),
         weight=0.2,
     ),
     _listed("accidental_word", "accidental", "the trigger word would learn", weight=0.2),
@@ -186,14 +186,30 @@ def audit_film(
     caption = store.read(table, "caption")
     if is_machine_only:
         caption = caption.filter(pl.col("provider") != PERSON)
+    frame = store.read(table, "frame")
     return audit_captions(
         caption,
         facts,
-        dict(store.read(table, "frame").select("frame_id", "shot_index").iter_rows()),
+        dict(frame.select("frame_id", "shot_index").iter_rows()),
         {name: trigger.trigger_word(captioning.trigger_word, name) for name in names},
         captioning.class_word,
         AnswerStore(root / "stage" / "caption" / "answer").every(),
+        times=dict(frame.select("frame_id", "timestamp_s").iter_rows()),
     )
+
+
+def time_in_film(frame_id: str, times: Mapping[str, float]) -> str:
+    """A frame's time as `min:s`, or its id where the time is unknown.
+
+    Examples
+    --------
+    >>> time_in_film("f-1", {"f-1": 83.44}), time_in_film("f-2", {})
+    ('1:23.4', 'f-2')
+    """
+    if frame_id not in times:
+        return frame_id
+    minutes, seconds = divmod(round(times[frame_id], 1), 60)
+    return f"{minutes:.0f}:{seconds:04.1f}"
 
 
 def audit_captions(
@@ -203,6 +219,7 @@ def audit_captions(
     triggers: Mapping[str, str],
     class_word: str = "",
     answers: Sequence[KeptAnswer] = (),
+    times: Mapping[str, float] | None = None,
 ) -> CaptionAudit:
     """Audit the newest version of each caption.
 
@@ -216,6 +233,8 @@ def audit_captions(
         Trigger word of every character.
     answers : sequence of KeptAnswer
         As `AnswerStore.every` gives them.
+    times : mapping, optional
+        Time in the film of each frame_id, in seconds; reasons name other pictures by it.
     """
     newest = caption.sort("version").unique("frame_id", keep="last").sort("frame_id")
     told = set(newest["frame_id"])
@@ -240,6 +259,12 @@ def audit_captions(
         )
     )
     joined = _with_neighbours(joined)
+    at = {frame_id: time_in_film(frame_id, times or {}) for frame_id in told}
+    joined = joined.with_columns(
+        nearest_at=pl.col("nearest_frame_id").replace_strict(
+            at, default=None, return_dtype=pl.String
+        )
+    )
     done = joined.filter(pl.col("status") == "done")
     claims = caption_claim.read_claims(done, triggers)
     joined = joined.join(claims, on="frame_id", how="left", maintain_order="left")

@@ -65,7 +65,7 @@ class WrittenCaption:
         """What was mended, in one line; None: nothing."""
         said = []
         if self.added:
-            said.append(f"put in front: {', '.join(self.added)}")
+            said.append(f"added in front: {', '.join(self.added)}")
         if self.pruned:
             said.append(f"left to the trigger word: {', '.join(self.pruned)}")
         if self.left_out:

@@ -180,22 +180,14 @@ def _audit_lines(found: "CaptionAudit", times: Mapping[str, float]) -> list[str]
     """
     from bunny.caption import audit
 
-    def named(frame_id: str) -> str:
-        if frame_id not in times:
-            return frame_id
-        minutes, seconds = divmod(round(times[frame_id], 1), 60)
-        return f"{minutes:.0f}:{seconds:04.1f} ({frame_id})"
-
-    def timed(reason: str) -> str:
-        return " ".join(named(word) for word in reason.split(" "))
-
     lines = ["captions by rule:"]
     lines += [f"  {name:<18} {n:>6}" for name, n in audit.count_broken(found.captions).items()]
     doubtful = found.captions.filter(pl.col("doubt") > 0).head(SHOWN)
     lines += ["most doubtful:"] if doubtful.height else []
     for row in doubtful.iter_rows(named=True):
-        reasons = "; ".join(timed(reason) for reason in row["reasons"])
-        lines.append(f"  {row['doubt']:.2f}  {named(row['frame_id'])}  {reasons}")
+        at = audit.time_in_film(row["frame_id"], times)
+        reasons = "; ".join(row["reasons"])
+        lines.append(f"  {row['doubt']:.2f}  {at} ({row['frame_id']})  {reasons}")
         lines += [f"        {row['text']}"] if row["text"] else []
     lines += ["words that a trigger word would learn by accident:"] if found.words.height else []
     for row in found.words.head(SHOWN).iter_rows(named=True):
@@ -213,8 +205,9 @@ def _audit_lines(found: "CaptionAudit", times: Mapping[str, float]) -> list[str]
             f"median {row['latency_median_s'] or 0:.2f} s, p95 {row['latency_p95_s'] or 0:.2f} s"
         )
     for row in found.pairs.iter_rows(named=True):
+        least = audit.time_in_film(row["least_frame_id"], times)
         lines.append(
             f"  {row['one']} and {row['other']}: {row['agreement']:.0%} of the words shared over "
-            f"{row['num_pictures']} pictures, fewest in {named(row['least_frame_id'])}"
+            f"{row['num_pictures']} pictures, fewest at {least}"
         )
     return lines

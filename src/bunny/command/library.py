@@ -345,7 +345,7 @@ def _describe_run(ran: FilmRun) -> str:
     --------
     >>> known = {"film_id": "reel-1a2b", "film": "reel.mp4", "status": "done", "until": "dataset"}
     >>> _describe_run(FilmRun(**known, seconds=4.0, error=None, left=["finetune"]))
-    'reel-1a2b: run until dataset (4.0 s); finetune not renewed, `bunny run reel.mp4` does that'
+    'reel-1a2b: run until dataset (4.0 s); finetune not rerun; `bunny run reel.mp4` runs them'
     """
     if ran.status != "done":
         return f"{ran.film_id}: {ran.status}, {ran.error}"

@@ -199,15 +199,13 @@ def _judge(
         what = f"confidence {view.confidence:.2f}, dataset.min_confidence is {least}"
         return CandidateVerdict(reason="doubtful", detail=what)
     if view.margin is not None and view.margin < MIN_MARGIN - ROUNDING:
-        what = f"only {view.margin:.3f} more like it than the second best character"
+        what = f"only {view.margin:.3f} ahead of the second best character"
         return CandidateVerdict(reason="doubtful", detail=what)
     if filtered == "unreadable":
         return CandidateVerdict(reason="unreadable", detail="the frame's picture cannot be read")
     if filtered in JUDGED_BY_SUBJECT:
         if score is None or score < min_blur_score:
-            inside = (
-                "" if score is None else f", and so is the subject: {score:.2f} < {min_blur_score}"
-            )
+            inside = "" if score is None else f" (subject sharpness {score:.2f} < {min_blur_score})"
             return CandidateVerdict(reason="filtered", detail=f"{filtered}{inside}")
     elif filtered not in JUDGED_BY_VIEW:
         return CandidateVerdict(reason="filtered", detail=filtered)

@@ -79,7 +79,7 @@ def _check_file(adapter: WeightedAdapter) -> None:
     if file_hash.hash_file(adapter.path) != adapter.hash:
         raise UserError(
             f"{adapter.path}: expected the adapter of this run, found a file with "
-            "other content; run stage finetune again"
+            "different content; run stage finetune again"
         )
 
 

@@ -176,8 +176,8 @@ def test_another_editors_list_of_the_same_file(owl, tmp_path):
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
-        ((), "expected one of PICTURE"),
-        (("i0", "--second", "1"), "expected one of PICTURE"),
+        ((), "expected exactly one of PICTURE"),
+        (("i0", "--second", "1"), "expected exactly one of PICTURE"),
         (("nothing",), "found no such file and no such id in owl-0a0a0a0a"),
         (("--second", "99"), "which runs from 00:00:00:00 to 00:00:02:24"),
         (("bear@00:00:00:00",), "expected a film named bear"),

@@ -90,7 +90,7 @@ def _to_choice(who: str, name: str, names: Sequence[str]) -> tuple[str, str]:
     >>> _to_choice("identity-0003", " anna ", ["bert"])
     ('identity-0003=anna', 'identity-0003 becomes anna')
     >>> _to_choice("identity-0003", "Bert", ["bert"])
-    ('identity-0003=Bert', 'identity-0003 joins bert, who is in the library')
+    ('identity-0003=Bert', 'identity-0003 joins bert, who is in the library already')
     >>> _to_choice("identity-0003", "", [])
     ('', 'type a name')
     """
