@@ -68,7 +68,6 @@ class Seen:
         *arguments: Any,
         folder: Path | None = None,
         more: dict[str, Any] | None = None,
-        may_fail: bool = False,
     ) -> Said:
         """Run a command line in this process; the settings are given by the environment.
 
@@ -90,7 +89,7 @@ class Seen:
                 cli.main()
             except SystemExit as stop:
                 code = int(stop.code or 0)
-        if code and not may_fail:
+        if code:
             pytest.fail(f"bunny {' '.join(map(str, arguments))}: {wrong.getvalue()}")
         return Said(code=code, out=said.getvalue(), err=wrong.getvalue())
 
