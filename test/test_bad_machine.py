@@ -160,7 +160,7 @@ def test_a_film_that_is_replaced_while_it_is_read_is_refused(tmp_path):
 
     thread = threading.Thread(target=replace_soon)
     thread.start()
-    with pytest.raises(UserError, match="changed while it was read") as caught:
+    with pytest.raises(UserError, match="the file changed while it was being read") as caught:
         stage.execute()
     thread.join()
     assert str(caught.value).startswith(f"{film}: ")

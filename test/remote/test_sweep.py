@@ -352,7 +352,7 @@ def test_a_manifest_that_cannot_be_read_ends_it(machine, s3):
     boto3.client("s3").put_object(
         Bucket="films", Key="work/film/b-00000000/manifest.json", Body=b"{"
     )
-    with pytest.raises(BunnyError, match="expected a film's manifest"):
+    with pytest.raises(BunnyError, match="could not read this manifest of a film"):
         sweep.find(ObjectStore(s3))
     assert before < bucket()
 

@@ -241,4 +241,4 @@ def test_a_film_without_a_fine_tune_ends_with_a_reason(labelled_film, tiny_base_
         write_rows(labelled_film, name, [])
     result = make(labelled_film, tiny_base_folder).execute()
     assert (result.status, result.rows) == ("done", 0)
-    assert result.note == "no finished fine-tune, nothing to evaluate"
+    assert result.note == "no finished fine-tune, so nothing to evaluate"
