@@ -119,7 +119,9 @@ def _served(model: ServedModel, budget: Budget, tuned: TunedPrompt | None) -> Pr
 
     ours = program.prompt_hash()
     if tuned is not None and tuned.base_hash != ours:
-        logger.warning("caption: the tuned prompt is of an older version, ours is used")
+        logger.warning(
+            "caption: the tuned prompt belongs to an older version, so the built-in prompt is used"
+        )
         tuned = None
     own = model.captioning
     return ProviderSetup(
