@@ -10,6 +10,7 @@ garble   a large file has other bytes of the same number
 import hashlib
 import json
 import re
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
@@ -54,6 +55,15 @@ def point_to(monkeypatch, address, cache):
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(cache))
     monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+
+
+def fill_cache(cache, model, folder):
+    """Put the files of a folder into a hub's cache, as a download of a `HubModel` leaves them."""
+    root = cache / f"models--{model.repository.replace('/', '--')}"
+    (root / "refs").mkdir(parents=True)
+    (root / "refs" / "main").write_text(_commit(model.repository))
+    inside = model.needed[0].rpartition("/")[0]
+    shutil.copytree(folder, root / "snapshots" / _commit(model.repository) / inside)
 
 
 def _commit(name):

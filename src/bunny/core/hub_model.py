@@ -125,7 +125,8 @@ _KNOWN = (
     ),
 )
 MODELS = {model.name: model for model in _KNOWN}
-GROUPS = {"anime": ("ccip", "anime-person")}  # what `auto` uses for drawn film
+AUTO = ("ccip", "anime-person")  # what `auto` uses for drawn film
+GROUPS = {"anime": AUTO}
 
 
 def choose_models(names: Iterable[str]) -> list[HubModel]:
