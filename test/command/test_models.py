@@ -5,10 +5,14 @@ import json
 import full_disk
 import hub_server
 import pytest
+import table_row
 import tiny_onnx
 
 from bunny.character.drawn import anime_detector, ccip, medium, onnx_model
-from bunny.core import hub_model
+from bunny.command import models
+from bunny.core import hub_model, workspace
+from bunny.core.config import Config
+from bunny.table import store
 
 CCIP = hub_model.MODELS["ccip"]
 PERSON = hub_model.MODELS["anime-person"]
@@ -41,7 +45,7 @@ def _listed(bunny):
 
 def test_a_group_is_fetched_once_listed_and_removed(hub, bunny, tmp_path):
     assert not any(one["is_here"] for one in _listed(bunny).values())
-    code, out, _ = bunny("models", "get", "anime")
+    code, out, _ = bunny("models", "get", "anime", "--debug")
     assert code == 0
     first, second, *used = out.splitlines()
     assert first.startswith("ccip: recognises anime characters, 0 MB, licence openrail (card of ")
@@ -62,7 +66,9 @@ def test_a_group_is_fetched_once_listed_and_removed(hub, bunny, tmp_path):
     would = json.loads(bunny("models", "remove", "anime", "--json")[1])
     assert not would["is_removed"] and would["names"] == [CCIP.repository, PERSON.repository]
     assert hub_model.is_here("ccip") and would["num_bytes"] > 0
-    assert bunny("models", "remove", "ccip", "--yes")[1].startswith(f"removed {CCIP.repository}")
+    assert bunny("models", "remove", "ccip", "--yes", "--debug")[1].startswith(
+        f"removed {CCIP.repository}"
+    )
     assert not hub_model.is_here("ccip") and hub_model.is_here("anime-person")
     code, _, err = bunny("models", "remove", "ccip", "--yes")
     assert code == 2 and "not on this machine" in err
@@ -132,6 +138,46 @@ def test_another_repository_in_the_cache_is_listed_and_removed_by_its_id(hub, bu
     assert listed["is_here"] and (listed["purpose"], listed["num_bytes"]) == ("other", 1000)
     assert "freed 0 MB" in bunny("models", "remove", "somebody/model", "--yes")[1]
     assert "somebody/model" not in _listed(bunny)
+
+
+@pytest.fixture
+def drawn_film(tmp_path):
+    """Tables of a film with two drawn shots of three, a reference and an unknown figure."""
+    rows = {
+        "shot_medium": [
+            table_row.fill("shot_medium", shot_index=number, is_drawn=number > 0)
+            for number in range(3)
+        ],
+        "reference": [table_row.fill("reference", reference_id="bunny/1.png")],
+        "cluster": [table_row.fill("cluster", item_id="f-g00", cluster_id="figure-01")],
+    }
+    folder = tmp_path / "film"
+    for name, own in rows.items():
+        store.write(folder / "table", name, store.from_rows(name, own))
+    return workspace.Workspace(film_id="film", root=folder, checkpoint=folder, log=folder)
+
+
+def _hint(film, **detection):
+    return models.hint(film, Config.model_validate({"detection": detection}))
+
+
+def test_a_drawn_film_with_unknown_figures_says_what_would_name_them(
+    drawn_film, tmp_path, monkeypatch
+):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
+    assert _hint(drawn_film).endswith("better with `bunny models get anime` (253 MB)")
+    assert _hint(drawn_film, drawn_embedding="") == ""
+    hub_server.fill_cache(tmp_path / "hub", CCIP, tiny_onnx.save_ccip(tmp_path / "ccip"))
+    assert _hint(drawn_film).endswith("(103 MB)")  # the detector is missing still
+
+
+@pytest.mark.parametrize("name", ["shot_medium", "reference", "cluster"])
+def test_a_film_that_they_would_not_help_says_nothing(drawn_film, name):
+    kept = store.read(drawn_film.table, name)
+    left = kept.filter(shot_index=2) if name == "shot_medium" else kept.clear()
+    other = left.with_columns(is_drawn=False) if name == "shot_medium" else left
+    store.write(drawn_film.table, name, other)
+    assert _hint(drawn_film) == ""
 
 
 def test_the_table_names_the_files_that_are_read():

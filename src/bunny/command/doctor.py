@@ -222,9 +222,8 @@ def _drawn() -> list[Line]:
     if not missing:
         return [(name, "installed", ""), *models]
     advice = (
-        "drawn characters are labelled better with them: `uv sync --extra hub`, then set "
-        "detection.drawn_embedding to ccip, detection.drawn_detector to anime-person and "
-        "detection.drawn_classifier to anime-real"
+        "drawn characters are labelled better with them: `bunny models get anime` downloads CCIP "
+        "and anime-person, which are then used in drawn shots"
     )
     return [(name, "not installed: the built-in search is used", advice), *models]
 

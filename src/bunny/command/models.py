@@ -3,14 +3,20 @@
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any
 
 import polars as pl
 
+from bunny.character.drawn import drawn_model, medium
 from bunny.command import text_table
 from bunny.core import hub, hub_model
+from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.hub_model import HubModel
+from bunny.core.workspace import Workspace
+from bunny.scene import cluster_table
+from bunny.table import store
 
 OTHER = "other"  # purpose of a cached repository that is not in the table
 
@@ -181,6 +187,30 @@ def remove(names: Sequence[str], *, is_removed: bool) -> ModelRemoval:
         names=tuple(repo.repo_id for repo in chosen),
         num_bytes=strategy.expected_freed_size,
         is_removed=is_removed,
+    )
+
+
+def hint(space: Workspace, config: Config) -> str:
+    """The line that ends a run of a drawn film with figures that nobody could name.
+
+    Returns
+    -------
+    str
+        Empty where there are no references to name them by, or the models of `auto` are here or
+        not wanted.
+    """
+    missing = [name for name in hub_model.AUTO if not hub_model.is_here(name)]
+    if not missing or not drawn_model.is_auto(config.detection):
+        return ""
+    read = partial(store.read_or_empty, space.table)
+    has_unknown = read("cluster")["cluster_id"].str.starts_with(cluster_table.FIGURE_PREFIX).any()
+    is_drawn = medium.is_mostly_drawn(read("shot_medium"))
+    if not (has_unknown and is_drawn and read("reference").height):
+        return ""
+    size = to_size(sum(hub_model.MODELS[name].size_mb for name in missing) * 1_000_000)
+    return (
+        "drawn film   anime characters are recognised better with "
+        f"`bunny models get anime` ({size})"
     )
 
 

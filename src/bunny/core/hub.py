@@ -111,7 +111,7 @@ def download(about: str, repository: str, patterns: Sequence[str]) -> Path:
     client = _client(about, repository)
     try:
         folder = Path(client.snapshot_download(repository, allow_patterns=list(patterns)))
-        checked = client.verify_repo_checksums(repository)
+        checked = client.HfApi().verify_repo_checksums(repository)
     except Exception as error:
         raise _refusal(about, repository, error) from error
     wrong = [folder / one["path"] for one in checked.mismatches]
