@@ -310,7 +310,9 @@ def downloaded(tmp_path, monkeypatch):
     return put
 
 
-@pytest.mark.parametrize("names", [["ccip", "anime-person"], ["ccip"]])
+@pytest.mark.parametrize(
+    "names", [["ccip", "anime-person"], pytest.param(["ccip"], marks=pytest.mark.slow)]
+)
 def test_models_that_are_here_are_used_in_drawn_shots(plain_film, anime_models, downloaded, names):
     plain = {"medium": "drawn", "drawn_detector": "", "drawn_embedding": ""}
     _stage(plain_film, **plain).execute()
