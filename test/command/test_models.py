@@ -1,9 +1,14 @@
 """`bunny models` against a local server that speaks the hub's protocol."""
 
 import json
+import os
+import subprocess
+import sys
 
+import cv2
 import full_disk
 import hub_server
+import numpy as np
 import pytest
 import table_row
 import tiny_onnx
@@ -72,6 +77,43 @@ def test_a_group_is_fetched_once_listed_and_removed(hub, bunny, tmp_path):
     assert not hub_model.is_here("ccip") and hub_model.is_here("anime-person")
     code, _, err = bunny("models", "remove", "ccip", "--yes")
     assert code == 2 and "not on this machine" in err
+
+
+@pytest.mark.slow
+def test_a_film_is_out_of_date_once_the_models_are_here_and_is_searched_with_them(hub, tmp_path):
+    """In processes of their own, which know the hub by its address alone."""
+    red, white = (0, 0, 255), (255, 255, 255)  # BGR
+    for number in range(2):
+        picture = np.full((120, 200, 3), white, np.uint8)
+        picture[12:108, 20 : 100 + number] = red  # where the tiny detector sees a figure
+        _write(tmp_path / "film" / f"{number}.png", picture)
+    _write(tmp_path / "people" / "rose" / "1.png", np.full((64, 64, 3), red, np.uint8))
+    _write(tmp_path / "people" / "moss" / "1.png", np.full((64, 64, 3), (0, 255, 0), np.uint8))
+    cache = {"HF_ENDPOINT": hub.address, "HF_HUB_CACHE": str(tmp_path / "other")}
+
+    def run(*words):
+        command = [sys.executable, "-m", "bunny", *words]
+        env = {**os.environ, **cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+        done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        return done.stdout + done.stderr
+
+    film = ("run", "film", "--references", "people", "--until", "detect", "--data-dir", "data")
+    drawn = ("--set", "detection.medium=drawn")
+    assert "searched with" not in run(*film, *drawn)
+    assert "ccip is here" in run("models", "get", "anime")
+    found = run("status", "--data-dir", "data", *drawn)
+    assert "models for drawn shots None -> ccip and anime-person" in found
+    assert "drawn film, searched with ccip and anime-person; found rose in 2" in run(*film, *drawn)
+    assert "removed" in run("models", "remove", "anime", "--yes")
+    assert "models for drawn shots ccip and anime-person -> None" in run(
+        "status", "--data-dir", "data", *drawn
+    )
+
+
+def _write(path, picture):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), picture)
 
 
 def test_a_download_that_is_cut_off_goes_on_where_it_stopped(hub, bunny, monkeypatch):
