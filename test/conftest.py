@@ -6,6 +6,7 @@ import shlex
 import shutil
 import signal
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,6 +19,9 @@ import windows_rule
 
 if "PYTEST_XDIST_WORKER" in os.environ:  # several processes share the cores; theirs inherit it
     os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# Models that somebody has downloaded change what detect finds; tests see none but their own.
+os.environ["HF_HUB_CACHE"] = str(Path(tempfile.gettempdir()) / "bunny-test-without-hub-models")
 
 hypothesis.settings.register_profile("any machine", deadline=None)  # speed belongs in benchmarks
 hypothesis.settings.load_profile("any machine")

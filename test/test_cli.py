@@ -61,7 +61,7 @@ def test_help_has_every_command_in_the_order_of_use(bunny, monkeypatch):
     rows = re.findall(r"^(?:╭─ (.+?) ─|│ (\w+) )", out, flags=re.MULTILINE)
     assert "".join(f"\n{panel}:" if panel else f" {command}" for panel, command in rows) == (
         "\nOptions:"
-        "\nFilm: demo run batch status caption report lab doctor"
+        "\nFilm: demo run batch status caption report lab doctor models"
         "\nCharacters and training set: references characters gaps check"
         "\nEvaluation and generation: evaluate generate"
         "\nLibrary: review approve learn search where publish correct library"
@@ -114,8 +114,8 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
     first = found["CCIP and anime detectors"]
     assert "built-in search" in first["value"]
-    get = "`bunny run FILM --set detection.drawn_embedding=ccip"
-    assert "downloads them from the hub" in first["advice"] and get in first["advice"]
+    assert "recognise drawn characters better" in first["advice"]
+    assert "`bunny models get anime`" in first["advice"]
     assert "uv sync" not in first["advice"]  # the hub's packages are here
     monkeypatch.setitem(doctor.EXTRAS, "hub", ("no_such_module", "base models"))
     assert "first run `uv sync --extra hub`" in doctor.summary()
@@ -134,7 +134,9 @@ def test_doctor_says_how_drawn_film_is_labelled_better(bunny, tmp_path, monkeypa
         model.write_bytes(b"x")
     found = {f["name"]: f for f in json.loads(bunny("doctor", "--json")[1])}
     assert found["ccip"]["value"].endswith(", downloaded") and found["ccip"]["advice"] == ""
-    assert found["CCIP and anime detectors"]["value"].startswith("CCIP and the anime")
+    assert found["CCIP and anime detectors"]["value"].startswith(
+        "CCIP and anime-person are downloaded"
+    )
 
 
 def test_doctor_in_words_groups_its_lines(bunny):

@@ -187,6 +187,37 @@ def test_what_ccip_compared_goes_by_its_own_threshold_and_weight():
     assert len(_label_rows(*regions, ccip_threshold=0.55)) == 2
 
 
+def test_where_ccip_names_somebody_the_built_in_search_is_not_heard():
+    """In f0 of the same character, in f1 of the same place; in f2 it is alone, on f3 elsewhere."""
+
+    def row(frame_id, candidate, model, x=0.0):
+        sides = table_row.box(x, 0.0, x + 100.0, 100.0)
+        ids = {"region_id": f"{frame_id}-{candidate}-{model}", "model": model}
+        return {**_region(frame_id, candidate, 0.95), **ids, **sides}
+
+    figure = figure_label.MODEL
+    rows = [
+        row("f0", "toon", ccip.NAME),
+        row("f0", "toon", figure, x=500.0),
+        row("f1", "toon", ccip.NAME),
+        row("f1", "moon", figure, x=50.0),
+        row("f2", "toon", figure),
+        row("f3", "toon", ccip.NAME),
+        row("f3", "moon", figure, x=90.0),
+        row("f3", "toon", "windows"),
+    ]
+    cast = dataclasses.replace(CAST, drawn=frozenset({"toon", "moon"}), num_figures=2)
+    found = _label_rows(*rows, cast=cast)
+    assert list(found) == [
+        "f3-toon-windows",
+        *(f"f{number}-toon-ccip" for number in (0, 1, 3)),
+        f"f2-toon-{figure}",
+        f"f3-moon-{figure}",
+    ]
+    by_ccip, by_window = found["f3-toon-ccip"], found["f3-toon-windows"]
+    assert by_ccip["confidence"] < by_window["confidence"]  # centres at 0.47 and 0.42
+
+
 def test_drawn_figures_go_by_their_own_threshold():
     def figure(frame_id, support):
         return {**_region(frame_id, "toon", support), "model": figure_label.MODEL}

@@ -62,6 +62,11 @@ def test_a_named_model_searches_every_frame_for_every_reference(named):
     assert plain["reference_id"].to_list() == ["cat"]
 
 
+def test_models_of_drawn_shots_compare_with_drawn_references():
+    known = references(cat=False, bunny=True, owl=None)
+    assert searched_frame.drawn_references(known)["reference_id"].to_list() == ["bunny"]
+
+
 def test_a_bad_reference_is_compared_with_nothing():
     bad = references(cat=False).with_columns(error=pl.lit("found 2 faces"))
     assert split(bad) == ([], [1])

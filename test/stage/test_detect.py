@@ -1,7 +1,10 @@
 """Stage detect on pictures built here, and on real film where it is at hand."""
 
+import shutil
+
 import bare_film
 import cv2
+import hub_server
 import numpy as np
 import plain_row
 import polars as pl
@@ -9,7 +12,7 @@ import pytest
 import tiny_onnx
 
 from bunny.character.drawn import figure_embedding
-from bunny.core import workspace
+from bunny.core import hub_model, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.detect import Detect
@@ -290,6 +293,66 @@ def test_ccip_compares_what_the_windows_find(tmp_path, anime_models):
     region = store.read(film / "table", "region")
     assert set(region["model"]) == {"efficientnet-lite0+ccip-tiny"}
     assert set(region["licence"]) == {"Apache-2.0, openrail"}
+
+
+@pytest.fixture
+def downloaded(tmp_path, monkeypatch):
+    """Puts the tiny models of `anime_models` into an empty cache of the hub, and takes them out."""
+    cache = tmp_path / "hub"
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(cache))
+
+    def put(*names):
+        shutil.rmtree(cache, ignore_errors=True)
+        for name in names:
+            own = "ccip-tiny" if name == "ccip" else "tiny"
+            hub_server.fill_cache(cache, hub_model.MODELS[name], tmp_path / "model" / own)
+
+    return put
+
+
+@pytest.mark.parametrize(
+    "names", [["ccip", "anime-person"], pytest.param(["ccip"], marks=pytest.mark.slow)]
+)
+def test_models_that_are_here_are_used_in_drawn_shots(plain_film, anime_models, downloaded, names):
+    plain = {"medium": "drawn", "drawn_detector": "", "drawn_embedding": ""}
+    _stage(plain_film, **plain).execute()
+    before = {p.name: p.read_bytes() for p in (plain_film / "table").iterdir()}
+    auto = _stage(plain_film, medium="drawn")
+    assert auto.can_resume()  # without the models it is the built-in search
+
+    downloaded(*names)
+    auto = _stage(plain_film, medium="drawn")
+    assert not auto.can_resume()
+    assert auto.why_stale() == f"models for drawn shots None -> {' and '.join(names)}"
+    note = auto.execute().note
+    assert note.startswith(f"drawn film, searched with {' and '.join(names)}; ")
+    region = store.read(plain_film / "table", "region")
+    compared = region.filter(pl.col("model").str.contains("ccip"))
+    assert compared.height and set(compared["region_id"].str.slice(-4, 2)) == {"r1"}
+    if "anime-person" in names:
+        named = _labels(plain_film).filter(
+            pl.col("subject_id").is_in(compared["region_id"].implode())
+        )
+        assert set(named.select("frame_id", "character").rows()) == {
+            ("film-00000000", "rose"),
+            ("film-00000000", "moss"),
+            ("film-00000001", "rose"),
+        }
+    assert _stage(plain_film, medium="drawn").can_resume()
+
+    downloaded()
+    without = _stage(plain_film, medium="drawn")
+    assert without.why_stale() == f"models for drawn shots {' and '.join(names)} -> None"
+    without.execute()
+    assert {p.name: p.read_bytes() for p in (plain_film / "table").iterdir()} == before
+
+
+def test_a_film_without_drawn_shots_does_not_care_for_models_of_drawn_ones(
+    plain_film, anime_models, downloaded
+):
+    _stage(plain_film, medium="photographed").execute()
+    downloaded("ccip", "anime-person")
+    assert _stage(plain_film, medium="photographed").can_resume()
 
 
 def test_models_that_do_not_go_together_are_refused(plain_film, anime_models, guided_folders):

@@ -232,7 +232,7 @@ def test_places_that_another_detector_found_are_not_taken(labelled_film):
 
     def search(detector):
         stage = make(Detect, labelled_film, detection={"drawn_detector": detector})
-        return stage, lambda: stage._regions(frame, frame, known, lambda number: None)
+        return stage, lambda: stage._regions(frame, frame, known, stage._named, lambda number: None)
 
     stage, find = search("anime-person:one")
     with pytest.raises(UserError, match="one detects figures"):
@@ -247,13 +247,12 @@ def test_a_search_for_places_goes_on_shard_by_shard(labelled_film):
     """Eight frames in shards of three; the one that is there holds the first three."""
     frame, known = (store.read(labelled_film / "table", name) for name in ("frame", "reference"))
     stage = make(Detect, labelled_film, pipeline={"shard_size": 3})
-    stage._regions(frame, frame, known, lambda number: None)
+    stage._regions(frame, frame, known, stage._named, lambda number: None)
     shards = stage._opened[-1]
     assert shards.done() == [0, 1, 2]
     shutil.rmtree(shards.folder / "000001")
-    make(Detect, labelled_film, pipeline={"shard_size": 3})._regions(
-        frame, frame, known, lambda number: None
-    )
+    again = make(Detect, labelled_film, pipeline={"shard_size": 3})
+    again._regions(frame, frame, known, again._named, lambda number: None)
     assert shards.done() == [0, 1, 2]
 
 

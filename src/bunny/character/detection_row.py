@@ -282,9 +282,16 @@ def medium_row(frame: Mapping, read: Read, models: DetectionModels) -> dict[str,
     return {"frame_medium": [row]}
 
 
-def medium_note(shots: pl.DataFrame) -> str:
-    """Begin the stage's note with the shots that are drawn; empty where none is."""
+def medium_note(shots: pl.DataFrame, used: str = "") -> str:
+    """Begin the stage's note with the shots that are drawn; empty where none is.
+
+    Parameters
+    ----------
+    used : str
+        Models that searched them besides the built-in one.
+    """
     num = int(shots["is_drawn"].sum())
     if not num:
         return ""
-    return "drawn film; " if num == shots.height else f"drawn: {num} of {shots.height} shots; "
+    said = "drawn film" if num == shots.height else f"drawn: {num} of {shots.height} shots"
+    return f"{said}, searched with {used}; " if used else f"{said}; "

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character import film_calibration, match
-from bunny.character.drawn import ccip, figure_label, window_search
+from bunny.character.drawn import ccip, figure_cluster, figure_label, window_search
 from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
@@ -195,21 +195,28 @@ def vote(region: pl.DataFrame, num_frames: pl.DataFrame, wanted: DetectionConfig
     -------
     pl.DataFrame
         `region` with `support`; by `ccip.vote` where CCIP compared, else by `window_search.vote`.
-        Drawn figures come last and keep the support that `figure_label.vote` gave them.
+        Windows come first; drawn figures come last and keep the support that `figure_label.vote`
+        gave them.
     """
-    figures = region.filter(figure_label.is_figure())
-    if figures.height:
-        windows = vote(region.filter(~figure_label.is_figure()), num_frames, wanted)
-        return pl.concat([windows.select(figures.columns), figures])
-    if ccip.is_compared(region):
-        return ccip.vote(region.lazy()).collect()
+    windows, compared, figures = _by_model(region)
     margin = wanted.drawn_margin
-    return window_search.vote(region.lazy(), num_frames.lazy(), min_margin=margin).collect()
+    voted = [
+        window_search.vote(windows.lazy(), num_frames.lazy(), min_margin=margin),
+        ccip.vote(compared.lazy()),
+    ]
+    return pl.concat([*(part.collect().select(region.columns) for part in voted), figures])
+
+
+def _by_model(region: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Rows of table `region` that windows, CCIP and the search of drawn figures found."""
+    figures = region.filter(figure_label.is_figure())
+    others = region.filter(~figure_label.is_figure())
+    return others.filter(~ccip.is_compared()), others.filter(ccip.is_compared()), figures
 
 
 def figure_threshold(region: pl.DataFrame, cast: ReferenceSet, wanted: DetectionConfig) -> float:
     """Support from which a region is its candidate."""
-    if ccip.is_compared(region):
+    if region.select(ccip.is_compared().any()).item():
         return wanted.ccip_threshold
     return wanted.drawn_threshold + (window_search.ALONE_PENALTY if cast.num_pictured == 1 else 0.0)
 
@@ -217,33 +224,37 @@ def figure_threshold(region: pl.DataFrame, cast: ReferenceSet, wanted: Detection
 def _select(
     region: pl.DataFrame, characters: list[str], cast: ReferenceSet, wanted: DetectionConfig
 ) -> pl.DataFrame:
-    """Regions of some characters that are their candidate, each by the rule of its model."""
-    mine = region.filter(pl.col("candidate").is_in(characters))
-    is_alone = cast.num_figures == 1
-    figures = figure_label.select(
-        mine.filter(figure_label.is_figure()).lazy(), wanted, is_alone=is_alone
-    )
-    region = region.filter(~figure_label.is_figure())
-    return pl.concat([_select_windows(region, characters, cast, wanted), figures.collect()])
+    """Regions of some characters that are their candidate, each by the rule of its model.
 
-
-def _select_windows(
-    region: pl.DataFrame, characters: list[str], cast: ReferenceSet, wanted: DetectionConfig
-) -> pl.DataFrame:
-    """The same of regions that are not from the search of drawn figures."""
+    Where CCIP names a character in a frame, what the built-in search says of it and of that place
+    is left out.
+    """
+    windows, compared, figures = _by_model(region.filter(pl.col("candidate").is_in(characters)))
     margin = wanted.drawn_margin
-    if ccip.is_compared(region):
-        threshold = wanted.ccip_threshold
-        return ccip.select_regions(
-            region.lazy(), characters, threshold=threshold, min_margin=margin
-        ).collect()
-    return window_search.select_regions(
-        region.lazy(),
+    by_window = window_search.select_regions(
+        windows.lazy(),
         characters,
         threshold=wanted.drawn_threshold,
         min_margin=margin,
         num_candidates=cast.num_pictured,
+    )
+    by_ccip = ccip.select_regions(
+        compared.lazy(), characters, threshold=wanted.ccip_threshold, min_margin=margin
     ).collect()
+    by_figure = figure_label.select(figures.lazy(), wanted, is_alone=cast.num_figures == 1)
+    left = _without(by_figure.collect(), by_ccip)
+    return pl.concat([by_window.collect(), by_ccip, left])
+
+
+def _without(region: pl.DataFrame, named: pl.DataFrame) -> pl.DataFrame:
+    """Regions that are neither of a character nor at a place of another table's in their frame."""
+    other = named.select("frame_id", "candidate", *BOX)
+    both = region.select("region_id", "frame_id", "candidate", *BOX).join(
+        other, on="frame_id", suffix="_other"
+    )
+    is_same = pl.col("candidate") == pl.col("candidate_other")
+    told = both.filter(is_same | (figure_cluster.covered_share() >= figure_cluster.COVERED))
+    return region.filter(~pl.col("region_id").is_in(told["region_id"].to_list()))
 
 
 def _face_labels(
@@ -324,12 +335,16 @@ def _frames_of(face: pl.DataFrame, num_tracks: int, number: np.ndarray) -> list[
 
 def _region_labels(region: pl.DataFrame, cast: ReferenceSet) -> pl.DataFrame:
     """Labels of accepted regions."""
-    weight = ccip.WEIGHT if ccip.is_compared(region) else window_search.WEIGHT
-    support = region["support"].to_numpy()
-    chance = np.where(
-        region.select(figure_label.is_figure()).to_series().to_numpy(),
-        figure_label.confidence(support),
-        match.probability(support, region["margin"].to_numpy(), weight),
+    support, margin = region["support"].to_numpy(), region["margin"].to_numpy()
+    is_figure = region.select(figure_label.is_figure()).to_series().to_numpy()
+    is_compared = region.select(ccip.is_compared()).to_series().to_numpy()
+    chance = np.select(
+        [is_figure, is_compared],
+        [
+            figure_label.confidence(support),
+            match.probability(support, margin, ccip.WEIGHT),
+        ],
+        match.probability(support, margin, window_search.WEIGHT),
     )
     is_alone = cast.num_pictured == 1
     return region.select(

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
-from bunny.character.drawn import medium
+from bunny.character.drawn import drawn_model, medium
 from bunny.character.label import ReferenceSet
 from bunny.core.config import DetectionConfig
 from bunny.video import extra_frame
@@ -16,7 +16,8 @@ def split_frames(
     """Frames for the search by windows and frames for the search of drawn figures.
 
     A model that the settings name looks at every frame; without one photographed frames and
-    references are the windows', drawn ones the figures'.
+    references are the windows', drawn ones the figures'. What `auto` finds looks at the drawn ones
+    besides.
 
     Parameters
     ----------
@@ -50,9 +51,15 @@ def window_references(known: pl.DataFrame, wanted: DetectionConfig) -> pl.DataFr
     return usable.filter(~pl.col("is_drawn").fill_null(False))
 
 
+def drawn_references(known: pl.DataFrame) -> pl.DataFrame:
+    """Rows of table `reference` that models for drawn shots compare with: the drawn ones."""
+    return known.filter(pl.col("error").is_null(), pl.col("is_drawn").fill_null(False))
+
+
 def _has_named_model(wanted: DetectionConfig) -> bool:
     """Whether the settings name a detector or an embedding of drawn figures."""
-    return bool(wanted.drawn_detector or wanted.drawn_embedding)
+    found = drawn_model.resolve(wanted)
+    return bool(found.drawn_detector or found.drawn_embedding)
 
 
 def has_between(

@@ -15,6 +15,7 @@ from bunny.cli import (  # noqa: F401  they add their commands
     film,
     library,
     model,
+    models,
     series,
     workspace,
 )

@@ -16,7 +16,7 @@ export_app = typer.Typer(
 
 # Panels of `bunny --help`, in their order.
 PANELS = {
-    "Film": ("demo", "run", "batch", "status", "caption", "report", "lab", "doctor"),
+    "Film": ("demo", "run", "batch", "status", "caption", "report", "lab", "doctor", "models"),
     "Characters and training set": ("references", "characters", "gaps", "check"),
     "Evaluation and generation": ("evaluate", "generate"),
     "Library": ("review", "approve", "correct", "learn", "library", "search", "where", "publish"),

@@ -64,12 +64,6 @@ NOT_OFFERED = {
 }
 
 
-USE_DRAWN = (
-    "--set detection.drawn_embedding=ccip --set detection.drawn_detector=anime-person "
-    "--set detection.drawn_classifier=anime-real"
-)
-
-
 @dataclass(frozen=True, kw_only=True)
 class DoctorFinding:
     """One line of the doctor: `advice` is empty when nothing is missing."""
@@ -273,15 +267,12 @@ def _drawn() -> list[Line]:
         value = f"{role}, {licence} (model card), {state}"
         models.append((word, value, "" if is_there else advice))
     name, missing = "CCIP and anime detectors", [word for word, _, advice in models if advice]
-    if not {"ccip", "anime-person", "anime-real"} & set(missing):
-        return [
-            (name, f"CCIP and the anime detectors are downloaded; use them with {USE_DRAWN}", ""),
-            *models,
-        ]
+    if not {"ccip", "anime-person"} & set(missing):
+        return [(name, "CCIP and anime-person are downloaded and used in drawn shots", ""), *models]
     hub = "" if _has_extra("hub") else "first run `uv sync --extra hub`, then "
     advice = (
-        f"to recognise drawn characters better, {hub}run `bunny run FILM {USE_DRAWN}`, which "
-        "downloads them from the hub"
+        f"to recognise drawn characters better, {hub}run `bunny models get anime`; it downloads "
+        "CCIP and anime-person, which are then used in drawn shots"
     )
     return [
         (name, "the built-in search; CCIP and the anime detectors are not downloaded", advice),

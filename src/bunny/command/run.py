@@ -243,21 +243,21 @@ def _run_stages(
 
 
 def _ways_on(space: Workspace, config: Config) -> list[str]:
-    """Advice on better captions, and on a training set while no base model is set."""
-    from bunny.command import caption
+    """Advice on better captions and models, and on a training set while no base model is set."""
+    from bunny.character.drawn import medium
+    from bunny.command import caption, models
     from bunny.dataset import image_folder
     from bunny.table import store
     from bunny.training.family import known_base
 
     pictures = store.read_or_empty(space.table, "dataset")
-    if pictures.is_empty():
-        return []
-    hint = caption.hint(space, config)
-    hints = [f"  {hint}"] if hint else []
-    if config.models.base_model:
+    found = [models.hint(space, config)]
+    if pictures.height:
+        found.append(caption.hint(space, config))
+    hints = [f"  {one}" for one in found if one]
+    if pictures.is_empty() or config.models.base_model:
         return hints
-    medium = store.read_or_empty(space.table, "shot_medium")
-    is_drawn = bool(medium.height) and medium["is_drawn"].sum() * 2 > medium.height
+    is_drawn = medium.is_mostly_drawn(store.read_or_empty(space.table, "shot_medium"))
     sizes = list(pictures.select("width_px", "height_px").iter_rows())
     large = image_folder.count_enough(
         sizes, known_base.FAMILY_PX["sdxl"], config.dataset.max_upscale
@@ -265,8 +265,8 @@ def _ways_on(space: Workspace, config: Config) -> list[str]:
     large_base = "illustrious" if is_drawn else "sdxl"
     base = known_base.BY_NAME[large_base if 2 * large >= len(sizes) else "sd15"]
     what = "drawn" if is_drawn else "photographed"
-    models = config.models
-    num_images = models.training_steps * models.batch_size * models.gradient_accumulation
+    own = config.models
+    num_images = own.training_steps * own.batch_size * own.gradient_accumulation
     again = f"bunny run {space.film_id} --set models.base_model="
     return [
         *hints,

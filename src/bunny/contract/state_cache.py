@@ -2,8 +2,9 @@
 
 To say that there is nothing to do, stages read tables, and their modules and libraries take most of
 a second to import. So the states are kept with a stamp of all that they follow from: the settings,
-this package's files, and size, times and inode of every file of the film's folder, its checkpoints
-and the base model. While the stamp is the same, nothing else is looked at.
+this package's files, the hub's models that are used where they are here, and size, times and inode
+of every file of the film's folder, its checkpoints and the base model. While the stamp is the same,
+nothing else is looked at.
 """
 
 import hashlib
@@ -17,7 +18,7 @@ from pathlib import Path
 import bunny
 from bunny.contract import fingerprint
 from bunny.contract.result import StageState
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, hub_model
 from bunny.core.config import Config
 from bunny.core.workspace import Workspace
 
@@ -33,6 +34,7 @@ PASSED_OVER = frozenset(
 def stamp(space: Workspace, config: Config) -> str:
     """SHA-256, in hex, of all that the states of a film's stages follow from."""
     digest = hashlib.sha256(config.model_dump_json().encode())
+    digest.update(repr([name for name in hub_model.AUTO if hub_model.is_here(name)]).encode())
     folders = [Path(bunny.__file__).parent, space.root, space.checkpoint]
     if config.models.base_model:
         folders.append(Path(config.models.base_model).expanduser())

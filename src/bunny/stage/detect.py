@@ -27,6 +27,7 @@ from bunny.character import (
     searched_frame,
 )
 from bunny.character.drawn import (
+    drawn_model,
     efficientnet,
     figure_embedding,
     figure_search,
@@ -38,6 +39,7 @@ from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
 from bunny.contract.shard import ShardWork, fill_missing, plan_missing
 from bunny.core import image_file, onnx_session
+from bunny.core.config import DetectionConfig
 from bunny.dataset import addition
 from bunny.table import store
 from bunny.video import extra_frame
@@ -75,8 +77,16 @@ class Detect(stage.BaseStage):
     uses_references = True
 
     def settings(self) -> dict:
-        """All of `detection`, the seed, and how extract made pictures where more are made here."""
+        """All of `detection`, the seed, and how extract made pictures where more are made here.
+
+        `auto` counts as what it stands for on this machine, and only in films with drawn shots.
+        """
         chosen = stage.settings_of(self.config, "detection") | forgotten.settings(self.input_dir)
+        chosen["detection.drawn_detector"] = self._named.drawn_detector
+        chosen["detection.drawn_embedding"] = self._named.drawn_embedding
+        shots = store.read_or_empty(self.output_dir / "table", "shot_medium")
+        if medium.drawn_shots(shots) and self._auto:
+            chosen |= {"models for drawn shots": drawn_model.describe(self._auto)}
         chosen |= stage.unless_default(self.config, "seed")
         if self.config.detection.medium == "auto":
             chosen |= {"medium classifier": medium.digest()}
@@ -100,7 +110,8 @@ class Detect(stage.BaseStage):
         decided = film_label.label_film(found, cast, self.config.detection, self.config.seed)
         tables = {**decided, "extra_frame": found.extra_frame, **seen.tables}
         broken = raw.filter(pl.col("error").is_not_null())
-        note = detection_row.medium_note(seen.tables["shot_medium"])
+        used = drawn_model.describe(self._auto)
+        note = detection_row.medium_note(seen.tables["shot_medium"], used)
         note += detection_row.note(tables["label"], seen.known, broken)
         return stage.StageOutput(
             tables=tables,
@@ -125,7 +136,14 @@ class Detect(stage.BaseStage):
             wanted, skipped = self._plan_search(between, frame, raw, cast)
             bar.update(skipped.height)
             more, beside = self._extra_faces(frame, wanted, bar.update)
-            region = self._regions(plain, frame, known, bar.update)
+            usable = searched_frame.window_references(known, self.config.detection)
+            region = self._regions(plain, frame, usable, self._named, bar.update)
+            if self._auto:
+                usable = searched_frame.drawn_references(known)
+                auto = self._regions(drawn, frame, usable, self._auto, lambda number: None)
+                # The built-in search numbers its own places of these frames from r00 on.
+                number = pl.col("region_id").str.replace(r"-r(\d+)$", "-r1$1")
+                region = pl.concat([region, auto.with_columns(number)])
             figures, more_drawn = self._figures(drawn, drawn_between, frame, described, bar.update)
         found = film_label.FilmDetections(
             frame=frame,
@@ -147,6 +165,14 @@ class Detect(stage.BaseStage):
     @cached_property
     def _places(self) -> list[forgotten.ForgottenTrack]:
         return forgotten.tracks(self.input_dir)
+
+    @cached_property
+    def _named(self) -> DetectionConfig:
+        return drawn_model.resolve(self.config.detection)
+
+    @cached_property
+    def _auto(self) -> DetectionConfig | None:
+        return drawn_model.find_auto(self.config.detection)
 
     @cached_property
     def _models(self) -> DetectionModels:
@@ -340,27 +366,30 @@ class Detect(stage.BaseStage):
         self,
         frame: pl.DataFrame,
         whole: pl.DataFrame,
-        known: pl.DataFrame,
+        usable: pl.DataFrame,
+        wanted: DetectionConfig,
         advance: Callable[[int], object],
     ) -> pl.DataFrame:
-        """Best places of every character in some frames of the whole film."""
-        if not frame.height:
+        """Best places of every character in some frames of the whole film.
+
+        Rows of table `reference` are compared by the models that `wanted` names.
+        """
+        if not frame.height or (wanted is self._auto and not usable.height):
             return store.from_rows("region", [])
-        usable = searched_frame.window_references(known, self.config.detection)
         depends = {
             **self.picture_hashes(),
             "shots": frame["shot_index"].unique().sort().to_list(),
             "references": self.source["reference_hash"],
             "used": usable["reference_id"].to_list(),
-            "models": [self.config.detection.drawn_detector, self.config.detection.drawn_embedding],
+            "models": [wanted.drawn_detector, wanted.drawn_embedding],
             "appearance": appearance.VERSION,
         }
-        shards = self.shards("region", depends)
+        shards = self.shards("region_auto" if wanted is self._auto else "region", depends)
         if shards.has_all(frame.height, self.config.pipeline.shard_size):
             advance(frame.height)
             return shards.collect("region")
         with self.pool() as pool:
-            finder = self._finder(whole, usable, shards.folder, pool)
+            finder = self._finder(whole, usable, wanted, shards.folder, pool)
             work = ShardWork(
                 measure=lambda row: {
                     "region": detection_row.find_regions(row, self._read(row), finder)
@@ -372,12 +401,17 @@ class Detect(stage.BaseStage):
         return shards.collect("region")
 
     def _finder(
-        self, frame: pl.DataFrame, known: pl.DataFrame, folder: Path, pool: Executor
+        self,
+        frame: pl.DataFrame,
+        known: pl.DataFrame,
+        wanted: DetectionConfig,
+        folder: Path,
+        pool: Executor,
     ) -> region_search.RegionFinder:
         """What looks for the characters in a picture."""
         usable = set(known["reference_id"].to_list())
         return region_search.make_finder(
-            self.config.detection,
+            wanted,
             self._models,
             [source for source in self._reference_files if source.reference_id in usable],
             lambda: region_search.mean_window(

@@ -139,7 +139,7 @@ def test_the_thresholds_are_inclusive_and_there_is_no_penalty_for_being_alone():
 
 
 def test_rows_say_by_their_model_who_compared_them():
-    assert ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "person+ccip-tiny")))
-    assert not ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "efficientnet-lite0")))
-    assert not ccip.is_compared(_region(("a", "x", "t", 0.5, 0.1, "owl+dino")).clear())
+    models = ("person+ccip-tiny", "efficientnet-lite0", "owl+dino")
+    rows = _region(*((name, "x", "t", 0.5, 0.1, name) for name in models))
+    assert rows.select(ccip.is_compared()).to_series().to_list() == [True, False, False]
     assert ccip.WEIGHT[1] - ccip.SAME == pytest.approx(window_search.WEIGHT[1] - 0.45)

@@ -182,9 +182,9 @@ def _read_threshold(folder: onnx_model.ModelFolder) -> float:
     return float(value)
 
 
-def is_compared(region: pl.DataFrame) -> bool:
-    """Whether CCIP compared the rows of a table `region`; all of one are of one model."""
-    return bool(region["model"].str.contains(NAME, literal=True).any())
+def is_compared() -> pl.Expr:
+    """Whether CCIP compared a row of table `region`."""
+    return pl.col("model").str.contains(NAME, literal=True)
 
 
 def vote(region: pl.LazyFrame) -> pl.LazyFrame:

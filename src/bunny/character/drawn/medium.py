@@ -193,6 +193,11 @@ def drawn_shots(shots: pl.DataFrame) -> frozenset[int]:
     return frozenset(shots.filter("is_drawn")["shot_index"].to_list())
 
 
+def is_mostly_drawn(shots: pl.DataFrame) -> bool:
+    """Whether more than half of the shots of table `shot_medium` are drawn."""
+    return 2 * len(drawn_shots(shots)) > shots.height
+
+
 def film_lean(shots: pl.DataFrame) -> float:
     """Evidence from a film about whether pictures of it are drawn.
 

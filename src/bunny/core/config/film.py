@@ -136,12 +136,14 @@ class DetectionConfig(ConfigSection):
     figure_presence: float = Field(default=0.88, ge=-1, le=2)
     """score that at least one figure of the film must reach for a character to be found in drawn
     shots"""
-    drawn_detector: str = ""
-    """empty: built-in search; OWLv2 (hub id or folder); or anime-person, anime-head, anime-face
-    (also anime-person:<hub id or folder>), which require ccip"""
-    drawn_embedding: str = ""
-    """empty: features of the detector; DINOv2 (hub id or folder; requires OWLv2); or ccip (also
-    ccip:<hub id or folder>)"""
+    drawn_detector: str = "auto"
+    """auto: anime-person in drawn shots if it is downloaded; empty: built-in search; OWLv2 (hub id
+    or folder); or anime-person, anime-head, anime-face (also anime-person:<hub id or folder>),
+    which require ccip"""
+    drawn_embedding: str = "auto"
+    """auto: ccip in drawn shots if it is downloaded (`bunny models get anime`); empty: features of
+    the detector; DINOv2 (hub id or folder; requires OWLv2); or ccip (also ccip:<hub id or
+    folder>) in all shots"""
     ccip_threshold: Cosine = 0.5
     """minimum CCIP similarity; 0.5 is the model's published threshold"""
     drawn_classifier: str = ""
