@@ -209,7 +209,10 @@ def start_ray(folder, *options):
         (["batch"], "expected films, or a list of them with --list, got neither"),
         (["batch", "a.mp4", "a.mp4"], "expected each film once, got it twice"),
         (["batch", "a.mp4", "--engine", "spark"], "expected local or ray, got spark"),
-        (["batch", "a.mp4", "--address", "auto"], "--address needs --engine ray, got --engine local"),
+        (
+            ["batch", "a.mp4", "--address", "auto"],
+            "--address needs --engine ray, got --engine local",
+        ),
         (["batch", "a.mp4", "--gpus", "1"], "--gpus needs --engine ray, got --engine local"),
         (["batch", "a.mp4", "--until", "dance"], "stage dance: expected one of"),
         (["batch", "a.mp4", "--set", "seed=x"], "seed"),
