@@ -453,7 +453,7 @@ def _note(table: pl.DataFrame, triggers: Mapping[str, str], num_failed: int, num
         words.append(f"{plural(num_foreign, 'caption')} with a character who has no label there")
     if num_long := audit.count_long(table):
         words.append(f"{plural(num_long, 'caption')} longer than {audit.MAX_WORDS} words")
-    if num_fallen_back := table.filter(status="done")["fallback_reason"].is_not_null().sum():
+    if num_fallen_back := table.filter(status="done").drop_nulls("fallback_reason").height:
         words.append(
             f"{plural(num_fallen_back, 'caption')} by a fallback provider (see column "
             "fallback_reason); ask the earlier ones again with `--only caption --force`"

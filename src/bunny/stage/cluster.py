@@ -144,7 +144,7 @@ def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:
     """One sentence for the user: how many scenes, unknown people and figures, and how sure."""
     ids = rows.drop_nulls("cluster_id").filter(pl.col("level") != "character")["cluster_id"]
     kind = ids.unique().str.split("-").list.first()
-    scenes, people, figures = ((kind == one).sum() for one in ("scene", "person", "figure"))
+    scenes, people, figures = (kind.to_list().count(one) for one in ("scene", "person", "figure"))
     noise = rows.filter((pl.col("level") == "scene") & pl.col("is_noise")).height
     words = [f"{plural(scenes, 'scene')}{sure}"]
     words += [f"{plural(noise, 'frame')} in no scene"] if noise else []

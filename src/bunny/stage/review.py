@@ -214,7 +214,7 @@ def _note(feedback: pl.DataFrame, asset: pl.DataFrame, identified: str) -> str:
     words = [f"{doubtful} of {plural(asset.height, 'item')} {need}"] if doubtful else []
     if said.height:
         words.insert(0, f"{plural(holding.height, 'correction')} applied")
-    if lost := holding["is_lost"].sum():
+    if lost := holding.filter("is_lost").height:
         refer = "refers" if lost == 1 else "refer"
         words.append(f"{plural(lost, 'correction')} {refer} to items that no longer exist")
     return "; ".join(part for part in (", ".join(words), identified) if part)
