@@ -75,4 +75,6 @@ def test_the_note_says_all_that_was_done():
     draft = CaptionDraft(characters=("anna",), answer="a woman in a red coat", tags=("red coat",))
     written = writing.write(draft, settings, CoreTags(always=frozenset({"red coat", "hat"})))
     assert written.text == "sks character, a woman"
-    assert written.note(settings.limit) == ("put in front: sks; left to the trigger word: red coat")
+    assert written.note(settings.limit) == (
+        "added in front: sks; left to the trigger word: red coat"
+    )
