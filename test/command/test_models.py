@@ -150,7 +150,7 @@ def test_a_disk_that_fills_on_the_way_leaves_nothing_half_written(hub, bunny, tm
     hub.repositories[CCIP.repository][name] = bytes(300_000)
     with full_disk.full_after(200_000):
         code, _, err = bunny("models", "get", "ccip")
-    assert code == 2 and "could not get" in err and "no file grow so large" in err
+    assert code == 2 and "could not get" in err and "would exceed the size limit" in err
     assert not hub_model.is_here("ccip") and not list(tmp_path.rglob("*.incomplete"))
 
 
