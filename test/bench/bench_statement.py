@@ -17,7 +17,8 @@ from bunny.dataset import candidate, crop, view, window_caption
 from bunny.table import corrected, store
 from bunny.table.box import BOX
 
-HALF, WHOLE = 0.5, 0.95  # of a wide shot's height at most; of a full body inside the window
+HALF = 0.5  # a wide shot's height at most
+WHOLE = 0.95  # the part of a full body inside the window at least
 CORRECTED = ("label", "cluster")
 
 

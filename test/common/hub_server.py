@@ -29,7 +29,7 @@ class HubServer(ThreadingHTTPServer):
     def __init__(self, repositories):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.repositories, self.fault, self.sent = repositories, "", []  # sent: path and first byte
-        self.claimed_size = 0  # of large files, where it is not their own
+        self.claimed_size = 0  # size announced for large files; 0: their own
 
     @property
     def address(self):

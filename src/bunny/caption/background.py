@@ -29,14 +29,15 @@ NEUTRAL = {"grey": (6, (28, 85)), "white": (12, (86, 100))}  # chroma, L*
 # L* up to which a colour is called dark, and from which light; a light red would be pink.
 SHADE = dict.fromkeys(("green", "blue", "purple", "pink"), (33.0, 72.0)) | {"grey": (37.0, 67.0)}
 DARK_BELOW = 25.0  # L*, of a zone without a colour of its own
-MIN_CELLS = 6  # of a zone; in fewer the figure's edges are a large part
-ZONE = 0.4  # of the window's height, at its top and at its bottom
-ZONE_SHARE, WHOLE_SHARE = 0.6, 0.7  # of a zone, and of a background, that a colour has
+MIN_CELLS = 6  # cells that a zone needs; in fewer, the figure's edges are a large part
+ZONE = 0.4  # share of the window's height, at its top and at its bottom
+ZONE_SHARE = 0.6  # minimum share of a zone that a colour covers
+WHOLE_SHARE = 0.7  # minimum share of a background that a colour covers
 TRACE = (0.015, 0.25)  # share of a background that has a colour beside its main ones
 TRACE_CELLS = 4  # the fewest of it
-MIN_BROWN = 0.08  # as a trace: cells on edges mix warm colours with dark ones to brown
+MIN_BROWN = 0.08  # minimum for a trace: cells on edges mix warm colours with dark ones to brown
 PART, MAX_NAMES = 0.12, 3  # least share of one of several colours
-ONE_SIDE = 0.85  # of the cells of a colour and like ones that are in one half of the window
+ONE_SIDE = 0.85  # minimum share of a colour's cells, and of like ones, in one half of the window
 LIKE_HUE, LIKE_CHROMA = 15, 10  # degrees past a colour's own hues, and least chroma
 BEHIND = "against a background that is"
 EDGE = 0.5  # cells around a box that show a part of it
@@ -132,7 +133,7 @@ def _listed(names: Sequence[str]) -> str:
 
 
 def name_cells(lab: np.ndarray) -> dict[str, np.ndarray]:
-    """Of each colour, which cells people would call so; no cell is of two."""
+    """Cells that people would call by each colour; no cell has two colours."""
     light, chroma = lab[:, 0], np.hypot(lab[:, 1], lab[:, 2])
     hue = np.degrees(np.arctan2(lab[:, 2], lab[:, 1])) % 360
     found = {}

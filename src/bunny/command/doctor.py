@@ -122,7 +122,7 @@ def summary() -> str:
 
 
 def _summarise(own: list[DoctorFinding]) -> list[str]:
-    """How many are there, and how to get the rest."""
+    """Number of them that are there, and how to get the rest."""
     own = [one for one in own if one.value != NOT_OFFERED_VALUE]
     missing = [one for one in own if one.advice]
     if not missing:
@@ -150,7 +150,7 @@ def _summarise_extras(own: list[DoctorFinding]) -> list[str]:
 
 
 def _summarise_drawn(own: list[DoctorFinding]) -> list[str]:
-    """What labels drawn films now, and what would do it better."""
+    """The models that label drawn films now, and better ones."""
     return [own[0].value, *([own[0].advice] if own[0].advice else [])]
 
 

@@ -7,7 +7,7 @@ from bunny import pipeline
 from bunny.core.config import Config
 from bunny.core.error import UserError
 
-HUB_PARTS = 3  # of owner/name/model
+HUB_PARTS = 3  # parts of owner/name/model
 DRAWN_MODELS = ("drawn_embedding", "drawn_detector", "drawn_classifier")
 
 

@@ -24,7 +24,7 @@ class HubDownload:
     """Files of a repository that are to be fetched."""
 
     repository: str
-    num_bytes: int  # of all files
+    num_bytes: int  # all files together
     num_missing: int  # bytes that are not in the cache yet
 
 

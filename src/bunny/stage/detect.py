@@ -79,7 +79,7 @@ class Detect(stage.BaseStage):
     def settings(self) -> dict:
         """All of `detection`, the seed, and how extract made pictures where more are made here.
 
-        `auto` counts as what it stands for on this machine, and only in films with drawn shots.
+        `auto` counts as the models that it finds on this machine, in films with drawn shots only.
         """
         chosen = stage.settings_of(self.config, "detection") | forgotten.settings(self.input_dir)
         chosen["detection.drawn_detector"] = self._named.drawn_detector

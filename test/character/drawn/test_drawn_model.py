@@ -1,4 +1,4 @@
-"""What `auto` stands for, by what is in the hub's cache."""
+"""`auto` becomes the models that are in the hub's cache."""
 
 import hub_server
 import pytest

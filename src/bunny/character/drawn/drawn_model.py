@@ -9,7 +9,7 @@ from bunny.core import hub_model
 from bunny.core.config import DetectionConfig
 
 AUTO = "auto"
-DETECTOR = "anime-person"  # of `auto`
+DETECTOR = "anime-person"  # the one that `auto` uses
 BUILT_IN = ""
 
 

@@ -23,7 +23,7 @@ from bunny.table.box import crop_box
 
 CLIP_SUFFIX = ".mp4"
 BITS_MAX = 10  # of 64 in which hashes of one picture, saved or scaled anew, differ; Zauner 2010
-MARKER_FILE = "export.json"  # of an exported set, as `trainer_format.export.folder` writes it
+MARKER_FILE = "export.json"  # `trainer_format.export.folder` writes it into each exported set
 EXPORT_DEPTH = 4  # folders above a picture in which an export's mark may be
 # A part of a frame that was cut out and stored at another size; see `_by_crop`.
 CROP_CORRELATION_MIN = 0.9
@@ -308,7 +308,7 @@ def _answer(
 
 @dataclass(frozen=True, kw_only=True)
 class RecordedSource:
-    """What the files of an export say of a picture."""
+    """The records that the files of an export have of a picture."""
 
     image_id: str
     frame_id: str
@@ -317,7 +317,7 @@ class RecordedSource:
 
 def _recorded(path: Path) -> RecordedSource | None:
     """The training picture that an export's files name for a picture; None where they do not."""
-    beside = path.with_suffix(".json")  # of a WebDataset that was unpacked
+    beside = path.with_suffix(".json")  # record of an unpacked WebDataset
     rows = {"the metadata.jsonl next to it": _listed(path), f"{beside.name}": _read_json(beside)}
     for record, row in rows.items():
         if image_id := row.get("image_id"):

@@ -119,7 +119,7 @@ class Frame(dy.Schema):
 class ExtraFrame(Frame):
     """A frame that detection looked at besides the kept ones; its picture is not stored."""
 
-    colour_cells = dy.Array(dy.UInt8(nullable=True), 3072, nullable=True)  # as in table measure
+    colour_cells = dy.Array(dy.UInt8(nullable=True), 3072, nullable=True)  # see table measure
 
 
 class SkippedFrame(dy.Schema):
