@@ -166,7 +166,7 @@ def test_a_person_is_forgotten_in_tables_of_former_names_too(old_corrected):
     code, out, err = bunny("forget", "anna", "--film", FILM_ID, "--yes")
     assert code == 0, err
     assert not shard.exists()  # what is not read cannot be looked through: all of it goes
-    assert "3 faces and figures" in out and "1 corrections" in out
+    assert "3 faces and figures" in out and "1 correction" in out
     tables = {path.stem for path in space.table.glob("*.parquet")}
     assert {"label_corrected", "cluster_corrected"} <= tables
     assert not {"identity", "grouping"} & tables

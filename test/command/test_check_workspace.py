@@ -99,10 +99,10 @@ def test_another_film_under_the_name_is_said(space, tmp_path):
     path = space.root / "source.json"
     path.write_text(json.dumps(source | {"film": str(film)}))
     [found] = check(space).problems
-    assert (found.remedy, found.what) == ("film", "the film film.mp4 is another one now")
+    assert (found.remedy, found.what) == ("film", "the film film.mp4 has been replaced by another")
     film.unlink()
     [found] = check(space).problems
-    assert found.what == "the film film.mp4 is not where it was"
+    assert found.what == "the film film.mp4 has been moved or deleted"
     path.write_text("[]")
     [found] = check(space).problems
     assert (found.place, found.remedy) == ("source.json", "person")

@@ -176,7 +176,7 @@ def test_what_shows_others_goes_too_and_does_not_come_back(space, small_project,
     others = {row["file"]: content(space)[row["file"]] for row in before["dataset"].to_dicts()}
     code, out, err = bunny("forget", "figure-01", "--film", "three", "--others", "--yes")
     assert code == 0, err
-    assert "1 training pictures of bunny that show them, 2 adapters of bunny" in out
+    assert "1 training picture of bunny with them, 2 adapters of bunny" in out
     assert "1 picture of the film to paint over" in out
     left = store.read(space.table, "dataset")
     assert left.equals(before["dataset"].filter(pl.col("image_id") != own["image_id"]))

@@ -136,7 +136,7 @@ def test_what_shows_somebody_beside_another_goes_and_no_pixel_of_them_is_left(fi
     boxes = [word for frame_id in first for word in ("--box", frame_id, *PLACE)]
     code, out, err = bunny("forget", *boxes, "--others", "--yes")
     assert code == 0, err
-    assert "2 boxes drawn by hand" in out and f"{len(clips)} clips of others that show them" in out
+    assert "2 boxes drawn by hand" in out and f"{len(clips)} clips of others with them" in out
     after = made(space)
     assert after == {one: row for one, row in before.items() if one not in shown}
     assert not any((space.root / file).exists() for file in gone)

@@ -249,8 +249,8 @@ def test_a_set_is_out_of_date_when_a_film_is_removed_and_gaps_are_filled_in_film
     code, out, err = bunny("library", "remove", "two-")
     assert code == 0, err
     assert out.splitlines()[-1] == (
-        f"{set_id}: has pictures from it and is out of date; the next `bunny library train` draws "
-        "it without that film"
+        f"{set_id}: has pictures from it and is out of date; the next `bunny library train` "
+        "rebuilds it without that film"
     )
     stale = f"{set_id}: out of date; `bunny library train --character Eileen` rebuilds it"
     assert bunny("library", "show")[1].splitlines()[-1] == stale

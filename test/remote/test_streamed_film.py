@@ -391,12 +391,12 @@ def test_doctor_names_films_that_are_gone_or_replaced(s3, project, small, large,
     assert check_workspace.run(None, None, repair=False).problems == ()
     put(encode(project / "b.mp4", 1, seed=4))
     [problem] = check_workspace.run(None, None, repair=False).problems
-    assert problem.what == "the film a.mp4 is another one now"
+    assert problem.what == "the film a.mp4 has been replaced by another"
     client = boto3.client("s3")
     client.delete_object(Bucket=BUCKET, Key=KEY)
     client.close()
     [problem] = check_workspace.run(None, None, repair=False).problems
-    assert problem.what == "the film a.mp4 is not where it was"
+    assert problem.what == "the film a.mp4 has been moved or deleted"
     check_refused(bunny(project, "run", "a", "--until", "detect"), "found no such object")
 
 

@@ -263,7 +263,7 @@ class _Film:
             self.report.add("pictures of the film to paint over", kept)
             left.append("the film itself")
         elif kept:
-            left.append(f"{kept} pictures of the film that show them, in frame/, and the film")
+            left.append(f"{kept} pictures of the film with them, in frame/, and the film")
         left.extend(
             f"your own reference picture {path}, which the next run would read"
             for path in self._references()

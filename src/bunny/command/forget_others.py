@@ -129,13 +129,11 @@ def list_shown(tables: Mapping[str, pl.DataFrame], shown: ShownRows) -> dict[str
     """How much of others shows the person, by kind."""
     own = tables["dataset"].filter(pl.col("image_id").is_in(shown.images))
     counts = {
-        f"training pictures of {name} that show them": own.filter(
-            pl.col("character") == name
-        ).height
+        f"training pictures of {name} with them": own.filter(character=name).height
         for name in shown.characters
     }
-    counts["clips of others that show them"] = len(shown.clips)
-    counts["pairs of others that show them"] = len(shown.pairs)
+    counts["clips of others with them"] = len(shown.clips)
+    counts["pairs of others with them"] = len(shown.pairs)
     for name in shown.characters:
         adapters = tables["adapter"].filter(pl.col("character") == name).height
         counts[f"adapters of {name}, trained on such pictures"] = adapters
