@@ -128,7 +128,7 @@ def test_a_batch_is_watched_from_another_terminal(bunny, film, tmp_path, wait_fo
     """One long film runs and one waits; then it is interrupted."""
     line = ("long.mp4", "wait.mp4", "--until", "filter", "--data-dir", "data")
     metrics = tmp_path / "log/metrics.prom"
-    film("long", seconds=90), film("wait")
+    film("long", seconds=400), film("wait")
 
     def look(*words):
         code, out, _ = bunny("batch", "--status", *words, "--data-dir", "data")
