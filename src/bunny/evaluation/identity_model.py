@@ -164,11 +164,12 @@ def _figure_recogniser(
     views = [replace(v, picture=p) for v, p in zip(views, pictures, strict=True)]
     describe, workers = figure_recogniser.PictureDescriber(net), os.cpu_count() or 1
     eyes = figure_recogniser.fit(views, describe, min(MAX_WORKERS, workers), character)
+    has_others = settings.evaluation.has_other_characters
     scored = [
         RealScore(character=view.character, shot=view.shot, file=view.file, scores=scores)
         for view, scores in eyes.scored
-        if view.character
-        and (settings.evaluation.has_other_characters or view.character == character)
+        if view.character == character
+        or (has_others and view.character and character not in view.shown)
     ]
     return eyes, scored
 

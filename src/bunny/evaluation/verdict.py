@@ -189,11 +189,13 @@ def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
 
 def _warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether drawings are training pictures again."""
-    share = figures.interval("copied")
-    if share.value is None or share.value < MAX_COPIED_SHARE or (share.low or 0) <= CHANCE_COPIED:
+    share = figures.row("copied")
+    if share is None or share["value"] < MAX_COPIED_SHARE:
+        return []
+    if (proportion.of_share(share["value"], share["n"]).low or 0.0) <= CHANCE_COPIED:
         return []
     text = (
-        f"Copies training pictures: {percent(share.value)} of the generated pictures are "
+        f"Copies training pictures: {percent(share['value'])} of the generated pictures are "
         "nearly identical to one. Train for fewer steps, lower the "
         f"rank{_rank(about)}, or add more varied pictures."
     )
@@ -366,10 +368,12 @@ def calibration_problem(figures: RunMetrics, about: RunInfo) -> str:
             f"the recogniser was tested on {_count(real.n, 'real picture')} of {who} and "
             f"{strangers.n} without {who}, and needs at least {identity.MIN_PICTURES} of each"
         )
+    pictures, others = f"real pictures of {who}", f"pictures without {who}"
     return (
-        f"on held-out shots the recogniser finds {who} in {_of_all(real)} real pictures of {who} "
-        f"({percent(identity.MIN_REAL_SHARE)} needed) and in {_of_all(strangers)} pictures without "
-        f"{who} (at most {percent(identity.MAX_STRANGER_SHARE)} allowed)"
+        f"on held-out shots the recogniser finds {who} in {_of_all(real, pictures)}, "
+        f"where {percent(identity.MIN_REAL_SHARE)} are needed, and in "
+        f"{_of_all(strangers, others)}, where at most "
+        f"{percent(identity.MAX_STRANGER_SHARE)} are allowed"
     )
 
 
@@ -387,7 +391,7 @@ def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
         text = f"Whether the adapter learned {who} cannot be judged: no picture was measured."
         return _neutral_finding("cannot judge", text)
     gain = figures.above_base("recognised", "report")
-    known = f"{who} is recognised in {_of_all(now)} generated pictures"
+    known = f"{who} is recognised in {_of_all(now, 'generated pictures')}"
     if base.value is not None:
         known += f", with the base model alone in {round(base.value * base.n)} of {base.n}"
     if (gain.low or 0.0) > 0:
@@ -422,9 +426,9 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}{'s' * (number != 1)}"
 
 
-def _of_all(share: Interval) -> str:
+def _of_all(share: Interval, noun: str) -> str:
     """How many of how many, with the interval."""
-    counts = f"{round((share.value or 0.0) * share.n)} of {share.n}"
+    counts = f"{round((share.value or 0.0) * share.n)} of {share.n} {noun}"
     if share.low is None or share.high is None:
         return counts
     return f"{counts} (95 % interval {100 * share.low:.0f} to {percent(share.high)})"
