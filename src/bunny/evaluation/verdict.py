@@ -352,7 +352,9 @@ def calibration_problem(figures: RunMetrics, about: RunInfo) -> str:
     who, shots = about.character, figures.interval("shots", "real", 0)
     real = figures.interval("real recognised", "real", 0)
     strangers = figures.interval("strangers recognised", "real", 0)
-    num_shots = int(shots.value or 0)
+    if shots.value is None:
+        return "its recogniser was not tested on the film; run `bunny evaluate --force`"
+    num_shots = int(shots.value)
     if identity.is_calibrated(real, strangers, num_shots):
         return ""
     if num_shots < identity.MIN_SHOTS or shots.n < identity.MIN_PICTURES:
