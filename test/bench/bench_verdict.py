@@ -1,5 +1,6 @@
 """Is the verdict true? Adapters of known quality, judged by it, by the toy world's judge, by eye.
 
+    export PYTHONPATH=python_script
     bunny run sample --only dataset,finetune --set ...     (adapters of other steps or pictures)
     python test/bench/bench_verdict.py WORKSPACE NAME=FILE[@STRENGTH] ... [--sheet FILE]
 
@@ -22,6 +23,7 @@ from scipy.stats import spearmanr
 
 from bunny.core import file_hash, image_file
 from bunny.core.config import layer
+from bunny.dataset.crop_caption import CaptionWords
 from bunny.demo import judge as demo_judge
 from bunny.evaluation import checkpoint_choice, identity_model, run_metric, verdict
 from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
@@ -133,7 +135,7 @@ def write_noise(source, folder):
 def draw(base, config, adapter):
     """Prompt, seed and BGR picture of each prompt for reporting."""
     asked = config.evaluation
-    trigger = f"{config.models.characters[0]} {config.captioning.class_word}".strip()
+    trigger = CaptionWords.of(config.captioning, config.models.characters[0]).subject
     jobs = [(p.replace("{trigger}", trigger), s) for p in asked.report_prompts for s in SEEDS]
     wanted = [
         request.GenerationRequest(
