@@ -57,13 +57,18 @@ def test_findings_say_the_class_word_that_is_set(space, tmp_path):
         store.write(space.table, name, store.from_rows(name, rows))
     call = (space.film_id, str(tmp_path / "data"), ("captioning.class_word=rabbit",))
     assert evaluate.evaluate(*call).findings == {}
-    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 4}
-    values = [("choose", 200, "chosen", 200.0), ("class", 0, "leak", 0.0)]
-    values += [("class", 200, "leak", 1.0), ("report", 200, "recognised", 1.0)]
+    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 20}
+    values = [("choose", 200, "chosen", 200.0), ("report", 200, "recognised", 1.0)]
+    values += [("real", 0, "real recognised", 1.0), ("real", 0, "strangers recognised", 0.0)]
+    values += [("real", 0, "shots", 5.0)]
     rows = [
         {**at, "prompt_set": name, "step": step, "metric": metric, "value": value}
+        | {"low": 0.8 * value, "high": value}
         for name, step, metric, value in values
     ]
+    leak = {**at, "prompt_set": "class", "metric": "leak"}
+    rows.append({**leak, "step": 0, "value": 0.0, "low": 0.0, "high": 0.2})
+    rows.append({**leak, "step": 200, "value": 1.0, "low": 0.8, "high": 1.0})
     store.write(space.table, "evaluation", store.from_rows("evaluation", rows))
     record = fingerprint.read_record(space.root, "evaluate")
     record["tables"]["evaluation"] = fingerprint.table_record(space.root, "evaluation", len(rows))

@@ -11,12 +11,14 @@ from bunny.evaluation import (
     bootstrap,
     checkpoint_choice,
     evaluator,
+    face_identity,
     identity,
     measure_picture,
+    proportion,
     run_metric,
 )
-from bunny.evaluation.figure_descriptor import DescribedRegions
-from bunny.evaluation.identity import Gallery, IdentityScale
+from bunny.evaluation.face_identity import DescribedRegions, Gallery
+from bunny.evaluation.identity import IdentityScale
 from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.table import store
 
@@ -98,73 +100,126 @@ def test_lengths_must_agree():
         bootstrap.mean([1.0, 2.0], ["a"], [1, 2])
 
 
+# -- shares -----------------------------------------------------------------------------------
+
+
+def test_wilson_has_width_where_all_or_none_count():
+    """Of 8: 8 / (8 + 1.96 ** 2) = 0.676 from below; of 0 in 8 the mirror image."""
+    every, none = proportion.wilson(8, 8), proportion.wilson(0, 8)
+    assert (every.value, every.high, none.low) == (1.0, 1.0, 0.0)
+    assert every.low == pytest.approx(8 / (8 + 1.959964**2), abs=1e-6)
+    assert none.high == pytest.approx(1 - every.low)
+    assert proportion.wilson(0, 0).value is None
+    assert proportion.of_share(7 / 8, 8) == proportion.wilson(7, 8)
+
+
+def test_a_difference_of_shares_by_newcombe():
+    """His example: 56 of 70 less 48 of 80 is 0.2, 0.0524 to 0.3339."""
+    found = proportion.difference(proportion.wilson(56, 70), proportion.wilson(48, 80))
+    assert found.value == pytest.approx(0.2)
+    assert (found.low, found.high) == pytest.approx((0.0524, 0.3339), abs=1e-4)
+    assert proportion.difference(proportion.wilson(1, 2), proportion.wilson(0, 0)).value is None
+
+
 # -- identity ---------------------------------------------------------------------------------
 
 
-def test_likeness_is_of_the_best_part_to_the_nearest_crop():
-    gallery = Gallery(vector=np.array([at(0), at(0), at(0), at(90)]), shot=np.zeros(4, int))
-    assert identity.likeness(seen(at(60), at(20)), gallery) == pytest.approx(
+def crops(*degrees: float, shots: list[int]) -> Gallery:
+    return Gallery(vector=np.array([at(d) for d in degrees]), shot=np.array(shots))
+
+
+def test_likeness_is_of_the_best_face_to_the_nearest_crop():
+    gallery = crops(0, 0, 0, 90, shots=[0] * 4)
+    assert face_identity.likeness(seen(at(60), at(20)), gallery) == pytest.approx(
         np.cos(np.radians(20)), abs=1e-6
     )
 
 
-def test_likeness_without_parts_or_crops_is_no_number():
-    gallery = Gallery(vector=np.array([at(0)]), shot=np.zeros(1, int))
+def test_likeness_without_faces_or_crops_is_no_number():
+    gallery = crops(0, shots=[0])
     nobody = DescribedRegions(vector=np.empty((0, 2), np.float32), box=np.empty((0, 4), np.float32))
-    assert np.isnan(identity.likeness(nobody, gallery))
-    assert np.isnan(identity.likeness(seen(at(0)), gallery.without(0)))
+    assert np.isnan(face_identity.likeness(nobody, gallery))
+    assert np.isnan(face_identity.likeness(seen(at(0)), gallery.without(0)))
 
 
-def test_real_pictures_are_compared_with_other_shots_alone():
-    """Within its shot each picture is a twin of a crop; across shots it is 30 degrees away."""
-    gallery = Gallery(vector=np.array([at(0), at(30)]), shot=np.array([1, 2]))
-    real = [(1, seen(at(0))), (2, seen(at(30)))]
-    scale = identity.make_scale(real, [seen(at(90))] * 3, gallery)
-    assert scale.one == pytest.approx(np.cos(np.radians(30)), abs=1e-6)
-    assert scale.zero == pytest.approx(np.cos(np.radians(60)), abs=1e-6)
-    assert scale.is_across
-    assert scale.to_identity(np.array([scale.zero, scale.one])) == pytest.approx([0, 1])
+def real(*scores: float, shots: int = 4) -> list[tuple[int, float]]:
+    return [(index % shots, score) for index, score in enumerate(scores)]
 
 
-def test_one_shot_alone_is_compared_within_and_said():
-    gallery = Gallery(vector=np.array([at(0), at(10)]), shot=np.array([1, 1]))
-    scale = identity.make_scale([(1, seen(at(0)))], [seen(at(90))], gallery)
-    assert not scale.is_across
-    assert scale.one == pytest.approx(np.cos(np.radians(10)), abs=1e-6)  # not with itself: not 1
+def test_the_threshold_lies_between_what_19_of_20_reach_and_what_1_of_20_reaches():
+    """Of 19 the first rank is the lowest real picture (10) and the highest stranger (2)."""
+    scale = identity.make_scale(real(*range(10, 29)), [*range(-16, 3)])
+    assert scale.floor == 6  # halfway
+    assert (scale.zero, scale.one) == (-7, 19)  # medians
+    assert (scale.real.value, scale.real.n, scale.strangers.value) == (1.0, 19, 0.0)
+    assert scale.is_calibrated and scale.num_shots == 4
+    assert [scale.to_identity(x) for x in (-7, 6, 19)] == [0.0, 0.5, 1.0]
 
 
-def test_scale_needs_real_pictures_and_strangers_or_their_known_likeness():
-    gallery = Gallery(vector=np.array([at(0), at(0)]), shot=np.array([1, 2]))
-    assert identity.make_scale([], [seen(at(90))], gallery) is None
-    assert identity.make_scale([(1, seen(at(0)))], [], gallery) is None
-    known = identity.make_scale([(1, seen(at(0)))], [], gallery, fallback=(0.0, 0.363))
-    assert (known.zero, known.floor, known.num_strangers) == (0.0, 0.363, 0)
+def test_ranks_leave_one_of_forty_outside():
+    """Of 39 the second rank counts: one real picture and one stranger may lie far off."""
+    scale = identity.make_scale(real(-50, *range(10, 48)), [99, *range(-36, 2)])
+    assert scale.floor == (10 + 1) / 2
+    assert scale.real.value == pytest.approx(38 / 39)
+    assert scale.strangers.value == pytest.approx(1 / 39)
+    assert scale.is_calibrated
+
+
+def test_a_recogniser_that_mixes_them_up_is_not_calibrated():
+    scale = identity.make_scale(real(*range(20)), [*range(-10, 10)])
+    assert scale.floor == 4.5  # between 0, the lowest, and 9, the highest stranger
+    assert (scale.real.value, scale.strangers.value) == (0.75, 0.25)
+    assert not scale.is_calibrated
+
+
+@pytest.mark.parametrize(("num", "shots"), [(18, 4), (19, 3)])
+def test_too_few_pictures_or_shots_calibrate_nothing(num, shots):
+    scale = identity.make_scale(real(*[10.0] * num, shots=shots), [0.0] * 19)
+    assert scale.real.value == 1.0 and scale.strangers.value == 0.0
+    assert not scale.is_calibrated
+
+
+def test_pictures_without_a_face_count_as_not_recognised():
+    missing = float("nan")
+    scale = identity.make_scale(real(*[0.6] * 9, missing), [missing] * 20, fallback=(0.0, 0.363))
+    assert (scale.zero, scale.real.value, scale.strangers.value) == (0.0, 0.9, 0.0)
+    assert identity.make_scale(real(missing), [0.1]) is None
+    assert identity.make_scale(real(1.0), []) is None  # no stranger, no authors to ask
 
 
 def test_nothing_can_be_told_where_strangers_are_as_like():
-    scale = IdentityScale(
-        zero=0.5, one=0.51, floor=0.5, is_across=True, num_real=3, num_strangers=3
+    scale = identity.make_scale(real(*[1.0] * 19), [1.0] * 19)
+    assert np.isnan(scale.to_identity(1.0))
+
+
+def scale_of(floor: float, one: float, *, is_calibrated: bool = True) -> IdentityScale:
+    return IdentityScale(
+        zero=0.0,
+        one=one,
+        floor=floor,
+        real=proportion.wilson(20 if is_calibrated else 10, 20),
+        strangers=proportion.wilson(0, 20),
+        num_shots=4,
     )
-    assert np.isnan(scale.to_identity(np.array([0.6]))).all()
 
 
-def test_who_leads_on_the_own_scale_is_recognised():
-    wide = IdentityScale(zero=0.0, one=1.0, floor=0.3, is_across=True, num_real=3, num_strangers=3)
-    tight = IdentityScale(zero=0.0, one=0.5, floor=0.3, is_across=True, num_real=3, num_strangers=3)
-    scales = {"anna": wide, "ben": tight}
-    assert identity.recognise({"anna": 0.6, "ben": 0.4}, scales, is_somebody=True) == "ben"
-    assert identity.recognise({"anna": 0.6, "ben": 0.2}, scales, is_somebody=True) == "anna"
-    assert identity.recognise({"anna": 0.1, "ben": 0.2}, scales, is_somebody=True) == "unknown"
-    assert identity.recognise({"anna": 0.9, "ben": 0.9}, scales, is_somebody=False) == "nobody"
+def test_the_judged_character_needs_its_own_threshold_alone():
+    scales = {"anna": scale_of(0.3, 1.0), "ben": scale_of(0.3, 0.5), "cara": scale_of(0.3, 1.0)}
+    scores = {"anna": 0.6, "ben": 0.4, "cara": 0.2}
+    assert identity.recognise(scores, scales, "anna") == "anna"  # though ben leads on his scale
+    assert identity.recognise(scores, scales, "cara") == "ben"
+    assert identity.recognise({"anna": 0.1}, scales, "anna") == "unknown"
+    assert identity.recognise(scores, scales, "anna", is_somebody=False) == "nobody"
+    doubtful = scales | {"ben": scale_of(0.3, 0.5, is_calibrated=False)}
+    assert identity.recognise(scores, doubtful, "cara") == "anna"
 
 
-def test_places_that_overlap_count_once():
-    gallery = Gallery(vector=np.array([at(0)]), shot=np.zeros(1, int))
+def test_faces_that_overlap_count_once():
+    gallery = crops(0, shots=[0])
     boxes = [[0, 0, 0.5, 1], [0.1, 0, 0.6, 1], [0.6, 0, 1, 1], [0.6, 0, 1, 1]]
     found = seen(at(0), at(5), at(10), at(80), boxes=boxes)
-    assert identity.count_alike(found, gallery, 0.5) == 2
-    assert identity.count_alike(found, gallery, 0.99) == 1  # the second place is 0.985 like
-    assert identity.count_alike(found, gallery, 1.0) == 0
+    assert face_identity.count_alike(found, gallery, 0.5) == 2
+    assert face_identity.count_alike(found, gallery, 0.99) == 1  # the second place is 0.985 like
 
 
 # -- diversity, drift, copying -------------------------------------------------------------------

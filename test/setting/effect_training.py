@@ -17,6 +17,7 @@ from PIL import Image
 from setting_effect import Effect, Seen, differ, less, more
 
 from bunny import pipeline
+from bunny.evaluation import figure_recogniser
 
 Drawn = partial(Effect, film="drawn", is_slow=True)
 FINETUNE, EVALUATE = ("finetune",), ("evaluate",)
@@ -124,7 +125,7 @@ def _proof(seen: Seen, column: str, name: str = "") -> list[Any]:
 def _eyes(seen: Seen) -> str:
     """What the stage says that drawings were seen by."""
     record = json.loads((seen.space.stage("evaluate") / "stage.json").read_text())
-    return record["note"].split("similarity measured by ")[1].split(";")[0]
+    return record["note"].split("; recognised by ")[1].split(";")[0]
 
 
 def _num_agreements(seen: Seen) -> int:
@@ -208,7 +209,7 @@ EFFECT: dict[str, Effect] = {
         ("picture", "face"),
         _eyes,
         stages=EVALUATE,
-        gives=("whitened colour and edge channels", "dlib behind yunet"),
+        gives=(figure_recogniser.NAME, "dlib behind yunet"),
     ),
     "evaluation.text_model": Drawn(
         values=("", "{root}/base/clip"),

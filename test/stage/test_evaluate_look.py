@@ -7,9 +7,9 @@ import pytest
 
 from bunny import demo
 from bunny.core.config import DetectionConfig
+from bunny.evaluation import face_identity
 from bunny.evaluation import gallery as evaluation_gallery
-from bunny.evaluation import identity
-from bunny.evaluation.identity import Gallery
+from bunny.evaluation.face_identity import Gallery
 from bunny.table import store
 
 
@@ -21,24 +21,24 @@ def reference(route: str, recogniser: str | None, number: int = 1) -> pl.DataFra
 
 @pytest.mark.parametrize(("used", "other"), [("sface", "dlib"), ("dlib", "sface")])
 def test_faces_are_seen_by_the_recogniser_that_did_not_name_them(used, other):
-    name, look = evaluation_gallery.load_face_describer(reference("face", used), DetectionConfig())
+    name, look = face_identity.load_face_describer(reference("face", used), DetectionConfig())
     assert name == f"{other} behind yunet"
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     seen = look(picture)
     assert len(seen.vector) == 1 and seen.box.min() >= 0 and seen.box.max() <= 1
     gallery = Gallery(vector=seen.vector, shot=np.zeros(1, int))
     darker = (picture * 0.7).astype(np.uint8)
-    zero, floor = evaluation_gallery.KNOWN[other]
-    assert identity.likeness(look(darker), gallery) > floor > zero
+    zero, floor = face_identity.KNOWN[other]
+    assert face_identity.likeness(look(darker), gallery) > floor > zero
     assert len(look(np.full((200, 200, 3), 90, np.uint8)).vector) == 0
 
 
 def test_the_route_follows_the_references_unless_it_is_set():
-    assert evaluation_gallery.uses_face(reference("face", "sface"), "anna", "auto")
-    assert not evaluation_gallery.uses_face(reference("region", None), "anna", "auto")
-    assert not evaluation_gallery.uses_face(reference("face", "sface"), "anna", "picture")
-    assert evaluation_gallery.uses_face(reference("region", None), "anna", "face")
-    assert not evaluation_gallery.uses_face(reference("face", "sface"), "ben", "auto")
+    assert face_identity.uses_face(reference("face", "sface"), "anna", "auto")
+    assert not face_identity.uses_face(reference("region", None), "anna", "auto")
+    assert not face_identity.uses_face(reference("face", "sface"), "anna", "picture")
+    assert face_identity.uses_face(reference("region", None), "anna", "face")
+    assert not face_identity.uses_face(reference("face", "sface"), "ben", "auto")
 
 
 def test_references_cut_out_of_the_film_are_not_used(tmp_path):

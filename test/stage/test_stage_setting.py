@@ -37,7 +37,7 @@ from bunny.core.config import (
 from bunny.core.error import UserError
 from bunny.dataset import crop_selection
 from bunny.dataset.image_folder import TrainingExample
-from bunny.evaluation import gallery
+from bunny.evaluation import face_identity, gallery
 from bunny.generation import provenance
 from bunny.stage.caption import Caption
 from bunny.stage.cluster import Cluster
@@ -321,7 +321,9 @@ def test_the_evaluation_finds_faces_by_the_detector_that_is_set(model, number):
     small = cv2.resize(picture, (60, height), interpolation=cv2.INTER_AREA)
     row = {"reference_id": "a/1.jpg", "character": "a", "content_hash": "0", "route": "face"}
     known = store.from_rows("reference", [{**row, "recogniser": "dlib", "num_faces": 1}])
-    name, look = gallery.load_face_describer(known, DetectionConfig(face_detection_model=model))
+    name, look = face_identity.load_face_describer(
+        known, DetectionConfig(face_detection_model=model)
+    )
     assert name == f"sface behind {model}"
     assert len(look(cv2.copyMakeBorder(small, *[60] * 4, cv2.BORDER_REPLICATE)).box) == number
 
@@ -338,7 +340,7 @@ def test_the_evaluation_finds_faces_by_the_detector_that_is_set(model, number):
 def test_faces_are_judged_by_the_recogniser_that_the_settings_do_not_name(wanted, name):
     """Without a measured reference it is not known which one named the film's faces."""
     nothing = store.from_rows("reference", [])
-    assert gallery.load_face_describer(nothing, DetectionConfig(**wanted))[0] == name
+    assert face_identity.load_face_describer(nothing, DetectionConfig(**wanted))[0] == name
 
 
 @pytest.mark.parametrize(("score", "number"), [(0.5, 1), (1.0, 0)])
@@ -346,7 +348,7 @@ def test_the_evaluation_takes_faces_from_the_score_that_is_set_on(score, number)
     picture = cv2.imread(str(demo.reference_dir() / "astronaut" / "1.jpg"))
     nothing = store.from_rows("reference", [])
     wanted = DetectionConfig(min_face_score=score, recogniser="dlib")
-    _, look = gallery.load_face_describer(nothing, wanted)
+    _, look = face_identity.load_face_describer(nothing, wanted)
     assert len(look(picture).box) == number
 
 

@@ -126,11 +126,13 @@ def test_report_has_verdict_and_numbers(evaluation, picture, tmp_path):
     run |= {"config_json": json.dumps({"settings": {"rank": 8}}), "seed": 0, "num_images": 9}
     run |= {"num_held_out": 3, "num_steps": 300, "seconds": 1.0, "status": "done"}
     put(tmp_path, "training_run", [run])
-    put(tmp_path, "evaluation", evaluation)
+    rates = {"real recognised": 1.0, "strangers recognised": 0.0, "shots": 5.0}
+    tested = [row(0, "real", metric, value, n=20) for metric, value in rates.items()]
+    put(tmp_path, "evaluation", [*evaluation.to_dicts(), *tested])
     put(tmp_path, "evaluation_picture", picture)
     section = report_evaluation.evaluation(ReportData(root=tmp_path, film_id="f", config=Config()))
     assert not section.missing
-    assert section.texts[0].startswith("The adapter partly learned bunny: 70 %")
+    assert section.texts[0].startswith("The adapter partly learned bunny: bunny is recog")
     assert any(text.startswith("Stop at step 200") for text in section.texts)
     assert ("recognised", "0.20 (0.10–0.30)", "0.70 (0.60–0.80)", "6") in section.grids[0].rows
     assert len(section.plots) == 3 and len(section.groups) == 2

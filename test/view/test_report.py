@@ -208,24 +208,30 @@ def test_a_stage_that_failed_comes_first(space, data):
 
 
 @pytest.mark.parametrize(
-    ("right", "said", "tone"),
+    ("right", "found_real", "said", "tone"),
     [
-        (0.9, "The adapter learned bunny: 90 % of its pictures are recognised as bunny", "good"),
-        (0.1, "No evidence that the adapter learned bunny: 10 % of its pictures", "bad"),
+        (8, 20, "The adapter learned bunny: bunny is recognised in 8 of 8 generated pict", "good"),
+        (0, 20, "The adapter did not learn bunny: bunny is recognised in 0 of 8 generated", "bad"),
+        (8, 15, "Whether the adapter learned bunny cannot be judged: on held-out shots", "plain"),
     ],
 )
-def test_the_verdict_is_one_sentence(space, data, right, said, tone):
-    rows = [("recognised", 0, 0.0), ("recognised", 40, right), ("gain recognised", 40, right - 0.1)]
-    rows += [("identity", 40, 0.7), ("chosen", 40, 40.0)]
+def test_the_verdict_is_one_sentence(space, data, right, found_real, said, tone):
+    wide = {"low": right / 8 - 0.3, "high": right / 8 + 0.3, "n": 8}
+    rows = [
+        {"metric": "recognised", "step": 0, "value": 0.0, "low": 0.0, "high": 0.3, "n": 8},
+        {"metric": "recognised", "step": 40, "value": right / 8, **wide},
+        {"metric": "chosen", "step": 40, "value": 40.0},
+    ]
+    real = {"real recognised": found_real / 20, "strangers recognised": 0.0, "shots": 5.0}
+    rows += [
+        {"metric": metric, "step": 0, "value": value, "n": 20, "prompt_set": "real"}
+        for metric, value in real.items()
+    ]
     common = {"run_id": "run-1", "character": "bunny", "prompt_set": "report", "about": ""}
-    table_row.write(
-        space.table,
-        "evaluation",
-        [common | {"metric": m, "step": step, "value": value} for m, step, value in rows],
-    )
+    table_row.write(space.table, "evaluation", [common | row for row in rows])
     found = report_result.result(data)
-    assert found.verdict == f"{found.verdict.split('.')[0]}." and found.verdict.startswith(said)
-    assert found.verdict.endswith("0 % of the base model's.") and found.tone == tone
+    assert found.verdict.startswith(said) and found.tone == tone
+    assert found.verdict.count(". ") == 0 and found.verdict.endswith(".")
 
 
 def test_pictures_that_are_gone_are_grey_tiles(space, data):

@@ -80,13 +80,18 @@ def test_views_of_the_explorer_are_duplicates_as_far_as_is_set(
 
 def test_the_report_says_which_class_word_was_overwritten(space):
     """The class word alone draws the bunny in every picture, the base's in none."""
-    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 4}
-    values = [("choose", 200, "chosen", 200.0), ("class", 0, "leak", 0.0)]
-    values += [("class", 200, "leak", 1.0), ("report", 200, "recognised", 1.0)]
+    at = {"run_id": "run-1", "character": "bunny", "about": "", "n": 20}
+    values = [("choose", 200, "chosen", 200.0), ("report", 200, "recognised", 1.0)]
+    values += [("real", 0, "real recognised", 1.0), ("real", 0, "strangers recognised", 0.0)]
+    values += [("real", 0, "shots", 5.0)]
     rows = [
         {**at, "prompt_set": name, "step": step, "metric": metric, "value": value}
+        | {"low": 0.8 * value, "high": value}
         for name, step, metric, value in values
     ]
+    leak = {**at, "prompt_set": "class", "metric": "leak"}
+    rows.append({**leak, "step": 0, "value": 0.0, "low": 0.0, "high": 0.2})
+    rows.append({**leak, "step": 200, "value": 1.0, "low": 0.8, "high": 1.0})
     store.write(space.table, "evaluation", store.from_rows("evaluation", rows))
     config = Config(captioning={"class_word": "rabbit"})
     (said,) = evaluation.findings(

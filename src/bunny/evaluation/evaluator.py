@@ -10,7 +10,7 @@ import polars as pl
 
 from bunny.contract.shard import Shards
 from bunny.dataset.crop_caption import CaptionWords
-from bunny.evaluation import agreement, checkpoint_choice, gallery, run_metric, verdict
+from bunny.evaluation import agreement, checkpoint_choice, identity_model, run_metric, verdict
 from bunny.evaluation.measure_picture import PictureMeasurer
 from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
 from bunny.generation import plan, request, sampler
@@ -216,6 +216,9 @@ class Evaluator:
         found += run_metric.choice_rows(self.run_id, self.character, choice)
         for name, scale in self.sight.eyes.scales.items():
             found += run_metric.scale_rows(self.run_id, name, scale)
+        tables = self._given.tables
+        counts = identity_model.count_real(tables["label"], tables["frame"], self.character)
+        found += run_metric.count_rows(self.run_id, self.character, *counts)
         return found, pictures
 
     def outcome(self, rows: Sequence[dict[str, Any]]) -> str:
@@ -266,9 +269,7 @@ class Evaluator:
     def _sight(
         self, settings: EvaluatorSettings, agree: agreement.AgreementMeasure | None
     ) -> PictureMeasurer:
-        eyes = gallery.load_identity_model(
-            self._given, self.character, self.base.resolution_px, settings
-        )
+        eyes = identity_model.load_identity_model(self._given, self.character, self.base, settings)
         dataset = self._given.tables["dataset"]
         return PictureMeasurer(self._given.film_dir, dataset, self.character, eyes, agree)
 

@@ -1,11 +1,12 @@
-"""Gradient and colour descriptor of drawn figures, independent of the labelling network.
+"""Gradient and colour descriptor of pictures, independent of the labelling network.
 
 Windows of a picture are described by channels averaged over 8 x 8 cells (gradients of six
 directions against their surroundings, and CIE L*a*b*), as in Dollár, Appel, Belongie, Perona 2014,
 "Fast feature pyramids for object detection", and then decorrelated by the film's own windows, as in
 Hariharan, Malik, Ramanan 2012, "Discriminative decorrelation for clustering and classification":
 what the film has everywhere says nothing about who is there. No weights were trained on anything,
-so it owes nothing to the network that labelled the film's drawn characters.
+so it owes nothing to the network that labelled the film's drawn characters. Copies are found by
+it, and its channels are half of what `figure_recogniser` goes by.
 """
 
 from __future__ import annotations
@@ -31,30 +32,11 @@ FLAT = 0.02  # of luma; gradients well below it are noise
 
 
 @dataclass(frozen=True, kw_only=True)
-class DescribedRegions:
-    """Regions of a picture that may be the subject: vectors (m, d) of unit length, boxes (m, 4) in
-    shares.
-
-    m is 0 where nothing was found.
-    """
-
-    vector: np.ndarray
-    box: np.ndarray
-
-
-@dataclass(frozen=True, kw_only=True)
 class FigureDescriptor:
     """A fitted describer: mean (d,) and decorrelation (d, d) of windows."""
 
     mean: np.ndarray
     whitening: np.ndarray
-
-    def look(self, picture: np.ndarray) -> DescribedRegions:
-        """Describe the windows of a picture (height, width, 3) uint8 BGR at five sizes."""
-        parts = [_windows(picture, size) for size in SIZES]
-        cells = np.concatenate([cell for cell, _ in parts])
-        boxes = np.concatenate([box for _, box in parts])
-        return DescribedRegions(vector=self._to_vector(cells), box=boxes.astype(np.float32))
 
     def describe(self, pictures: Sequence[np.ndarray]) -> np.ndarray:
         """Describe whole pictures; (n, d) float32 of unit length."""
@@ -89,7 +71,7 @@ def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> FigureDescriptor:
     rng = np.random.default_rng(seed)
     taken = []
     for picture in pictures:
-        cells = np.concatenate([_windows(picture, size)[0] for size in SIZES])
+        cells = np.concatenate([_windows(picture, size) for size in SIZES])
         taken.append(cells[rng.permutation(len(cells))[:WINDOWS_A_PICTURE]])
     flat = np.concatenate(taken).reshape(-1, DIMENSION).astype(np.float64)
     mean = flat.mean(axis=0)
@@ -100,8 +82,15 @@ def fit(pictures: Sequence[np.ndarray], seed: int = 0) -> FigureDescriptor:
     return FigureDescriptor(mean=mean.astype(np.float32), whitening=whitening.astype(np.float32))
 
 
-def square_crop(picture: np.ndarray, box: Sequence[float], margin: float = 0.05) -> np.ndarray:
-    """Cut a square about a box, with so much of the longer side added, inside the picture.
+def channel_grid(picture: np.ndarray) -> np.ndarray:
+    """Channels of a whole picture averaged over 8 x 8 cells; (DIMENSION,) float32."""
+    return _grid(picture, CELLS, CELLS).ravel()
+
+
+def square_box(
+    picture: np.ndarray, box: Sequence[float], margin: float = 0.05
+) -> tuple[int, int, int, int]:
+    """Lay a square about a box, with so much of the longer side added, inside the picture.
 
     Parameters
     ----------
@@ -114,11 +103,17 @@ def square_crop(picture: np.ndarray, box: Sequence[float], margin: float = 0.05)
     side = int(min(max(x1 - x0, y1 - y0, 2) * (1 + margin), height, width))
     x = int(np.clip((x0 + x1 - side) / 2, 0, width - side))
     y = int(np.clip((y0 + y1 - side) / 2, 0, height - side))
-    return picture[y : y + side, x : x + side]
+    return x, y, x + side, y + side
 
 
-def _windows(picture: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
-    """All windows of one size: cells (n, 8, 8, c) and boxes (n, 4) in shares of the picture."""
+def square_crop(picture: np.ndarray, box: Sequence[float], margin: float = 0.05) -> np.ndarray:
+    """Cut out the square of `square_box`."""
+    x0, y0, x1, y1 = square_box(picture, box, margin)
+    return picture[y0:y1, x0:x1]
+
+
+def _windows(picture: np.ndarray, size: float) -> np.ndarray:
+    """Cells of all windows of one size; (n, 8, 8, c)."""
     height, width = picture.shape[:2]
     side = size * min(height, width) / CELLS
     rows, columns = max(CELLS, round(height / side)), max(CELLS, round(width / side))
@@ -129,9 +124,7 @@ def _windows(picture: np.ndarray, size: float) -> tuple[np.ndarray, np.ndarray]:
         for y in range(0, rows - CELLS + 1, step)
         for x in range(0, columns - CELLS + 1, step)
     ]
-    cells = np.stack([grid[y : y + CELLS, x : x + CELLS] for y, x in places])
-    box = np.array([(x, y, x + CELLS, y + CELLS) for y, x in places], float)
-    return cells, box / (columns, rows, columns, rows)
+    return np.stack([grid[y : y + CELLS, x : x + CELLS] for y, x in places])
 
 
 def _grid(picture: np.ndarray, rows: int, columns: int) -> np.ndarray:

@@ -1,13 +1,8 @@
-"""Galleries of real pictures and the identity model that generated ones are compared by.
-
-Eyes are chosen so that they did not help to build the set: for faces the recogniser that the
-film's faces were *not* named with; for drawn characters `evaluation.figure_descriptor`, which
-shares nothing with the network that found them.
-"""
+"""Real pictures of a film that generated ones are compared with."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,15 +10,9 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.character.face import detect
-from bunny.character.face import recogniser as face_recogniser
 from bunny.core import image_file
-from bunny.core.config import DetectionConfig
 from bunny.core.reference_folder import PREFIX
-from bunny.evaluation import figure_descriptor, identity
-from bunny.evaluation.figure_descriptor import DescribedRegions, FigureDescriptor
-from bunny.evaluation.identity import Gallery, IdentityScale
-from bunny.evaluation.settings import EvaluationInput, EvaluatorSettings
+from bunny.evaluation import figure_descriptor
 from bunny.table.box import BOX
 
 MAX_REAL = 24  # pictures of a character, spread over the film; of the run's of each side
@@ -32,16 +21,6 @@ MIN_BACKGROUND = 4  # frames without the character; with fewer, places beside it
 MIN_CROP_PX = 24
 MARGIN = 0.5  # of the longer side around somebody, as in training pictures
 NO_SHOT = -1  # of pictures that the user gave
-
-MAX_CROPS = 48
-# Cosines of strangers, and from which two faces are one person by the recognisers' authors.
-KNOWN = {
-    "sface": (0.0, face_recogniser.SFACE_SAME),
-    "dlib": (
-        1 - (1 - face_recogniser.DLIB_SAME) / (1 - face_recogniser.SFACE_SAME),
-        face_recogniser.DLIB_SAME,
-    ),
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +43,7 @@ def shrink(picture: np.ndarray, side_px: int) -> np.ndarray:
     return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
 
 
-def _of_character(
+def of_character(
     root: Path, tables: Mapping[str, pl.DataFrame], character: str
 ) -> list[RealPicture]:
     """Pictures of the run's character; of held-out ones each subject's nearest is cut out too.
@@ -209,165 +188,8 @@ def spread(items: Sequence, most: int) -> list:
     return [items[round(i * (len(items) - 1) / (most - 1))] for i in range(most)]
 
 
-@dataclass(frozen=True, kw_only=True)
-class IdentityModel:
-    """Descriptors of one run's pictures, and their values on real pictures."""
-
-    name: str
-    shape: FigureDescriptor
-    look: Callable[[np.ndarray], DescribedRegions]
-    is_face: bool
-    galleries: dict[str, Gallery]
-    scales: dict[str, IdentityScale]
-    real: list[tuple[RealPicture, DescribedRegions]]
-
-
-def load_identity_model(
-    given: EvaluationInput, character: str, side_px: int, settings: EvaluatorSettings
-) -> IdentityModel:
-    """Look at the film's real pictures as drawings of a run will be looked at.
-
-    Parameters
-    ----------
-    character : str
-        The run's.
-    side_px : int
-        Of the drawings; real pictures are shrunk to it, so that sharpness tells nothing.
-    """
-    root, tables = given.film_dir, given.tables
-    frames = tables["frame"].sort("frame_index")["file"].drop_nulls().to_list()
-    film = [
-        p for f in spread(frames, MAX_BACKGROUND) if (p := image_file.read(root / f)) is not None
-    ]
-    own = _of_character(root, tables, character)
-    own += of_references(given.reference_dir, tables, character)
-    fitted = figure_descriptor.fit([shrink(p, side_px) for p in film] or [r.picture for r in own])
-    is_face = uses_face(tables["reference"], character, settings.evaluation.identity)
-    name, look = (
-        load_face_describer(tables["reference"], settings.detection)
-        if is_face
-        else (figure_descriptor.NAME, fitted.look)
-    )
-    real = list(own)
-    if settings.evaluation.has_other_characters:
-        real += of_others(root, tables, character, settings.min_confidence)
-    nobody = background_squares(root, tables, character)
-    seen = [(r, look(shrink(r.picture, side_px))) for r in real]
-    strangers = [look(shrink(p, side_px)) for p in nobody]
-    fallback = KNOWN[name.split()[0]] if is_face else None
-    galleries, scales = _scales(seen, strangers, fitted, look, fallback, side_px)
-    return IdentityModel(
-        name=name,
-        shape=fitted,
-        look=look,
-        is_face=is_face,
-        galleries=galleries,
-        scales=scales,
-        real=seen,
-    )
-
-
 def with_mirrored(
     pictures: Sequence[np.ndarray],
 ) -> tuple[Sequence[np.ndarray], Sequence[np.ndarray]]:
     """Pictures as they are, and mirrored."""
     return pictures, [np.ascontiguousarray(p[:, ::-1]) for p in pictures]
-
-
-def _scales(seen, strangers, fitted: FigureDescriptor, look, fallback, side_px: int):
-    """Gallery and scale of each character that has real pictures to compare.
-
-    `fallback` is what authors say of a face recogniser; None for drawn characters.
-    """
-    galleries, scales = {}, {}
-    for name in dict.fromkeys(r.character for r, _ in seen):
-        mine = [r for r, _ in seen if r.character == name]
-        gallery = _gallery(mine, fitted, look, fallback is not None, side_px)
-        own = [(r.shot, s) for r, s in seen if r.character == name]
-        others = [s for r, s in seen if r.character != name] + strangers
-        scale = identity.make_scale(own, others, gallery, fallback)
-        if scale is not None:
-            galleries[name], scales[name] = gallery, scale
-    return galleries, scales
-
-
-def _gallery(
-    real: Sequence[RealPicture], fitted: FigureDescriptor, look, is_face: bool, side_px: int
-) -> Gallery:
-    """Vectors of a character's crops; drawn ones mirrored too."""
-    cut = spread([r for r in real if r.crop is not None], MAX_CROPS)
-    shots = np.array([r.shot for r in cut], np.int64)
-    if not is_face:
-        crops = [shrink(r.crop, side_px) for r in cut]
-        vector = np.concatenate([fitted.describe(view) for view in with_mirrored(crops)])
-        return Gallery(vector=vector, shot=np.concatenate([shots, shots]))
-    found = [_middle_face(look(r.crop)) for r in cut]
-    is_seen = np.array([v is not None for v in found], bool)
-    vectors = [v for v in found if v is not None]
-    vector = np.stack(vectors) if vectors else np.empty((0, 1), np.float32)
-    return Gallery(vector=vector, shot=shots[is_seen])
-
-
-def _middle_face(seen: DescribedRegions) -> np.ndarray | None:
-    """The face nearest to the middle of a crop."""
-    if not len(seen.vector):
-        return None
-    middle = (seen.box[:, :2] + seen.box[:, 2:]) / 2 - 0.5
-    return seen.vector[int(np.hypot(*middle.T).argmin())]
-
-
-def uses_face(reference: pl.DataFrame, character: str, wanted: str) -> bool:
-    """Tell whether a character is recognised by its face.
-
-    Parameters
-    ----------
-    reference : pl.DataFrame
-        The table.
-    wanted : str
-        ``face`` or ``picture``; ``auto``: as most of the character's references were measured.
-    """
-    if wanted != "auto":
-        return wanted == "face"
-    routes = reference.filter(pl.col("character") == character)["route"].cast(pl.String)
-    return bool(routes.len()) and (routes == "face").sum() * 2 > routes.len()
-
-
-def load_face_describer(
-    reference: pl.DataFrame, settings: DetectionConfig
-) -> tuple[str, Callable[[np.ndarray], DescribedRegions]]:
-    """Load the recogniser that the film's faces were not named with, behind the film's detector.
-
-    Parameters
-    ----------
-    reference : pl.DataFrame
-        The table; it records the recogniser that named the faces.
-
-    Returns
-    -------
-    str
-        Names of recogniser and detector.
-    callable
-        Describes the faces of a BGR picture.
-    """
-    known = reference["recogniser"].drop_nulls()
-    used = (
-        known[0]
-        if known.len()
-        else face_recogniser.choose_recogniser(settings.recogniser, settings.face_detection_model)
-    )
-    name = "dlib" if used == "sface" else "sface"
-    find = detect.load_detector(settings.face_detection_model, has_small_faces=False)
-    recogniser = face_recogniser.load_recogniser(name)
-
-    def look(picture: np.ndarray) -> DescribedRegions:
-        faces = [f for f in find(picture) if f.score >= settings.min_face_score]
-        if not faces:
-            return DescribedRegions(
-                vector=np.empty((0, 1), np.float32), box=np.empty((0, 4), np.float32)
-            )
-        height, width = picture.shape[:2]
-        vector = np.stack([recogniser(picture, face) for face in faces])
-        box = np.stack([f.box for f in faces]) / (width, height, width, height)
-        return DescribedRegions(vector=vector, box=box)
-
-    return f"{name} behind {settings.face_detection_model}", look

@@ -1,9 +1,12 @@
-"""Identity of a picture: similarity to held-out crops, on a scale set by real pictures.
+"""Identity of a picture: a recogniser's score on a scale that the film's real pictures set.
 
-A cosine alone says little, for it depends on the describer and on how varied the character is in
-its film. So real pictures set the scale. Drawings are compared with crops of held-out shots and the
-user's own pictures; 1 is what real pictures of the character reach against those of *other* shots,
-0 what real pictures without it reach.
+A score alone says little, for it depends on the recogniser and on how varied the character is in
+its film. So real pictures set both the scale and the threshold: pictures of the character from
+shots that the recogniser was not fitted on, and strangers, which are pictures of other characters
+and of nobody. The threshold lies halfway between the score that 95 % of the real pictures reach and
+the one that 5 % of the strangers reach, both by rank as in split conformal prediction (Vovk et al.
+2005), so that at most 5 % of further pictures like these are expected on the wrong side. What
+passes it is counted and stored with its interval; `verdict` judges only where both rates hold.
 """
 
 from __future__ import annotations
@@ -13,180 +16,137 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from bunny.evaluation.figure_descriptor import DescribedRegions
+from bunny.evaluation import proportion
+from bunny.evaluation.bootstrap import Interval
 
 NOBODY, UNKNOWN = "nobody", "unknown"
-STRANGER_QUANTILE = (
-    0.95  # quantile of strangers' likeness that a picture must exceed to be the character
-)
-MIN_GAP = 0.02  # between strangers and the character, of cosine; below it nothing can be told
-OVERLAP = 0.1  # intersection over the smaller box, up to which two places are separate
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gallery:
-    """Crops of one character: vectors (k, d) of unit length and the shot of each (k,)."""
-
-    vector: np.ndarray
-    shot: np.ndarray
-
-    def without(self, shot: int) -> Gallery:
-        """The crops of other shots."""
-        other = self.shot != shot
-        return Gallery(vector=self.vector[other], shot=self.shot[other])
+MIN_REAL_SHARE, MAX_STRANGER_SHARE = 0.95, 0.05  # recognised; see the module
+MIN_PICTURES = 19  # of each kind: with fewer no rank splits off 5 %: floor((18 + 1) * 0.05) = 0
+MIN_SHOTS = 4  # of the character; pictures of one shot are nearly one picture
+MIN_GAP = 1e-6  # between the medians of strangers and the character; below it nothing can be told
 
 
 @dataclass(frozen=True, kw_only=True)
 class IdentityScale:
-    """Likeness of strangers (0), of the character itself (1), and of hardly any stranger (floor).
+    """Scores of strangers (0) and of the character itself (1), the threshold, and what passes it.
 
-    `is_across` tells whether the character was compared across shots; with one shot only it was
-    compared within it, which asks more of drawings.
+    `zero` and `one` are medians, `floor` the threshold; `real` and `strangers` the shares of
+    pictures recognised as the character, with Wilson intervals.
     """
 
     zero: float
     one: float
     floor: float
-    is_across: bool
-    num_real: int
-    num_strangers: int
+    real: Interval
+    strangers: Interval
+    num_shots: int
 
-    def to_identity(self, likeness: np.ndarray) -> np.ndarray:
-        """Likeness on the scale; NaN where nobody was found, or nothing can be told."""
+    @property
+    def is_calibrated(self) -> bool:
+        """Whether there are enough pictures, and both shares are within their limits."""
+        return is_calibrated(self.real, self.strangers, self.num_shots)
+
+    def to_identity(self, score: float) -> float:
+        """Score on the scale; NaN where nobody was found, or nothing can be told."""
         gap = self.one - self.zero
-        if not gap > MIN_GAP:
-            return np.full(np.shape(likeness), np.nan)
-        return (np.asarray(likeness, float) - self.zero) / gap
+        return (score - self.zero) / gap if gap > MIN_GAP else float("nan")
 
 
-def likeness(seen: DescribedRegions, gallery: Gallery) -> float:
-    """Similarity to a character of the most similar part of a picture.
-
-    Parameters
-    ----------
-    seen : DescribedRegions
-        Parts of a picture.
-
-    Returns
-    -------
-    float
-        Cosine to the most similar crop, of the part where it is highest, in [-1, 1]; NaN where the
-        picture has no part (no face) or there is no crop.
-    """
-    found = _likenesses(seen, gallery)
-    return float(found.max()) if len(found) else float("nan")
-
-
-def count_alike(seen: DescribedRegions, gallery: Gallery, floor: float) -> int:
-    """Count separate places of a picture that are more like a character than strangers are."""
-    found = _likenesses(seen, gallery)
-    taken: list[np.ndarray] = []
-    for index in np.argsort(-found, kind="stable"):
-        if not found[index] > floor:
-            break
-        if all(_share(seen.box[index], box) <= OVERLAP for box in taken):
-            taken.append(seen.box[index])
-    return len(taken)
+def is_calibrated(real: Interval, strangers: Interval, num_shots: int) -> bool:
+    """Tell whether a recogniser can judge, from the shares of pictures that it recognises."""
+    return (
+        num_shots >= MIN_SHOTS
+        and min(real.n, strangers.n) >= MIN_PICTURES
+        and (real.value or 0.0) >= MIN_REAL_SHARE
+        and (strangers.value or 0.0) <= MAX_STRANGER_SHARE
+    )
 
 
 def make_scale(
-    real: Sequence[tuple[int, DescribedRegions]],
-    strangers: Sequence[DescribedRegions],
-    gallery: Gallery,
+    real: Sequence[tuple[int, float]],
+    strangers: Sequence[float],
     fallback: tuple[float, float] | None = None,
 ) -> IdentityScale | None:
-    """Measure the scale of a character.
+    """Measure the scale and the threshold of a character.
 
     Parameters
     ----------
-    real : sequence of (int, DescribedRegions)
-        Shot and parts of pictures of the character; each is compared with other shots' crops.
-    strangers : sequence of DescribedRegions
-        Pictures of the film without it.
-    gallery : Gallery
-        Crops of held-out shots.
+    real : sequence of (int, float)
+        Shot and score of each picture of the character, by a recogniser that was not fitted on the
+        shot; NaN where nobody was found.
+    strangers : sequence of float
+        Scores of pictures without the character.
     fallback : (float, float), optional
-        Zero and floor of a recogniser whose authors give them, for films without strangers.
+        Strangers' usual score and threshold of a recogniser whose authors give them: for films
+        where nobody else is found, and the least threshold where real pictures allow it.
 
     Returns
     -------
     IdentityScale or None
-        None where there is no real picture to compare, or no stranger and no fallback.
+        None where no picture of the character has a score, or no stranger and no fallback.
     """
-    across = [likeness(seen, gallery.without(shot)) for shot, seen in real]
-    is_across = bool(np.isfinite(across).any())
-    own = across if is_across else _leave_one_out(real, gallery)
-    own = [value for value in own if np.isfinite(value)]
-    others = [likeness(seen, gallery) for seen in strangers]
-    others = [value for value in others if np.isfinite(value)]
-    level = fallback
-    if others:
-        level = float(np.median(others)), float(np.quantile(others, STRANGER_QUANTILE))
-    if not own or level is None:
+    own = np.array([score for _, score in real], float)
+    others = np.array(strangers, float)
+    found, met = own[np.isfinite(own)], others[np.isfinite(others)]
+    if not len(found) or not (len(met) or fallback):
         return None
-    zero, floor = level
+    reached = _ranked(np.nan_to_num(own, nan=-np.inf), MAX_STRANGER_SHARE)
+    passed = -_ranked(-np.nan_to_num(others, nan=-np.inf), MAX_STRANGER_SHARE)
+    floor = (reached + passed) / 2 if np.isfinite(reached + passed) else max(reached, passed)
+    if not np.isfinite(floor):
+        floor = float(found.min())
+    if fallback:
+        floor = max(floor, min(fallback[1], float(reached)))
     return IdentityScale(
-        zero=zero,
-        one=float(np.median(own)),
-        floor=floor,
-        is_across=is_across,
-        num_real=len(own),
-        num_strangers=len(others),
+        zero=float(np.median(met)) if len(met) else fallback[0] if fallback else 0.0,
+        one=float(np.median(found)),
+        floor=float(floor),
+        real=proportion.wilson(int((own >= floor).sum()), len(own)),
+        strangers=proportion.wilson(int((others >= floor).sum()), len(others)),
+        num_shots=len({shot for shot, _ in real}),
     )
 
 
 def recognise(
-    likenesses: Mapping[str, float], scales: Mapping[str, IdentityScale], *, is_somebody: bool
+    scores: Mapping[str, float],
+    scales: Mapping[str, IdentityScale],
+    character: str,
+    *,
+    is_somebody: bool = True,
 ) -> str:
     """Say whom a picture shows.
 
     Parameters
     ----------
+    scores : mapping of str to float
+        Score of each character.
+    character : str
+        The one that is judged: it needs its own threshold alone, as it was calibrated.
     is_somebody : bool
-        Whether the picture has any part at all.
+        False where nobody was found in the picture.
 
     Returns
     -------
     str
-        The character that leads on its own scale among those above their floors; ``unknown`` where
-        somebody is there who is none of them, ``nobody`` where none was found.
+        `character`, or else the one of the others with a calibrated recogniser that leads on its
+        own scale; ``unknown`` where none passes, ``nobody`` where nobody was found.
     """
     if not is_somebody:
         return NOBODY
     found = {
-        name: float(scale.to_identity(np.array(likenesses[name])))
+        name: scale.to_identity(scores[name])
         for name, scale in scales.items()
-        if likenesses.get(name, float("nan")) > scale.floor
+        if scores.get(name, float("nan")) >= scale.floor
     }
-    found = {name: value for name, value in found.items() if np.isfinite(value)}
-    return max(sorted(found), key=found.__getitem__) if found else UNKNOWN
+    if character in found:
+        return character
+    others = {name: value for name, value in found.items() if scales[name].is_calibrated}
+    return max(sorted(others), key=others.__getitem__) if others else UNKNOWN
 
 
-def _likenesses(seen: DescribedRegions, gallery: Gallery) -> np.ndarray:
-    """Cosine of each part to its most similar crop; empty where there is nothing."""
-    if not len(seen.vector) or not len(gallery.vector):
-        return np.empty(0)
-    return (seen.vector @ gallery.vector.T).max(axis=1).astype(float)
-
-
-def _leave_one_out(real: Sequence[tuple[int, DescribedRegions]], gallery: Gallery) -> list[float]:
-    """Likeness of real pictures to the other crops of one shot, none compared with itself.
-
-    A picture's own crops are its nearest: what is left out is the one most similar.
-    """
-    found = []
-    for _shot, seen in real:
-        if len(gallery.vector) < 2 or not len(seen.vector):
-            continue
-        nearest = int((seen.vector @ gallery.vector.T).max(axis=0).argmax())
-        keep = np.arange(len(gallery.vector)) != nearest
-        found.append(likeness(seen, Gallery(vector=gallery.vector[keep], shot=gallery.shot[keep])))
-    return found
-
-
-def _share(one: np.ndarray, other: np.ndarray) -> float:
-    """Intersection of two boxes over the area of the smaller."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    smaller = min((b[2] - b[0]) * (b[3] - b[1]) for b in (one, other))
-    return max(0.0, width) * max(0.0, height) / smaller if smaller > 0 else 1.0
+def _ranked(values: np.ndarray, share: float) -> float:
+    """The value below which at most `share` of further ones are expected; infinite for none."""
+    if not len(values):
+        return float("inf")
+    rank = max(1, int((len(values) + 1) * share + 1e-9))
+    return float(np.sort(values)[rank - 1])

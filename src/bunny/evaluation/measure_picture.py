@@ -15,12 +15,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.character.drawn.efficientnet import EfficientNet
 from bunny.core import image_file
-from bunny.evaluation import agreement, identity
+from bunny.evaluation import agreement
 from bunny.evaluation import gallery as evaluation_gallery
-from bunny.evaluation.figure_descriptor import DescribedRegions
-from bunny.evaluation.gallery import IdentityModel
+from bunny.evaluation.identity_model import IdentityModel
 
 BASELINE_QUANTILE = (
     0.99  # quantile of held-out pictures' nearest cosines above which a drawing is flagged
@@ -107,8 +105,9 @@ class PictureMeasurer:
         """`root` is the film's folder, `agree` None where agreement is not measured."""
         self.root, self.character, self.eyes, self.agree = root, character, eyes, agree
         self._train = _TrainSet(root, dataset, character, eyes)
-        self._net = EfficientNet()
-        usual = [self._net.embed(real.picture) for real, _ in eyes.real[:USUAL_PICTURES]]
+        files = dataset.filter(pl.col("character") == character)["file"].to_list()
+        read = (image_file.read(root / f) for f in evaluation_gallery.spread(files, USUAL_PICTURES))
+        usual = [eyes.net.embed(picture) for picture in read if picture is not None]
         self._usual = np.mean(usual, axis=0) if usual else 0.0
 
     def see(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
@@ -119,11 +118,11 @@ class PictureMeasurer:
         pictures = [picture for _, picture in kept]
         said = self._agreements(pictures, [row["prompt"] for row, _ in kept])
         near = self._train.nearest(pictures)
-        vectors = [self._net.embed(picture) - self._usual for picture in pictures]
+        vectors = [self.eyes.net.embed(picture) - self._usual for picture in pictures]
         found = {
             row["picture_id"]: {
                 **row,
-                **_recognise(self.eyes.look(picture), self.eyes, self.character),
+                **self.eyes.see(picture, is_pair=row["prompt_set"] == "pair"),
                 **said[i],
                 **near[i],
             }
@@ -134,24 +133,19 @@ class PictureMeasurer:
         return done, dict(zip(names, vectors, strict=True))
 
     def real(self, run_id: str) -> list[dict[str, Any]]:
-        """Rows of the film's own pictures, each compared with other shots' crops."""
-        found = []
-        for index, (real, seen) in enumerate(self.eyes.real):
-            name = real.character
-            row = {
+        """Rows of the film's own pictures, each scored by what did not see its shot."""
+        return [
+            {
                 "picture_id": f"{run_id}-real-{index:04d}",
                 "run_id": run_id,
-                "character": name,
+                "character": real.character,
                 "step": 0,
                 "prompt_set": "real",
                 "file": real.file,
+                **(self.eyes.said(real.scores) if self.eyes.scales else {}),
             }
-            is_across = name in self.eyes.scales and self.eyes.scales[name].is_across
-            who = _recognise(
-                seen, self.eyes, self.character, real.shot if is_across else None, name
-            )
-            found.append({**row, **who})
-        return found
+            for index, real in enumerate(self.eyes.real)
+        ]
 
     def _agreements(self, pictures: list[np.ndarray], prompts: list[str]) -> list[dict[str, Any]]:
         """How far each picture shows what its prompt says."""
@@ -198,35 +192,3 @@ class _TrainSet:
             }
             for i, c in zip(index, cosine, strict=True)
         ]
-
-
-def _recognise(
-    seen: DescribedRegions,
-    eyes: IdentityModel,
-    character: str,
-    shot: int | None = None,
-    own: str = "",
-) -> dict[str, Any]:
-    """Who is seen; crops of `shot` do not count for the character `own`."""
-    galleries = {
-        name: gallery.without(shot) if shot is not None and name == own else gallery
-        for name, gallery in eyes.galleries.items()
-    }
-    if not eyes.scales:
-        return {}
-    like = {name: identity.likeness(seen, gallery) for name, gallery in galleries.items()}
-    is_above = any(like[name] > scale.floor for name, scale in eyes.scales.items())
-    is_somebody = bool(len(seen.vector)) if eyes.is_face else is_above
-    found: dict[str, Any] = {
-        "is_somebody": is_somebody,
-        "recognised": identity.recognise(like, eyes.scales, is_somebody=is_somebody),
-    }
-    if character in eyes.scales:
-        scale, value = eyes.scales[character], like[character]
-        place = float(scale.to_identity(np.array(value)))
-        found |= {
-            "likeness": value if np.isfinite(value) else None,
-            "identity": place if np.isfinite(place) else None,
-            "num_alike": identity.count_alike(seen, galleries[character], scale.floor),
-        }
-    return found

@@ -1,8 +1,7 @@
 """Rows of table `evaluation` from the measures of each picture (table `evaluation_picture`).
 
 - ``identity``: 0 a stranger of the film, 1 as a held-out picture of the character (may be outside);
-  of pictures in which somebody was found;
-- ``recognised``: share taken for whom they were asked to show; ``nobody``: share with nobody in it;
+- ``recognised``: share taken for whom they were asked to show; ``nobody``: share without a face;
 - ``agreement`` with the prompt; ``score``: what checkpoints are chosen by;
 - ``nearest``: cosine to the nearest training picture; ``copied``: share flagged as copies;
 - ``diversity``: distance between seeds of a prompt; ``vendi``: Vendi score over the seeds' number;
@@ -11,6 +10,9 @@
 - ``drift``: how far class prompts moved, in distances between two seeds of the base;
 - ``leak``: share of class prompts' or others' pictures taken for the trained character;
 - ``bleeding``: share of pictures of two in which two places look like the trained one;
+- ``real recognised``, ``strangers recognised``: shares of the film's pictures with and without the
+  character, of shots held out, that its recogniser takes for it; ``threshold``, ``score of real
+  pictures``, ``score of strangers`` (medians); ``shots``: those it is labelled in;
 - ``confusion``: share taken for `about`; ``chosen``: the chosen step; ``score over last``: of it
   less that of the last checkpoint.
 """
@@ -25,12 +27,13 @@ import numpy as np
 import polars as pl
 
 from bunny.dataset import vendi as dataset_vendi
-from bunny.evaluation import bootstrap, checkpoint_choice, identity
+from bunny.evaluation import bootstrap, checkpoint_choice, identity, proportion
 from bunny.evaluation.bootstrap import Interval
 
 Row = dict[str, Any]
 Key = tuple[str, int]
-GAINS = ("identity", "agreement", "recognised")
+GAINS = ("identity", "agreement")
+SHARES = ("is_right", "nobody", "copied", "leak", "both")  # columns of 0 and 1
 CONFUSED = ("report", "class", "other", "real")  # prompt sets of the confusion matrix
 
 
@@ -117,7 +120,7 @@ def _with_measures(pictures: pl.DataFrame) -> pl.DataFrame:
     """Add each picture's part in the metrics to table `evaluation_picture`; null: not measured."""
     scores = [
         None
-        if row["is_somebody"] is None  # nobody looked
+        if row["is_somebody"] is None and row["identity"] is None  # nobody looked
         else checkpoint_choice.score(row["identity"], row["agreement"], row["is_copy"])
         for row in pictures.iter_rows(named=True)
     ]
@@ -185,7 +188,8 @@ def run_rows(
 
     def mean(part: pl.DataFrame, column: str) -> Interval:
         values, prompts = part[column].to_list(), part["prompt"].to_list()
-        return bootstrap.mean(values, prompts, part["seed"].to_list(), num=num, seed=seed)
+        found = bootstrap.mean(values, prompts, part["seed"].to_list(), num=num, seed=seed)
+        return _widened(found) if column in SHARES else found
 
     drawn = measured.filter(pl.col("prompt_set") != "real")
     for (step, prompt_set, who), part in _parts(drawn, "step", "prompt_set", "character"):
@@ -222,23 +226,40 @@ def choice_rows(
 
 
 def scale_rows(run_id: str, character: str, scale: identity.IdentityScale) -> list[Row]:
-    """Cosines that identity 0 and 1 stand for, from how many pictures, and whether across shots."""
-    numbers = {
-        "likeness of strangers": (scale.zero, scale.num_strangers),
-        "likeness of real pictures": (scale.one, scale.num_real),
-        "floor": (scale.floor, scale.num_strangers),
-        "is across shots": (float(scale.is_across), scale.num_real),
-    }
+    """A character's scale, and what its recogniser makes of the film's own pictures."""
+    one = {"low": None, "high": None}
     key = {"run_id": run_id, "character": character, "step": 0, "prompt_set": "real"}
-    return [
-        _row(key, metric, Interval(value=value, low=None, high=None, n=n))
-        for metric, (value, n) in numbers.items()
-    ]
+    num_real, num_strangers = scale.real.n, scale.strangers.n
+    found = {
+        "real recognised": scale.real,
+        "strangers recognised": scale.strangers,
+        "threshold": Interval(value=scale.floor, n=num_real + num_strangers, **one),
+        "score of real pictures": Interval(value=scale.one, n=num_real, **one),
+        "score of strangers": Interval(value=scale.zero, n=num_strangers, **one),
+    }
+    return [_row(key, metric, value) for metric, value in found.items()]
+
+
+def count_rows(run_id: str, character: str, num_pictures: int, num_shots: int) -> list[Row]:
+    """The film's pictures of a character, and the shots they are from."""
+    key = {"run_id": run_id, "character": character, "step": 0, "prompt_set": "real"}
+    shots = Interval(value=float(num_shots), low=None, high=None, n=num_pictures)
+    return [_row(key, "shots", shots)]
 
 
 def _row(key: Row, metric: str, value: Interval, about: str = "") -> Row:
     """A row of table `evaluation`; `key` has the run, the character, the step and the set."""
     return {**key, "metric": metric, "about": about, **asdict(value)}
+
+
+def _widened(share: Interval) -> Interval:
+    """The wider of a share's bootstrap and Wilson intervals, at each end."""
+    if share.value is None:
+        return share
+    wilson = proportion.of_share(share.value, share.n)
+    lows = [low for low in (share.low, wilson.low) if low is not None]
+    highs = [high for high in (share.high, wilson.high) if high is not None]
+    return Interval(value=share.value, low=min(lows), high=max(highs), n=share.n)
 
 
 def _metrics(prompt_set: str) -> dict[str, str]:
@@ -287,13 +308,20 @@ def _variety(part: pl.DataFrame, vectors, num: int, seed: int) -> dict[str, Inte
 def _gains(drawn: pl.DataFrame, chosen: int, num: int, seed: int) -> dict[str, Interval]:
     """Checkpoint less base on the prompts for reporting."""
     part = drawn.filter(pl.col("prompt_set") == "report")
-    columns = {name: name for name in GAINS} | {"recognised": "is_right"}
-    return {
+    found = {
         metric: bootstrap.difference(
-            _by_key(part, chosen, column), _by_key(part, 0, column), num=num, seed=seed
+            _by_key(part, chosen, metric), _by_key(part, 0, metric), num=num, seed=seed
         )
-        for metric, column in columns.items()
+        for metric in GAINS
     }
+    found["recognised"] = proportion.difference(_share(part, chosen), _share(part, 0))
+    return found
+
+
+def _share(part: pl.DataFrame, step: int) -> Interval:
+    """Share of a step's pictures that were recognised as whom they were asked to show."""
+    known = part.filter(pl.col("step") == step)["is_right"].drop_nulls()
+    return proportion.wilson(int(known.sum()), known.len())
 
 
 def _by_key(part: pl.DataFrame, step: int, column: str) -> dict[Key, float | None]:

@@ -1,7 +1,9 @@
 """Verdict on a fine-tune: its metrics, warnings and advice in sentences.
 
-A pure function over tables. A sentence that blames something names the figure, the base's beside
-it, and what to change; differences count only where their interval leaves zero out.
+A pure function over tables. The first sentence answers whether the character was learned, or says
+that it cannot be judged, and why: the recogniser has to find the character in the film's own
+held-out pictures, and not in strangers'. A sentence is said only where its 95 % interval allows it;
+one that blames something names the figure, the base's beside it, and what to change.
 """
 
 from __future__ import annotations
@@ -13,22 +15,23 @@ from typing import Any
 
 import polars as pl
 
+from bunny.evaluation import identity, proportion
+from bunny.evaluation.bootstrap import Interval
+
 MAX_COPIED_SHARE = 0.1  # share of copies
+CHANCE_COPIED = 0.01  # held-out pictures that would be flagged: `measure_picture.BASELINE_QUANTILE`
 MAX_LEAK_SHARE = (
     0.25  # share above the base's of class prompts' or others' drawings that show the character
 )
-MAX_NOBODY_SHARE = 0.25  # share of drawings without anybody, above the base's
+MAX_NOBODY_SHARE = 0.25  # share of drawings without a face, above the base's
 MAX_BLEEDING = 0.25
 MAX_DRIFT = 1.0  # as far as another seed
 MIN_DIVERSITY = 0.5  # diversity relative to the base's
 MAX_AGREEMENT_LOSS = 0.1  # agreement lost
-MIN_REAL_RECOGNISED = 0.7  # of real pictures recognised; below it the recogniser cannot be trusted
-MIN_REAL = 5  # real pictures behind identity, below which it is shaky
 
-MIN_LEARNED_SHARE = 0.8  # share of drawings recognised from which the character counts as learned
-CLEAR_GAIN = (
-    0.25  # more of the drawings recognised than of the base's: worth more drawings to be sure
-)
+MOST = 0.5  # share of drawings recognised that the interval has to exceed: learned
+NEARLY_ALL = 0.9  # share that the interval has to leave out: learned in part only
+MORE_PICTURES = "Raise evaluation.seeds or add to evaluation.report_prompts for a reliable result."
 MAX_GAPS = 2
 GAP_WORDS = {
     "pose": "{value} pictures",
@@ -82,21 +85,33 @@ class RunMetrics:
         return None if row is None else row["value"]
 
     def leaks(self) -> list[tuple[str, float]]:
-        """Other characters whose drawings are taken for the trained one, and by how much more."""
+        """Other characters whose drawings are surely more often taken for the trained one."""
         found = []
         for (who, step, prompt_set, metric, _), row in sorted(self._rows.items()):
             if (step, prompt_set, metric) == (self.chosen, "other", "leak"):
                 base = self._rows.get((who, 0, "other", "leak", ""))
-                found.append((who, row["value"] - (base["value"] if base else 0.0)))
+                before = proportion.of_share(base["value"], base["n"]) if base else None
+                more = proportion.of_share(row["value"], row["n"])
+                more = proportion.difference(more, before) if before else more
+                if (more.low or 0.0) > 0:
+                    found.append((who, more.value or 0.0))
         return found
 
-    def real(self) -> list[tuple[str, float, int]]:
-        """Each character's real pictures: the share recognised, and their number."""
-        return [
-            (who, row["value"] if about == who else 0.0, row["n"])
-            for (who, _, prompt_set, metric, about), row in sorted(self._rows.items())
-            if (prompt_set, metric) == ("real", "confusion") and about == who
-        ]
+    def interval(
+        self, metric: str, prompt_set: str = "report", step: int | None = None
+    ) -> Interval:
+        """Its value with the interval; all None where it was not measured."""
+        row = self.row(metric, prompt_set, step)
+        if row is None:
+            return Interval(value=None, low=None, high=None, n=0)
+        return Interval(value=row["value"], low=row["low"], high=row["high"], n=row["n"])
+
+    def above_base(self, metric: str, prompt_set: str) -> Interval:
+        """A share less the base's, with Newcombe's interval."""
+        base = self.interval(metric, prompt_set, 0)
+        if base.value is None:
+            base = Interval(value=0.0, low=0.0, high=0.0, n=0)
+        return proportion.difference(self.interval(metric, prompt_set), base)
 
 
 def run_info(run: Mapping[str, Any], steps: Sequence[int], class_word: str) -> RunInfo:
@@ -131,36 +146,6 @@ def percent(share: float) -> str:
     return f"{100 * share:.0f} %"
 
 
-def _warn_of_recogniser(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
-    """Whether the recogniser tells the film's own pictures apart."""
-    found = [
-        _neutral_finding(
-            "unsure recogniser",
-            f"The recogniser itself recognises only {percent(share)} of {number} real "
-            f"pictures of {who}, so the results for {who} are equally uncertain.",
-        )
-        for who, share, number in figures.real()
-        if share < MIN_REAL_RECOGNISED
-    ]
-    real = figures.row("likeness of real pictures", "real", 0)
-    if real and real["n"] < MIN_REAL:
-        few = f"Identity rests on {real['n']} held-out picture{'s' * (real['n'] != 1)}"
-        found.append(
-            _neutral_finding(
-                "few real", f"{few}: raise models.held_out_share for a more reliable result."
-            )
-        )
-    if figures.value("is across shots", "real", 0) == 0:
-        found.append(
-            _neutral_finding(
-                "one shot",
-                "All held-out pictures are from one shot, so the reference value 1 stands for "
-                "nearly identical pictures, and generated pictures score lower than they should.",
-            )
-        )
-    return found
-
-
 def _warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether training went on for too long."""
     if not about.steps or figures.chosen == max(about.steps):
@@ -183,16 +168,17 @@ def _warn_of_overtraining(figures: RunMetrics, about: RunInfo) -> list[Evaluatio
 
 
 def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
-    """Whether drawings show anybody."""
-    share, base = figures.value("nobody"), figures.value("nobody", step=0) or 0.0
-    if share is None or share < MAX_NOBODY_SHARE:
+    """Whether drawings show a face, where the character is recognised by it."""
+    share = figures.interval("nobody")
+    if share.value is None or (share.low or 0.0) <= MAX_NOBODY_SHARE:
         return []
+    base = figures.value("nobody", step=0) or 0.0
     text = (
-        f"No character is found in {percent(share)} of the generated pictures "
+        f"No face is found in {percent(share.value)} of the generated pictures "
         f"({percent(base)} with the base model). "
     )
-    if base >= MAX_NOBODY_SHARE:
-        text += "The base model draws no figure for these prompts either: prompt for closer views."
+    if (figures.above_base("nobody", "report").low or 0.0) <= 0:
+        text += "The base model draws as few faces for these prompts: prompt for closer views."
     else:
         text += (
             "The adapter degrades what the base model can draw: lower "
@@ -203,11 +189,13 @@ def _warn_of_nobody(figures: RunMetrics, about: RunInfo) -> list[EvaluationFindi
 
 def _warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether drawings are training pictures again."""
-    share = figures.value("copied")
-    if share is None or share < MAX_COPIED_SHARE:
+    share = figures.row("copied")
+    if share is None or share["value"] < MAX_COPIED_SHARE:
+        return []
+    if (proportion.of_share(share["value"], share["n"]).low or 0.0) <= CHANCE_COPIED:
         return []
     text = (
-        f"Copies training pictures: {percent(share)} of the generated pictures are "
+        f"Copies training pictures: {percent(share['value'])} of the generated pictures are "
         "nearly identical to one. Train for fewer steps, lower the "
         f"rank{_rank(about)}, or add more varied pictures."
     )
@@ -217,7 +205,9 @@ def _warn_of_copying(figures: RunMetrics, about: RunInfo) -> list[EvaluationFind
 def _warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether the class word still means what it meant."""
     leak, base = figures.value("leak", "class"), figures.value("leak", "class", 0) or 0.0
-    if leak is not None and leak - base >= MAX_LEAK_SHARE:
+    more = figures.above_base("leak", "class")
+    is_sure = (more.value or 0.0) >= MAX_LEAK_SHARE and (more.low or 0.0) > 0
+    if leak is not None and is_sure and not calibration_problem(figures, about):
         text = (
             f"The class word was overwritten: “{about.class_word}” alone draws "
             f"{about.character} in {percent(leak)} of the pictures (base model: "
@@ -227,8 +217,7 @@ def _warn_of_class_word(figures: RunMetrics, about: RunInfo) -> list[EvaluationF
         )
         return [EvaluationFinding(kind="class word", tone="bad", text=text)]
     moved = figures.row("drift", "class")
-    low = None if moved is None else moved["low"] if moved["low"] is not None else moved["value"]
-    if moved is None or low is None or low <= MAX_DRIFT:
+    if moved is None or moved["low"] is None or moved["low"] <= MAX_DRIFT:
         return []
     text = (
         f"Pictures without {about.character} changed {moved['value']:.1f} times as "
@@ -243,7 +232,7 @@ def _warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
     gain = figures.row("gain agreement")
     if gain is None or gain["value"] > -MAX_AGREEMENT_LOSS:
         return []
-    if gain["high"] is not None and gain["high"] >= 0:
+    if gain["high"] is None or gain["high"] >= 0:
         return []
     now, base = figures.value("agreement"), figures.value("agreement", step=0)
     text = (
@@ -256,8 +245,11 @@ def _warn_of_agreement(figures: RunMetrics, about: RunInfo) -> list[EvaluationFi
 
 def _warn_of_low_diversity(figures: RunMetrics, about: RunInfo) -> list[EvaluationFinding]:
     """Whether seeds still differ."""
-    now, base = figures.value("diversity"), figures.value("diversity", step=0)
-    if now is None or not base or now >= MIN_DIVERSITY * base:
+    row, base_row = figures.interval("diversity"), figures.interval("diversity", step=0)
+    now, base = row.value, base_row.value
+    most = row.high if row.high is not None else now
+    least = base_row.low if base_row.low is not None else base
+    if now is None or most is None or not base or not least or most >= MIN_DIVERSITY * least:
         return []
     text = (
         "Pictures of one prompt look alike for every seed: their diversity is "
@@ -271,7 +263,8 @@ def _warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[Evalu
     """Warn if other characters turn into this one."""
     found = []
     share, base = figures.value("bleeding", "pair"), figures.value("bleeding", "pair", 0) or 0.0
-    if share is not None and share - base >= MAX_BLEEDING:
+    more = figures.above_base("bleeding", "pair")
+    if share is not None and (more.value or 0.0) >= MAX_BLEEDING and (more.low or 0.0) > 0:
         text = (
             "Identity leaks to other characters: of the pictures with two "
             f"characters, {percent(share)} show two that look like {about.character} "
@@ -300,7 +293,6 @@ def _rank(about: RunInfo) -> str:
 
 
 WARNINGS = (
-    _warn_of_recogniser,
     _warn_of_overtraining,
     _warn_of_nobody,
     _warn_of_copying,
@@ -309,11 +301,14 @@ WARNINGS = (
     _warn_of_low_diversity,
     _warn_of_other_characters,
 )
-WARNINGS_UNLEARNED = (
-    _warn_of_recogniser,
-    _warn_of_nobody,
+WARNINGS_UNLEARNED = (_warn_of_nobody, _warn_of_copying)  # before all else: learn it
+WARNINGS_UNJUDGED = (  # what needs no recogniser
     _warn_of_copying,
-)  # before all else: learn it
+    _warn_of_class_word,
+    _warn_of_agreement,
+    _warn_of_low_diversity,
+)
+BY_OUTCOME = {"not learned": WARNINGS_UNLEARNED, "cannot judge": WARNINGS_UNJUDGED}
 
 
 def judge(
@@ -339,10 +334,9 @@ def judge(
             _neutral_finding("nothing", "No picture was generated, so nothing can be evaluated.")
         ]
     found = [_outcome(figures, about)]
-    is_unlearned = found[0].kind == "not learned"
-    for warn in WARNINGS_UNLEARNED if is_unlearned else WARNINGS:
+    for warn in BY_OUTCOME.get(found[0].kind, WARNINGS):
         found += warn(figures, about)
-    if found[0].tone != "good" or any(f.kind == "nobody" for f in found):
+    if found[0].tone != "good":
         found += _missing(gaps, about)
     return found
 
@@ -353,52 +347,93 @@ def summarise(findings: Sequence[EvaluationFinding]) -> str:
     return " ".join([findings[0].text, *wrong])
 
 
+def calibration_problem(figures: RunMetrics, about: RunInfo) -> str:
+    """Say why the recogniser cannot judge; empty where it can."""
+    who, shots = about.character, figures.interval("shots", "real", 0)
+    real = figures.interval("real recognised", "real", 0)
+    strangers = figures.interval("strangers recognised", "real", 0)
+    if shots.value is None:
+        return "its recogniser was not tested on the film; run `bunny evaluate --force`"
+    num_shots = int(shots.value)
+    if identity.is_calibrated(real, strangers, num_shots):
+        return ""
+    if num_shots < identity.MIN_SHOTS or shots.n < identity.MIN_PICTURES:
+        return (
+            f"the film has {_count(shots.n, 'picture')} of {who} from {_count(num_shots, 'shot')}, "
+            f"and the recogniser needs at least {identity.MIN_PICTURES} from {identity.MIN_SHOTS} "
+            "to be tested"
+        )
+    if real.value is None or strangers.value is None:
+        return f"the recogniser could not be tested on real pictures of {who}"
+    if min(real.n, strangers.n) < identity.MIN_PICTURES:
+        return (
+            f"the recogniser was tested on {_count(real.n, 'real picture')} of {who} and "
+            f"{strangers.n} without {who}, and needs at least {identity.MIN_PICTURES} of each"
+        )
+    pictures, others = f"real pictures of {who}", f"pictures without {who}"
+    return (
+        f"on held-out shots the recogniser finds {who} in {_of_all(real, pictures)}, "
+        f"where {percent(identity.MIN_REAL_SHARE)} are needed, and in "
+        f"{_of_all(strangers, others)}, where at most "
+        f"{percent(identity.MAX_STRANGER_SHARE)} are allowed"
+    )
+
+
 def _outcome(figures: RunMetrics, about: RunInfo) -> EvaluationFinding:
     """Whether it learned the character."""
-    right, base = figures.value("recognised"), figures.value("recognised", step=0)
-    identity = figures.row("identity")
-    if right is None or identity is None:
-        if right == 0 and base is not None:
-            return _not_learned(about, right, base)
-        return _neutral_finding(
-            "unmeasured",
-            f"Whether the adapter learned {about.character} could not be measured: held-out "
-            "pictures of at least two shots are needed to compare with, and there are "
-            f"{about.num_held_out} held-out pictures; raise models.held_out_share.",
-        )
-    gain = figures.row("gain recognised")
-    is_more = bool(gain) and (gain["low"] if gain["low"] is not None else gain["value"]) > 0
-    if not is_more and right - (base or 0.0) < CLEAR_GAIN:
-        return _not_learned(about, right, base)
-    known = "" if base is None else f" (base model alone: {percent(base)})"
-    text = (
-        f"{percent(right)} of the generated pictures are recognised as "
-        f"{about.character}{known}; identity {_with_interval(identity)}, where 1 is "
-        "as similar as the film's own pictures and 0 is another person."
-    )
-    if not is_more:
+    who = about.character
+    if problem := calibration_problem(figures, about):
         text = (
-            f"The adapter seems to have learned {about.character}, but there are too "
-            f"few generated pictures to be sure: {text} Raise evaluation.seeds and "
-            "add to evaluation.report_prompts for a reliable result."
+            f"Whether the adapter learned {who} cannot be judged: {problem}. Look at the generated "
+            "pictures yourself."
+        )
+        return _neutral_finding("cannot judge", text)
+    now, base = figures.interval("recognised"), figures.interval("recognised", step=0)
+    if now.value is None or now.low is None or now.high is None:
+        text = f"Whether the adapter learned {who} cannot be judged: no picture was measured."
+        return _neutral_finding("cannot judge", text)
+    gain = figures.above_base("recognised", "report")
+    known = f"{who} is recognised in {_of_all(now, 'generated pictures')}"
+    if base.value is not None:
+        known += f", with the base model alone in {round(base.value * base.n)} of {base.n}"
+    if (gain.low or 0.0) > 0:
+        if now.high < NEARLY_ALL:
+            text = f"The adapter partly learned {who}: {known}. {_more(figures, about)}"
+            return EvaluationFinding(kind="partly", tone="plain", text=text)
+        if now.low > MOST:
+            text = f"The adapter learned {who}: {known}."
+            return EvaluationFinding(kind="learned", tone="good", text=text)
+        text = (
+            f"The adapter learned something of {who}, but there are too few generated pictures to "
+            f"tell how much: {known}. {MORE_PICTURES}"
         )
         return _neutral_finding("unsure", text)
-    if right >= MIN_LEARNED_SHARE:
-        return EvaluationFinding(
-            kind="learned", tone="good", text=f"The adapter learned {about.character}: {text}"
+    if now.low > MOST and (base.low or 0.0) > MOST:
+        text = f"The base model draws {who} without the adapter: {known}."
+        return _neutral_finding("known before", text)
+    if now.high < MOST:
+        text = (
+            f"The adapter did not learn {who}: {known}. Train longer (models.training_steps), "
+            "raise models.lora_rank or models.learning_rate, or add pictures."
         )
-    text = f"The adapter partly learned {about.character}: {text} {_more(figures, about)}"
-    return EvaluationFinding(kind="partly", tone="plain", text=text)
-
-
-def _not_learned(about: RunInfo, right: float, base: float | None) -> EvaluationFinding:
-    beside = "" if base is None else f", {percent(base)} without the adapter"
+        return EvaluationFinding(kind="not learned", tone="bad", text=text)
     text = (
-        f"No evidence that the adapter learned {about.character}: {percent(right)} of "
-        f"the generated pictures are recognised{beside}. Train longer "
-        "(models.training_steps), raise models.lora_rank or models.learning_rate, or add pictures."
+        f"There are too few generated pictures to tell whether the adapter learned {who}: {known}. "
+        f"{MORE_PICTURES}"
     )
-    return EvaluationFinding(kind="not learned", tone="bad", text=text)
+    return _neutral_finding("unsure", text)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"
+
+
+def _of_all(share: Interval, noun: str) -> str:
+    """How many of how many, with the interval."""
+    counts = f"{round((share.value or 0.0) * share.n)} of {share.n} {noun}"
+    if share.low is None or share.high is None:
+        return counts
+    return f"{counts} (95 % interval {100 * share.low:.0f} to {percent(share.high)})"
 
 
 def _more(figures: RunMetrics, about: RunInfo) -> str:
@@ -428,9 +463,3 @@ def _missing(gaps: pl.DataFrame | None, about: RunInfo) -> list[EvaluationFindin
         )
         found.append(_neutral_finding("gap", text))
     return found
-
-
-def _with_interval(row: dict) -> str:
-    if row["low"] is None:
-        return f"{row['value']:.2f}"
-    return f"{row['value']:.2f} ({row['low']:.2f} to {row['high']:.2f})"

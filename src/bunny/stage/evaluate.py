@@ -26,7 +26,7 @@ class Evaluate(BaseStage):
     """Adapters in; measures of their checkpoints, the pictures behind them, and a verdict out."""
 
     name: ClassVar[str] = "evaluate"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
     reads: tuple[str, ...] = (
         "frame",
         "label",
@@ -87,7 +87,7 @@ class Evaluate(BaseStage):
                 pictures += seen
                 notes += [
                     f"{job.character}: {job.outcome(found).rstrip('.')}",
-                    f"similarity measured by {job.sight.eyes.name}",
+                    f"recognised by {job.sight.eyes.name}",
                 ]
         shown = store.from_rows("evaluation_picture", pictures)
         return StageOutput(

@@ -86,19 +86,26 @@ class EfficientNet:
         """Describe a whole picture by the mean of its grid at 224 pixels' height; (1280,)."""
         return self.map_features(image, INPUT_PX).mean(axis=(0, 1))
 
-    def measure_style(self, image: np.ndarray) -> np.ndarray:
+    def measure_style(
+        self,
+        image: np.ndarray,
+        heights_px: Sequence[int] = STYLE_PX,
+        blocks: Sequence[int] = STYLE_BLOCK,
+    ) -> np.ndarray:
         """Describe how a picture is made rather than what it shows.
 
         Parameters
         ----------
         image : np.ndarray, shape (height, width, 3), uint8, BGR
-            Scaled to each of `STYLE_PX`.
+            Scaled to each of the heights.
+        blocks : sequence of int
+            Of `STYLE_BLOCK`.
 
         Returns
         -------
-        np.ndarray, shape (1216,), float32
+        np.ndarray, shape (1216,) by default, float32
             At each height, means and standard deviations over the picture of the channels after
-            each of `STYLE_BLOCK`.
+            each of the blocks.
 
         Notes
         -----
@@ -106,8 +113,8 @@ class EfficientNet:
         and deviation do nearly as well as the Gram matrix (Li et al. 2017, "Demystifying neural
         style transfer").
         """
-        wanted = [_block(index) for index in STYLE_BLOCK]
-        maps = [one for height_px in STYLE_PX for one in self._run(wanted, image, height_px)]
+        wanted = [_block(index) for index in blocks]
+        maps = [one for height_px in heights_px for one in self._run(wanted, image, height_px)]
         parts = [part for x in maps for part in (x.mean((1, 2)), x.std((1, 2), ddof=1))]
         return np.concatenate(parts)
 

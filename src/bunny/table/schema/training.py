@@ -66,7 +66,7 @@ class Evaluation(dy.Schema):
     metric = dy.String(primary_key=True)  # see `evaluation.run_metric`
     about = dy.String(primary_key=True)  # a prompt, or whom it was taken for; "": all of them
     value = dy.Float64(nullable=True)
-    low = dy.Float64(nullable=True)  # 95 % interval by bootstrap over prompts and seeds
+    low = dy.Float64(nullable=True)  # 95 % interval: bootstrap over prompts and seeds, or Wilson
     high = dy.Float64(nullable=True)
     n = dy.Int32(min=0)  # pictures behind it
 
@@ -82,9 +82,9 @@ class EvaluationPicture(dy.Schema):
     prompt = dy.String(nullable=True)  # null of real ones
     seed = dy.Int64(nullable=True)
     file = dy.String(nullable=True)
-    likeness = dy.Float32(nullable=True)  # cosine to the run's character; null: nobody found
-    identity = dy.Float32(nullable=True)  # likeness where 0 is a stranger, 1 the character itself
-    is_somebody = dy.Bool(nullable=True)  # anybody at all was found
+    likeness = dy.Float32(nullable=True)  # the recogniser's score; null: no face was found
+    identity = dy.Float32(nullable=True)  # score where 0 is a stranger, 1 the character itself
+    is_somebody = dy.Bool(nullable=True)  # a face was found; null: not asked
     recognised = dy.String(nullable=True)  # as whom; nobody, unknown
     agreement = dy.Float32(nullable=True)  # with its prompt
     nearest = dy.Float32(nullable=True)  # cosine to the most similar training picture

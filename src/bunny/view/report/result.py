@@ -11,7 +11,6 @@ import polars as pl
 from bunny.core.config.run import ProjectConfig
 from bunny.core.workspace import SERIES
 from bunny.dataset import coverage, gap
-from bunny.evaluation import verdict
 from bunny.view import style, tile
 from bunny.view.plot import dataset_coverage
 from bunny.view.report import coverage_text, evaluation, film
@@ -20,20 +19,14 @@ from bunny.view.report.section import ReportData, ReportGroup, ReportTable, grou
 MAX_CHARACTERS = 6  # rows of the table
 MAX_SET, MAX_DRAWN = 16, 4  # pictures of the set; pairs of base and adapter
 MAX_MISSING, MAX_REASONS, MAX_ADVICE = 3, 2, 3
-OUTCOME = {  # kind of a verdict's outcome: how the sentence about the adapter begins
-    "learned": "The adapter learned {}",
-    "partly": "The adapter partly learned {}",
-    "unsure": "The adapter seems to have learned {}, but too few pictures were drawn to be sure",
-    "not learned": "No evidence that the adapter learned {}",
-}
 MEND = {  # kind of a finding: what to do about it
     "not learned": "Train longer (models.training_steps), raise models.lora_rank, or add pictures.",
     "unsure": "Draw more pictures to be sure whether it learned: raise evaluation.seeds.",
     "partly": "Train longer (models.training_steps) or add more varied pictures.",
-    "unmeasured": "Hold out more pictures to measure what it learned: models.held_out_share.",
+    "cannot judge": "Look at the generated pictures: the recogniser cannot be trusted here.",
     "copies": "It copies training pictures: train for fewer steps, or lower models.lora_rank.",
     "stop": "It was trained for too long: lower models.training_steps.",
-    "nobody": "Many show nobody: prompt for closer views, or lower generation.lora_strength.",
+    "nobody": "Many show no face: prompt for closer views, or lower generation.lora_strength.",
     "class word": "The class word changed its meaning: set models.class_pictures to film.",
     "drift": "Other pictures changed too: set models.class_pictures to film.",
     "listens less": "Prompts are followed less closely: lower generation.lora_strength.",
@@ -94,7 +87,7 @@ def _verdict(data: ReportData) -> tuple[str, str]:
     runs, shown = data.table("training_run"), coverage.pictures(data.table("dataset"))
     found = evaluation.findings(data) if data.table("evaluation").height else {}
     if found:
-        said = [_outcome(data, run_id, part[0]) for run_id, part in found.items()]
+        said = [f"{part[0].text.partition('. ')[0].rstrip('.')}." for part in found.values()]
         tones = {part[0].tone for part in found.values()}
         return " ".join(said), tones.pop() if len(tones) == 1 else "plain"
     who = _names(shown["character"].unique().sort().to_list())
@@ -114,20 +107,6 @@ def _verdict(data: ReportData) -> tuple[str, str]:
         names = _names(sorted(set(data.table("reference")["character"].to_list())))
         return f"Nobody in the film was recognised as {names}, so there is no training set.", "bad"
     return "No picture in the film is good enough for a training set.", "bad"
-
-
-def _outcome(data: ReportData, run_id: str, finding: verdict.EvaluationFinding) -> str:
-    """Whether an adapter learned its character, in one sentence."""
-    rows = data.table("evaluation").filter(pl.col("run_id") == run_id)
-    runs = data.table("training_run").filter(pl.col("run_id") == run_id)
-    figures = verdict.RunMetrics(rows, runs["character"][0])
-    right, base = figures.value("recognised"), figures.value("recognised", step=0)
-    if finding.kind not in OUTCOME or right is None:
-        return f"{finding.text.partition(': ')[0]}."
-    beside = "" if base is None else f", {verdict.percent(base)} of the base model's"
-    head = OUTCOME[finding.kind].format(figures.character)
-    share = verdict.percent(right)
-    return f"{head}: {share} of its pictures are recognised as {figures.character}{beside}."
 
 
 def _sets(data: ReportData) -> ReportTable:
