@@ -328,8 +328,8 @@ def test_bleeding_and_others_that_turn_into_it():
     said = say(evaluate(rows))
     assert "of the pictures with two characters, 100 % show two" in said["bleeds"]
     assert said["others"] == (
-        "Other characters turn into bunny: pip (100 % more often than with the base model). "
-        "Train with models.class_pictures."
+        "Other characters turn into bunny more often than with the base model: "
+        "pip (+100 percentage points). Train with models.class_pictures."
     )
 
 

@@ -274,12 +274,10 @@ def _warn_of_other_characters(figures: RunMetrics, about: RunInfo) -> list[Evalu
         found.append(EvaluationFinding(kind="bleeds", tone="bad", text=text))
     taken = [(who, more) for who, more in figures.leaks() if more >= MAX_LEAK_SHARE]
     if taken:
-        names = ", ".join(
-            f"{who} ({percent(more)} more often than with the base model)" for who, more in taken
-        )
+        names = ", ".join(f"{who} (+{100 * more:.0f} percentage points)" for who, more in taken)
         text = (
-            f"Other characters turn into {about.character}: {names}. Train with "
-            "models.class_pictures."
+            f"Other characters turn into {about.character} more often than with the base model: "
+            f"{names}. Train with models.class_pictures."
         )
         found.append(EvaluationFinding(kind="others", tone="bad", text=text))
     return found
