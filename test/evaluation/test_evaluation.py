@@ -104,7 +104,7 @@ def test_lengths_must_agree():
 
 
 def test_wilson_has_width_where_all_or_none_count():
-    """Of 8: 8 / (8 + 1.96 ** 2) = 0.676 from below; of 0 in 8 the mirror image."""
+    """With 8 pictures: 8 / (8 + 1.96 ** 2) = 0.676 from below; of 0 in 8 the mirror image."""
     every, none = proportion.wilson(8, 8), proportion.wilson(0, 8)
     assert (every.value, every.high, none.low) == (1.0, 1.0, 0.0)
     assert every.low == pytest.approx(8 / (8 + 1.959964**2), abs=1e-6)
@@ -147,7 +147,7 @@ def real(*scores: float, shots: int = 4) -> list[tuple[int, float]]:
 
 
 def test_the_threshold_lies_between_what_19_of_20_reach_and_what_1_of_20_reaches():
-    """Of 19 the first rank is the lowest real picture (10) and the highest stranger (2)."""
+    """With 19 pictures rank 1 is the lowest real picture (10) and the highest stranger (2)."""
     scale = identity.make_scale(real(*range(10, 29)), [*range(-16, 3)])
     assert scale.floor == 6  # halfway
     assert (scale.zero, scale.one) == (-7, 19)  # medians
@@ -157,7 +157,7 @@ def test_the_threshold_lies_between_what_19_of_20_reach_and_what_1_of_20_reaches
 
 
 def test_ranks_leave_one_of_forty_outside():
-    """Of 39 the second rank counts: one real picture and one stranger may lie far off."""
+    """With 39 pictures the second rank counts: one of each kind may be far off."""
     scale = identity.make_scale(real(-50, *range(10, 48)), [99, *range(-36, 2)])
     assert scale.floor == (10 + 1) / 2
     assert scale.real.value == pytest.approx(38 / 39)

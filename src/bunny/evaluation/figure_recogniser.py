@@ -23,10 +23,10 @@ from bunny.evaluation.identity import IdentityScale
 from bunny.evaluation.real_view import RealView
 
 NAME = "discriminants over EfficientNet's middle block, edges and colours"
-BLOCK = 14  # of 16; 10, 15 and the last one separate the sample film's figures less well
-SHRINKAGE = 0.3  # of the covariance towards its diagonal; 0.1 to 0.7 do alike
+BLOCK = 14  # there are 16; 10, 15 and the last one separate the sample film's figures less well
+SHRINKAGE = 0.3  # moves the covariance towards its diagonal; 0.1 to 0.7 do equally well
 NUM_FOLDS = 5
-SIDE_SHARE = 0.62  # of a picture's width, of the squares in which one of two figures stands
+SIDE_SHARE = 0.62  # width of each half in which one of two figures is looked for; 1: the picture
 
 Describe = Callable[[np.ndarray], np.ndarray]
 

@@ -21,8 +21,10 @@ from bunny.evaluation.bootstrap import Interval
 
 NOBODY, UNKNOWN = "nobody", "unknown"
 MIN_REAL_SHARE, MAX_STRANGER_SHARE = 0.95, 0.05  # recognised; see the module
-MIN_PICTURES = 19  # of each kind: with fewer no rank splits off 5 %: floor((18 + 1) * 0.05) = 0
-MIN_SHOTS = 4  # of the character; pictures of one shot are nearly one picture
+MIN_PICTURES = (
+    19  # needed of each kind: with fewer no rank splits off 5 %: floor((18 + 1) * 0.05) = 0
+)
+MIN_SHOTS = 4  # needed with the character; pictures of one shot are nearly one picture
 MIN_GAP = 1e-6  # between the medians of strangers and the character; below it nothing can be told
 
 

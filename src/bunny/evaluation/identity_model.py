@@ -58,7 +58,7 @@ class IdentityModel:
 
     @property
     def name(self) -> str:
-        """What the recogniser goes by."""
+        """Name of the features that the recogniser uses."""
         eyes = self.recogniser
         return eyes.name if isinstance(eyes, FaceRecogniser) else figure_recogniser.NAME
 

@@ -2,7 +2,7 @@
 
 A view is a square cut out of a frame, as a generated picture would show somebody: the figure with
 some of its surroundings, with more of them, and its upper part; and squares of frames about nobody.
-Which characters else are in it is known from their boxes, so that nobody is taken for a stranger to
+Which characters else are in it is known from their boxes, so nobody is taken for a stranger to
 a picture that shows him.
 """
 
@@ -20,10 +20,11 @@ from bunny.evaluation import figure_descriptor, gallery
 from bunny.table.box import BOX
 
 MAX_OWN, MAX_OTHER, MAX_FRAMES = 80, 24, 40  # pictures of the run's character; of another; frames
-MARGINS = (0.5, 1.0)  # of the longer side, around a figure
-HEAD_SHARE, HEAD_MARGIN = 0.62, 0.1  # of a figure's height that is its upper part
+MARGINS = (0.5, 1.0)  # around a figure; 1: its longer side
+HEAD_SHARE = 0.62  # height of a figure's upper part; 1: the figure's height
+HEAD_MARGIN = 0.1  # around the upper part; 1: its longer side
 NOBODY_SHARE = 0.6  # side of the squares beside the middle one, of the frame's height
-MIN_SEEN = 0.1  # of a box inside a square, from which its figure is in the picture
+MIN_SEEN = 0.1  # share of a box inside a square from which its figure counts as shown
 MIN_PX = 24
 
 Box = tuple[float, float, float, float]

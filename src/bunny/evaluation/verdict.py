@@ -427,7 +427,7 @@ def _count(number: int, noun: str) -> str:
 
 
 def _of_all(share: Interval, noun: str) -> str:
-    """How many of how many, with the interval."""
+    """A count out of a total, with the interval."""
     counts = f"{round((share.value or 0.0) * share.n)} of {share.n} {noun}"
     if share.low is None or share.high is None:
         return counts
