@@ -290,6 +290,7 @@ def test_keys_work_on_load_and_after_every_click(chromium, url):
             ann.locator("dialog[open] h2", has_text="Keyboard shortcuts").wait_for()
             ann.keyboard.press("Escape")
             ann.locator("dialog[open]").wait_for(state="detached")
+        ann.locator(".bb-title", has_text="scene-004").wait_for()
         ann.keyboard.press("Control+a")  # the folder that was clicked has the focus
         ann.locator(".bb-count", has_text="selected").wait_for()
         ann.get_by_role("combobox", name="Order").select_option("film")

@@ -215,7 +215,7 @@ def test_what_is_no_film_is_refused_in_a_sentence(visit, tmp_path):
 
 
 def test_a_film_is_cancelled_and_tried_again(visit, tmp_path):
-    film = encode(tmp_path / "long.mp4", 20.0)
+    film = encode(tmp_path / "long.mp4", 60.0)
     page = visit("Anna")
     page.locator("#choose").set_input_files(film)
     wait_for_state(page, "long.mp4", "ready")

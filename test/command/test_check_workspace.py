@@ -54,10 +54,9 @@ def test_every_kind_of_damage_is_found_and_named(space):
     (space.root / "feedback.jsonl").write_text('{"no": "event"}\nnot json\n')
     (space.table / ".frame.parquet.abc.tmp").write_bytes(b"half")
     found = {one.place: (one.remedy, one.what) for one in check(space).problems}
-    assert found.pop("table/frame.parquet") == (
-        "run",
-        f"1 files that it names are missing (frame/{frames[0].name})",
-    )
+    missing = ("run", f"1 files that it names are missing (frame/{frames[0].name})")
+    assert found.pop("table/frame.parquet") == missing
+    assert found.pop("table/evaluation_picture.parquet") == missing  # the film's own pictures
     assert found.pop("feedback.jsonl")[0] == "person"
     assert found.pop("table/face.parquet") == ("run", "is missing")
     assert {place: remedy for place, (remedy, _) in found.items()} == dict.fromkeys(
