@@ -264,7 +264,9 @@ def list_emoji(name: str, modules: Path) -> Iterator[tuple[str, Path]]:
     """Identity and SVG of people, faces and animals; skin tones are left out."""
     said = json.loads((modules / "openmoji" / "data" / "openmoji.json").read_text())
     for one in said:
-        is_figure = re.match(r"person|animal-(?!bug)|cat-face|monkey|face-costume", one["subgroups"])
+        is_figure = re.match(
+            r"person|animal-(?!bug)|cat-face|monkey|face-costume", one["subgroups"]
+        )
         if not is_figure or one["skintone"] or re.search("hand|foot|paw", one["annotation"]):
             continue
         code = one["hexcode"]
@@ -305,9 +307,7 @@ def rasterise(found: dict[str, dict[str, list[Path]]], npm: Path, raw: Path) -> 
             found[name][path.parent.name].append(path)
 
 
-def cut_out(
-    found: dict[str, dict[str, list[Path]]], out: Path
-) -> Iterator[tuple[str, list[int]]]:
+def cut_out(found: dict[str, dict[str, list[Path]]], out: Path) -> Iterator[tuple[str, list[int]]]:
     """Write the views of each identity; yield by source how many views its identities have."""
     for name, identities in found.items():
         numbers = []

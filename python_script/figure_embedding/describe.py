@@ -32,9 +32,7 @@ def main() -> None:
         for folder in tqdm(folders, unit="figure")
     ]
     names = [str(folder.relative_to(wanted.pictures)) for folder in folders]
-    save_file(
-        {"raw": np.stack(raw).astype(np.float16)}, wanted.out, {"names": json.dumps(names)}
-    )
+    save_file({"raw": np.stack(raw).astype(np.float16)}, wanted.out, {"names": json.dumps(names)})
 
 
 def read_figure(path: Path) -> np.ndarray:

@@ -71,7 +71,9 @@ def look(wanted: argparse.Namespace) -> None:
     net = figure_embedding.FigureNet(efficientnet.EfficientNet())
     wanted.out.mkdir(parents=True, exist_ok=True)
     wanted.more = None
-    clips, cast = bench_drawn_film.gather(argparse.Namespace(**vars(wanted), only=["sample", "toon", "rendered"], film=None))
+    clips, cast = bench_drawn_film.gather(
+        argparse.Namespace(**vars(wanted), only=["sample", "toon", "rendered"], film=None)
+    )
     rendered = [clip.name for clip in clips if clip.path.parent == wanted.rendered][:3]
     clips = [c for c in clips if c.path.parent != wanted.rendered or c.name in rendered]
     names = {clip.name for clip in clips}
@@ -210,11 +212,14 @@ def judge(looked: Path, raw: np.ndarray, source: list[str]) -> pl.DataFrame:
                 **{side: data["box"][:, k] for k, side in enumerate(BOX)},
             }
         )
-        frame = figure.select("frame_id", "shot_index", pl.col("frame_id").cast(int).alias("frame_index")).unique()
+        frame = figure.select(
+            "frame_id", "shot_index", pl.col("frame_id").cast(int).alias("frame_index")
+        ).unique()
         voted = figure_label.vote(figure_label.link_figures(figure, frame, file.stem))
         voted = voted.with_columns(support=pl.col("score") + figure_label.REVIEW_FROM)
         voted = voted.with_columns(
-            is_own=figure_label.score() >= DetectionConfig().figure_score + figure_label.ALONE_PENALTY - figure_label.OWN_SLACK
+            is_own=figure_label.score()
+            >= DetectionConfig().figure_score + figure_label.ALONE_PENALTY - figure_label.OWN_SLACK
         )
         best = voted.group_by("candidate", "shot_index").agg(
             pl.col("support").filter("is_own").max(), peak=pl.col("support").max()
@@ -247,15 +252,25 @@ def show(bank: Path, judged: pl.DataFrame) -> None:
     """Print how many pairs and shots are named."""
     rows = named(judged)
     pair = judged.filter(outcome="foreign").select("film", "candidate").unique()
-    hit = rows.filter(outcome="foreign").group_by("film", "candidate").agg(pl.col("confidence").max())
+    hit = (
+        rows.filter(outcome="foreign").group_by("film", "candidate").agg(pl.col("confidence").max())
+    )
     drawn = pair["candidate"].str.contains("/").sum()
     sure = hit.filter(pl.col("confidence") >= SURE).height
-    print(f"{bank.name}: {hit.height} of {pair.height} pairs named ({drawn} with drawings of held-out sources), {sure} at {SURE}")
+    print(
+        f"{bank.name}: {hit.height} of {pair.height} pairs named ({drawn} with drawings of held-out sources), {sure} at {SURE}"
+    )
     count = {o: rows.filter(outcome=o).height for o in ("right", "wrong")}
     must = judged.filter(outcome="right").height
     print(f"  own film: {count['right']} of {must} shots right, {count['wrong']} wrong")
     with pl.Config(tbl_rows=40, tbl_width_chars=120):
-        print(hit.with_columns(pl.col("candidate").str.extract(r"^([^/]+)")).group_by("candidate").len().sort("len", descending=True).head(12))
+        print(
+            hit.with_columns(pl.col("candidate").str.extract(r"^([^/]+)"))
+            .group_by("candidate")
+            .len()
+            .sort("len", descending=True)
+            .head(12)
+        )
 
 
 if __name__ == "__main__":
