@@ -63,12 +63,11 @@ class Source:
     left_out: str = r"^$"  # files with this in their path
 
 
-GPL = "GPL-2+ (code) and CC BY-SA 4.0 or GPL-2+ (art)"
 DEBIAN = (
     Source(
         name="wesnoth-portrait",
         package="wesnoth-1.16-data",
-        licence=GPL,
+        licence="GPL-2+",
         style="painted comic figures, busts and full",
         pattern=("**/portraits/**/*.png",),
         identity=r"portraits/(.+?)(?:-(?:happy|angry|sad|closed|grin|2))*\.png$",
@@ -77,7 +76,7 @@ DEBIAN = (
     Source(
         name="wesnoth-unit",
         package="wesnoth-1.16-data",
-        licence=GPL,
+        licence="GPL-2+",
         style="pixel figures, full, in dozens of poses",
         pattern=("**/images/units/**/*.png",),
         identity="unit",
@@ -112,22 +111,15 @@ DEBIAN = (
     Source(
         name="naev",
         package="naev-data",
-        licence="GPL-3+, CC BY-SA 3.0",
+        licence="GPL-3+",
         style="comic busts, painted",
         pattern=("**/portraits/**/*.png",),
         left_out=r"news|none|unknown",
     ),
     Source(
-        name="flare",
-        package="flare-game",
-        licence="CC BY-SA 3.0",
-        style="painted busts",
-        pattern=("**/images/portraits/*.png",),
-    ),
-    Source(
         name="supertux",
         package="supertux-data",
-        licence="GPL-3+, CC BY-SA 3.0",
+        licence="GPL-3+",
         style="cartoon animals and things with faces",
         pattern=("**/images/creatures/**/*.png",),
         identity=r"creatures/((?:tux/)?\w+)/",
@@ -154,13 +146,13 @@ EMOJI = (
     Source(
         name="twemoji",
         package="@twemoji/svg",
-        licence="CC BY 4.0 (graphics), MIT (code)",
+        licence="MIT by its package; by others CC BY 4.0",
         style="flat emoji",
     ),
     Source(
         name="fluent",
         package="fluentui-emoji",
-        licence="MIT",
+        licence="MIT by its package",
         style="flat emoji, and in two tones",
     ),
 )
@@ -169,6 +161,7 @@ NOT_TAKEN = (
     ("live2d-widget-model-*", "the models' licence forbids giving on and training"),
     ("@pkmn/img", "pictures belong to a maker of games"),
     ("pokerth-data", "photographs, some of unknown origin"),
+    ("flare-game", "some of its portraits are photographs"),
     ("tuxpaint-stamps-default", "mostly photographs"),
     ("frozen-bubble-data, pingus-data", "one figure, or sheets of sprites"),
     ("hedgewars-data, warmux-data, teeworlds-data", "parts of figures, not figures"),

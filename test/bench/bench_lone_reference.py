@@ -258,7 +258,8 @@ def show(bank: Path, judged: pl.DataFrame) -> None:
     drawn = pair["candidate"].str.contains("/").sum()
     sure = hit.filter(pl.col("confidence") >= SURE).height
     print(
-        f"{bank.name}: {hit.height} of {pair.height} pairs named ({drawn} with drawings of held-out sources), {sure} at {SURE}"
+        f"{bank.name}: {hit.height} of {pair.height} pairs with a window to judge are named "
+        f"({drawn} of the pairs with drawings of held-out sources), {sure} at {SURE}"
     )
     count = {o: rows.filter(outcome=o).height for o in ("right", "wrong")}
     must = judged.filter(outcome="right").height
