@@ -1,9 +1,10 @@
-"""Fetch drawings made by people: `python collect.py --out PICTURES --download FOLDER`.
+"""Fetch drawings by people: `python collect.py --out PICTURES --places PLACES --download FOLDER`.
 
 Packages of Debian and npm are fetched by name, with `apt-get download`, `dpkg-deb` and `npm`, and
 never installed on the system; SVG is rasterised by resvg (npm). Writes
-`PICTURES/<source>/<identity>/<view>.png`, cut to what is not transparent, and `SOURCES.md` beside
-this script: licences and numbers. Pictures stay outside the repository.
+`PICTURES/<source>/<identity>/<view>.png`, cut to what is not transparent, drawn backgrounds as
+`PLACES/<source>/<number>.jpg`, and `SOURCES.md` beside this script: licences and numbers. Pictures
+stay outside the repository.
 """
 
 import argparse
@@ -156,6 +157,16 @@ EMOJI = (
         style="flat emoji, and in two tones",
     ),
 )
+# Backgrounds by package: source whose hand they are of (left out with its figures), files, licence.
+PLACES = {
+    "supertux-data": ("supertux", r"images/background/.+\.(png|jpg)$", "GPL-3+"),
+    "wesnoth-1.16-data": ("wesnoth-portrait", r"/story/landscape.+\.jpg$", "GPL-2+"),
+    "warmux-data": ("warmux", r"/map/[^/]+/(?!preview|mini)[^/]+\.jpg$", "GPL-2+"),
+    "ardentryst": ("ardentryst", r"Background_\w+_Backing\.png$", "CC BY-SA 3.0"),
+    "renpy-thequestion": ("renpy", r"images/bg [^/]+\.jpg$", "MIT"),
+}
+PLACE_PX = 480  # longest height of a background
+MIN_DEVIATION = 4.0  # of its grey values; emptier ones are of one colour
 NOT_TAKEN = (
     ("@multiavatar/multiavatar", "its licence binds what is made with the pictures"),
     ("live2d-widget-model-*", "the models' licence forbids giving on and training"),
@@ -164,7 +175,7 @@ NOT_TAKEN = (
     ("flare-game", "some of its portraits are photographs"),
     ("tuxpaint-stamps-default", "mostly photographs"),
     ("frozen-bubble-data, pingus-data", "one figure, or sheets of sprites"),
-    ("hedgewars-data, warmux-data, teeworlds-data", "parts of figures, not figures"),
+    ("hedgewars-data, warmux-data, teeworlds-data", "as figures: only parts of them"),
     ("gcompris-qt-data", "packed resources, mostly photographs"),
     ("unknown-horizons, holotz-castle-data", "no figures large enough as files"),
 )
@@ -174,6 +185,7 @@ def main() -> None:
     """Fetch, cut out, count."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="pictures, outside the repository")
+    parser.add_argument("--places", type=Path, required=True, help="backgrounds, likewise outside")
     parser.add_argument("--download", type=Path, required=True, help="packages, kept for later")
     wanted = parser.parse_args()
     npm, raw = (wanted.download.resolve() / name for name in ("npm", "raster"))
@@ -188,8 +200,10 @@ def main() -> None:
             found[source.name][identity].append(path)
     rasterise(found, npm, raw)
     written = [*cut_out(found, wanted.out)]
-    (HERE / "SOURCES.md").write_text(describe(written))
-    print(describe(written))
+    places = [copy_places(name, wanted.download, wanted.places) for name in PLACES]
+    text = describe(written, places)
+    (HERE / "SOURCES.md").write_text(text)
+    print(text)
 
 
 def fetch_debian(package: str, folder: Path) -> Path:
@@ -320,6 +334,25 @@ def cut_out(found: dict[str, dict[str, list[Path]]], out: Path) -> Iterator[tupl
         yield name, numbers
 
 
+def copy_places(package: str, download: Path, out: Path) -> int:
+    """Write the drawn backgrounds of a package; return how many there are."""
+    source, pattern, _ = PLACES[package]
+    root = fetch_debian(package, download)
+    number = 0
+    for path in sorted(root.rglob("*")):
+        if not re.search(pattern, str(path.relative_to(root))):
+            continue
+        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
+        if image is None or min(image.shape[:2]) < MIN_PX or image.std() < MIN_DEVIATION:
+            continue
+        factor = min(1.0, PLACE_PX / image.shape[0])
+        small = cv2.resize(image, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        (out / source).mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(out / source / f"{number}.jpg"), small, [cv2.IMWRITE_JPEG_QUALITY, 92])
+        number += 1
+    return number
+
+
 def cut_figure(image: np.ndarray | None) -> np.ndarray | None:
     """Cut a picture to what is not transparent.
 
@@ -355,7 +388,7 @@ def cut_figure(image: np.ndarray | None) -> np.ndarray | None:
     return np.ascontiguousarray(image)
 
 
-def describe(written: list[tuple[str, list[int]]]) -> str:
+def describe(written: list[tuple[str, list[int]]], places: list[int]) -> str:
     """The list of sources as Markdown."""
     known = {source.name: source for source in (*DEBIAN, *EMOJI)}
     rows = []
@@ -382,6 +415,15 @@ def describe(written: list[tuple[str, list[int]]]) -> str:
         "|" + "---|" * 7,
         *("| " + " | ".join(map(str, row)) + " |" for row in rows),
         f"| all | | | | {total[0]} | {total[1]} | {total[2]} |",
+        "",
+        "Backgrounds, of which `train_network.py` takes crops:",
+        "",
+        "| source | package | licence | pictures |",
+        "|---|---|---|---|",
+        *(
+            f"| {source} | {package} | {licence} | {number} |"
+            for (package, (source, _, licence)), number in zip(PLACES.items(), places, strict=True)
+        ),
         "",
         "Not taken:",
         "",
