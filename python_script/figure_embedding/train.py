@@ -12,6 +12,7 @@ cross-entropy of whether there is a figure.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import creature
@@ -127,10 +128,16 @@ def _loss(layer, scale, films, by_size, num_films, rng) -> torch.Tensor:
     return alike + FIGURE_WEIGHT * figure
 
 
-def contrast(vector: torch.Tensor, name: torch.Tensor, temperature: float) -> torch.Tensor:
-    """Supervised contrast of unit vectors (n, d); equal names (n,) are of one figure."""
+def contrast(
+    vector: torch.Tensor, name: torch.Tensor, temperature: float, empty_count: float = 1.0
+) -> torch.Tensor:
+    """Supervised contrast of unit vectors (n, d); equal names (n,) are of one figure.
+
+    Names below 0 are of windows without a figure; each counts as so many of them.
+    """
     itself = torch.eye(len(vector), dtype=torch.bool, device=vector.device)
     similarity = (vector @ vector.T / temperature).masked_fill(itself, -1e4)
+    similarity = similarity + (name < 0) * math.log(empty_count)
     is_same = (name[:, None] == name[None]) & ~itself
     chance = similarity - torch.logsumexp(similarity, 1, keepdim=True)
     has_other = is_same.any(1)

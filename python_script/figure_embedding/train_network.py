@@ -13,11 +13,13 @@ A GPU is used where there is one. `export` writes the network and its head, mixe
 started by `--share` (Wortsman et al. 2022: weights between both know the old world as well).
 
 Loss: supervised contrast (Khosla et al. 2020) over all windows of some films, of which a drawing
-with a single view has several made from it; beside it whether a window shows a figure, and the same
-contrast on the last layer's mean, which is compared as well.
+with a single view has several made from it; ArcFace (Deng et al. 2019) over all identities that
+people drew; whether a window shows a figure; and the same contrast on the last layer's mean, which
+is compared as well.
 """
 
 import argparse
+import math
 import time
 from pathlib import Path
 
@@ -65,9 +67,10 @@ def main() -> None:
     two.add_argument("--steps", type=int, default=1500)
     two.add_argument("--hours", type=float, default=1e9, help="of this call")
     two.add_argument("--batch", type=int, default=5, help="films of a step")
-    two.add_argument("--loss", choices=("contrast", "arcface"), default="contrast")
+    two.add_argument("--loss", choices=("contrast", "arcface", "both"), default="both")
     two.add_argument("--last-weight", type=float, default=0.5)
     two.add_argument("--figure-weight", type=float, default=0.3)
+    two.add_argument("--empty-count", type=float, default=6.0, help="see train.contrast")
     two.add_argument("--frozen", type=int, default=0, help="first blocks kept, of 16; 16: all")
     two.add_argument("--kinds", choices=("all", "people", "creatures"), default="all")
     two.add_argument("--rate", type=float, default=RATE)
@@ -166,15 +169,13 @@ class Network(nn.Module):
         device = self.mean.device
         rgb = torch.from_numpy(np.ascontiguousarray(images[..., ::-1])).to(device)
         x = (rgb.permute(0, 3, 1, 2).float() - efficientnet.MEAN) / efficientnet.SCALE
-        net = self.net
-        with torch.set_grad_enabled(self.frozen == 0 and torch.is_grad_enabled()):
-            x = net._swish(
-                net._bn0(net._conv_stem(x.contiguous(memory_format=torch.channels_last)))
-            )
-            for block in net._blocks[: self.frozen]:
+        x, net = x.contiguous(memory_format=torch.channels_last), self.net
+        is_trained, middle = torch.is_grad_enabled(), []
+        with torch.set_grad_enabled(is_trained and self.frozen == 0):
+            x = net._swish(net._bn0(net._conv_stem(x)))
+        for index, block in enumerate(net._blocks):
+            with torch.set_grad_enabled(is_trained and index >= self.frozen):
                 x = block(x)
-        for index in range(self.frozen, len(net._blocks)):
-            x = net._blocks[index](x)
             if index == efficientnet.MIDDLE_BLOCK:
                 middle = [functional.avg_pool2d(x, 2), functional.max_pool2d(x, 2)]
         last = net._swish(net._bn1(net._conv_head(x)))
@@ -200,12 +201,16 @@ def fit(wanted: argparse.Namespace) -> None:
     torch.manual_seed(0)
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     films = list_films(wanted.films, wanted.kinds)
-    model = Network(wanted.frozen)
-    with torch.no_grad():
-        some = [_read(path)[0] for path in films[:: max(1, len(films) // 12)]]
-        model.set_scale(torch.cat([model.map_cells(one[::3]).flatten(0, 2) for one in some]))
-    model.to(device).eval()  # batch norms keep ImageNet's statistics
-    classes = _classes(films) if wanted.loss == "arcface" else {}
+    start, path = 0, wanted.checkpoint / "checkpoint.pt"
+    wanted.checkpoint.mkdir(parents=True, exist_ok=True)
+    model = Network(wanted.frozen).eval()  # batch norms keep ImageNet's statistics
+    if not path.exists():
+        with torch.no_grad():
+            some = [_read(one)[0] for one in films[:: max(1, len(films) // 12)]]
+            model.set_scale(torch.cat([model.map_cells(one[::3]).flatten(0, 2) for one in some]))
+        torch.save({"model": model.state_dict()}, wanted.checkpoint / "start.pt")
+    model.to(device)
+    classes = _classes(films) if wanted.loss != "contrast" else {}
     arc = nn.Parameter(0.1 * torch.randn(max(1, len(classes)), figure_embedding.HEAD).to(device))
     groups = [
         {"params": list(model.net.parameters()), "rate": wanted.rate},
@@ -215,16 +220,12 @@ def fit(wanted: argparse.Namespace) -> None:
         groups = groups[1:]  # the head alone
     optimizer = torch.optim.AdamW(groups, wanted.rate, weight_decay=DECAY)
     averaged = {name: value.detach().clone() for name, value in model.state_dict().items()}
-    start, path = 0, wanted.checkpoint / "checkpoint.pt"
-    wanted.checkpoint.mkdir(parents=True, exist_ok=True)
     if path.exists():
         kept = torch.load(path, map_location=device, weights_only=True)
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
         averaged, start = kept["averaged"], kept["step"]
         arc.data.copy_(kept["arc"])
-    else:
-        torch.save({"model": model.state_dict()}, wanted.checkpoint / "start.pt")
 
     def save(step: int) -> None:
         draft = path.with_suffix(".draft")
@@ -237,7 +238,7 @@ def fit(wanted: argparse.Namespace) -> None:
     for step in range(start, wanted.steps):
         for group in optimizer.param_groups:
             warm = min(1, (step + 1) / WARM_STEPS)
-            group["lr"] = group["rate"] * warm * 0.5 * (1 + np.cos(np.pi * step / wanted.steps))
+            group["lr"] = group["rate"] * warm * 0.5 * (1 + math.cos(math.pi * step / wanted.steps))
         loss = _loss(model, arc, classes, _batch(films, step, wanted.batch), wanted, step)
         optimizer.zero_grad()
         loss.backward()
@@ -289,15 +290,15 @@ def _cells(model: Network, path: Path, images: np.ndarray) -> torch.Tensor:
 
 def _classes(films: list[Path]) -> dict[str, int]:
     """Numbers of the identities that come back in other films."""
-    names = {name for path in films for name in _read(path)[1]}
-    known = sorted(n for n in names if n and not n.startswith("creature/") and n[-1] != "+")
+    names = {str(name) for path in films for name in np.load(path)["names"]}
+    known = sorted(n for n in names if not n.startswith("creature/") and n[-1] != "+")
     return {name: i for i, name in enumerate(known)}
 
 
 def _loss(model, arc, classes, paths: list[Path], wanted, step: int) -> torch.Tensor:
     """Loss of one batch of films."""
     rng = np.random.default_rng([19, step])
-    vectors, chances, lasts, names, said = [], [], [], [], []
+    vectors, chances, lasts, said = [], [], [], []
     for number, path in enumerate(paths):
         images, own = _read(path)
         cells = _cells(model, path, images)
@@ -309,9 +310,9 @@ def _loss(model, arc, classes, paths: list[Path], wanted, step: int) -> torch.Te
         vectors.append(vector)
         chances.append(chance)
         lasts.append(functional.normalize(last - last.mean(0).detach(), dim=1))
-        same = {name: i for i, name in enumerate(dict.fromkeys(own))}
-        names += [number * 100 + same[n] if n else -1 - number * 100 - k for k, n in enumerate(own)]
-        said += own
+        said += [f"{n}{number}" if n.endswith("+") else n for n in own]  # doubles are of one film
+    number_of = {name: i for i, name in enumerate(dict.fromkeys(said))}
+    names = [number_of[n] if n else -1 - k for k, n in enumerate(said)]
     vector, name = torch.cat(vectors), torch.tensor(names, device=arc.device)
     shown = (name >= 0).float()
     figure = functional.binary_cross_entropy_with_logits(
@@ -319,19 +320,15 @@ def _loss(model, arc, classes, paths: list[Path], wanted, step: int) -> torch.Te
     )
     total = wanted.figure_weight * figure
     if wanted.last_weight:
-        total = total + wanted.last_weight * train.contrast(
-            torch.cat(lasts), name, LAST_TEMPERATURE
-        )
-    if wanted.loss == "contrast":
-        return total + train.contrast(vector, name, TEMPERATURE)
+        alike = train.contrast(torch.cat(lasts), name, LAST_TEMPERATURE, wanted.empty_count)
+        total = total + wanted.last_weight * alike
     known = [i for i, one in enumerate(said) if one in classes]
-    truth = torch.tensor([classes[said[i]] for i in known], device=arc.device)
-    drawn = [i for i, one in enumerate(said) if one not in classes]
-    return (
-        total
-        + arcface(vector[known], arc, truth)
-        + train.contrast(vector[drawn], name[drawn], TEMPERATURE)
-    )
+    if known:
+        truth = torch.tensor([classes[said[i]] for i in known], device=arc.device)
+        total = total + arcface(vector[known], arc, truth)
+    compared = [i for i, n in enumerate(said) if wanted.loss != "arcface" or n not in classes]
+    part = vector[compared], name[compared]
+    return total + train.contrast(*part, TEMPERATURE, wanted.empty_count)
 
 
 def arcface(vector: torch.Tensor, weight: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,9 @@ network is measured. `drawings`: of each held-out source the first view of an id
 ground, is the reference; the others, laid into made-up films or plain, are to be named. `film`:
 crops of figures boxed by eye in six clips (`film_box.json`) against the characters' references, and
 beside them places without a figure; then references against shots by the product's windows.
-Measured by part of the vector: the last layer, its strong directions, the head, and all together.
+Measured by part of the vector: the last layer, its strong directions, the head, and all together;
+by similarity, and by the score that the product makes of similarity and lead, here over the other
+references alone and nothing where it sees no figure.
 """
 
 import argparse
@@ -25,7 +27,7 @@ from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from bunny.character import model_file
-from bunny.character.drawn import efficientnet, figure_embedding, figure_search
+from bunny.character.drawn import efficientnet, figure_embedding, figure_label, figure_search
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "python_script" / "figure_embedding"))
 import describe
@@ -39,6 +41,7 @@ HELD_OUT = (
 MAX_IDENTITIES, MAX_VIEWS = 40, 4  # of a source, beside the reference
 WINDOW_PX = 160
 FALSE_MATCH = 0.01
+UNSEEN = -9.0  # similarity of a drawing to references of other sources, which are not compared
 EMPTY_TRIES, NUM_EMPTY = 40, 4  # of a frame, places without a figure
 NUM_FRAMES = 16  # of a clip, that are searched by windows
 PARTS = {
@@ -92,6 +95,7 @@ class Pairs:
     """References against windows."""
 
     similarity: np.ndarray  # (windows, references)
+    score: np.ndarray  # likewise: similarity and twice the lead
     is_own: np.ndarray  # (windows, references)
     is_scored: np.ndarray  # (windows, references)
 
@@ -108,10 +112,12 @@ def summarise(pairs: Pairs) -> dict[str, float]:
         if own[s, k].any()
     ]
     right, wrong = like[own & scored], like[~own & scored]
+    right_score, wrong_score = pairs.score[own & scored], pairs.score[~own & scored]
     return {
         "rank-1": float(first.mean()),
         "mAP": float(np.mean(precision)),
         "right at 1 % false": float((right > np.quantile(wrong, 1 - FALSE_MATCH)).mean()),
+        "by score": float((right_score > np.quantile(wrong_score, 1 - FALSE_MATCH)).mean()),
         "AUC": float(
             roc_auc_score(np.r_[np.ones(len(right)), np.zeros(len(wrong))], np.r_[right, wrong])
         ),
@@ -126,6 +132,22 @@ def compare(window: np.ndarray, reference: list[np.ndarray], part: slice) -> np.
         return cut / np.maximum(np.linalg.norm(cut, axis=-1, keepdims=True), 1e-9)
 
     return np.stack([(unit(window) @ unit(one).T).max(axis=1) for one in reference], axis=1)
+
+
+def add_lead(like: np.ndarray, raw: np.ndarray) -> np.ndarray:
+    """Similarity plus twice the lead over the most alike other reference, where a figure shows.
+
+    Parameters
+    ----------
+    like : np.ndarray, shape (n, references)
+    raw : np.ndarray, shape (n, RAW)
+        Windows before they are vectors.
+    """
+    order = np.sort(like, axis=1)
+    rival = np.where(like == order[:, -1:], order[:, -2:-1], order[:, -1:])
+    score = like + 2 * np.clip(like - rival, -1, figure_label.MAX_LEAD)
+    is_figure = figure_embedding.figureness(raw) >= figure_label.MIN_OBJECTNESS
+    return np.where(is_figure[:, None], score, np.minimum(score, figure_label.REVIEW_FROM))
 
 
 def show(network: str, what: str, pairs_of, count: str) -> None:
@@ -148,22 +170,24 @@ def measure_drawings(network: str, net, wanted: argparse.Namespace) -> None:
         counts = [len(window) for window, *_ in parts]
 
         def pairs_of(part: slice, parts=parts) -> Pairs:
-            blocks = [compare(window, reference, part) for window, reference, _ in parts]
+            blocks = [compare(window, reference, part) for window, reference, *_ in parts]
             shape = sum(len(b) for b in blocks), sum(b.shape[1] for b in blocks)
-            like, own = np.full(shape, -2.0), np.zeros(shape, bool)
+            like, own = np.full(shape, UNSEEN), np.zeros(shape, bool)
+            score = like.copy()
             row = column = 0
-            for block, (_, reference, of) in zip(blocks, parts, strict=True):
+            for block, (_, reference, of, raw) in zip(blocks, parts, strict=True):
                 end = column + len(reference)
                 like[row : row + len(block), column:end] = block
+                score[row : row + len(block), column:end] = add_lead(block, raw)
                 own[row + np.arange(len(block)), column + of] = True
                 row, column = row + len(block), end
-            return Pairs(similarity=like, is_own=own, is_scored=like > -2)
+            return Pairs(similarity=like, score=score, is_own=own, is_scored=like > UNSEEN)
 
         show(network, group, pairs_of, f"{sum(counts)} windows")
 
 
 def _describe_source(net, drawings: drawing.Collection, source: str, is_film: bool) -> tuple:
-    """Windows, references, and of which reference each window is."""
+    """Windows, references, of which reference each window is, and windows before vectors."""
     several = {name: files for name, files in drawings.figure[source].items() if len(files) > 1}
     names = sorted(several)[:: max(1, len(several) // MAX_IDENTITIES)][:MAX_IDENTITIES]
     reference = [describe.read_figure(several[name][0]) for name in names]
@@ -178,7 +202,8 @@ def _describe_source(net, drawings: drawing.Collection, source: str, is_film: bo
             of.append(k)
     mean = np.mean(raw, axis=0)
     views = [net.to_vector(net.describe_reference(one), mean) for one in reference]
-    return net.to_vector(np.stack(raw), mean), views, np.array(of)
+    raws = np.stack(raw)
+    return net.to_vector(raws, mean), views, np.array(of), raws
 
 
 def _in_film(drawings: drawing.Collection, source: str, path: Path, seed: list) -> np.ndarray:
@@ -251,18 +276,20 @@ def _measure_boxes(network, net, said, paths, views, given, clips) -> None:
                 [net.to_vector(views[name], mean) for name in names],
                 np.array(own),
                 np.array(scored),
+                np.stack(raw),
             )
         )
     for what, films in (("film, drawn", DRAWN_CLIPS), ("film, 3D", ("open_reel",))):
         chosen = [one for one in parts if one[0] in films]
 
         def pairs_of(part: slice, chosen=chosen) -> Pairs:
-            like = [compare(window, reference, part) for _, window, reference, *_ in chosen]
+            like = np.concatenate([compare(one[1], one[2], part) for one in chosen])
             own, scored = (np.concatenate([one[k] for one in chosen]) for k in (3, 4))
-            return Pairs(similarity=np.concatenate(like), is_own=own, is_scored=scored)
+            score = add_lead(like, np.concatenate([one[5] for one in chosen]))
+            return Pairs(similarity=like, score=score, is_own=own, is_scored=scored)
 
-        right = sum((own & scored).sum() for *_, own, scored in chosen)
-        wrong = sum((~own & scored).sum() for *_, own, scored in chosen)
+        right = sum((own & scored).sum() for *_, own, scored, _ in chosen)
+        wrong = sum((~own & scored).sum() for *_, own, scored, _ in chosen)
         show(network, what, pairs_of, f"{right} right, {wrong} wrong pairs")
 
 
@@ -329,9 +356,18 @@ def _measure_shots(network, net, clips, given) -> None:
             scored.append([one != "may" for one in row])
         likes = {}
         for label, part in PARTS.items():
-            best = np.stack([compare(v, reference, part).max(axis=0) for v in vectors])
+            like = [compare(vector, reference, part) for vector in vectors]
             likes[label] = [
-                _better_half(best[[s == start for s in starts]]) for start in sorted(set(starts))
+                [_better_half(best, starts, start) for start in sorted(set(starts))]
+                for best in (
+                    np.stack([one.max(axis=0) for one in like]),
+                    np.stack(
+                        [
+                            add_lead(one, raw).max(axis=0)
+                            for one, (_, raw) in zip(like, described, strict=True)
+                        ]
+                    ),
+                )
             ]
         kind = {"sample": "rendered", "open_reel": "3D"}.get(clip.name)
         kind = kind or ("rendered" if clip.name.startswith("film-") else "drawn")
@@ -341,16 +377,18 @@ def _measure_shots(network, net, clips, given) -> None:
         def pairs_of(part: slice, found=found) -> Pairs:
             label = next(name for name, one in PARTS.items() if one == part)
             own, scored = (np.concatenate([one[k] for one in found]) for k in (1, 2))
-            like = np.concatenate([np.array(one[0][label]) for one in found])
-            return Pairs(similarity=like, is_own=own, is_scored=scored)
+            like, score = np.concatenate([np.array(one[0][label]) for one in found], axis=1)
+            return Pairs(similarity=like, score=score, is_own=own, is_scored=scored)
 
         right = sum((own & scored).sum() for _, own, scored in found)
         wrong = sum((~own & scored).sum() for _, own, scored in found)
         show(network, f"shots, {kind}", pairs_of, f"{right} right, {wrong} wrong pairs")
 
 
-def _better_half(best: np.ndarray) -> np.ndarray:
-    return np.sort(best, axis=0)[len(best) // 2 :].mean(axis=0)
+def _better_half(best: np.ndarray, starts: list[int], start: int) -> np.ndarray:
+    """Mean, by reference, of the better half of a shot's frames."""
+    own = np.sort(best[[one == start for one in starts]], axis=0)
+    return own[len(own) // 2 :].mean(axis=0)
 
 
 def _outcome(one, clip, start: int) -> str:
