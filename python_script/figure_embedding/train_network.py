@@ -111,7 +111,7 @@ def draw(wanted: argparse.Namespace) -> None:
 
 def list_films(folders: list[Path], kinds: str = "all") -> list[Path]:
     """Films in order of their numbers; of people's drawings or creatures alone where asked for."""
-    paths = sorted(path for one in folders for path in one.glob("[0-9]" * 6 + ".npz"))
+    paths = sorted(p for one in folders for p in one.glob("*.npz") if p.stem.isdigit())
     if kinds == "all":
         return paths
     is_creature = kinds == "creatures"
@@ -225,12 +225,17 @@ def fit(wanted: argparse.Namespace) -> None:
         model.load_state_dict(kept["model"])
         optimizer.load_state_dict(kept["optimizer"])
         averaged, start = kept["averaged"], kept["step"]
-        arc.data.copy_(kept["arc"])
+        for name, row in zip(kept["classes"], kept["arc"], strict=True):
+            if name in classes:  # other films may show other identities
+                arc.data[classes[name]] = row
+        for one in [p for p, kept in optimizer.state.items() if kept["exp_avg"].shape != p.shape]:
+            del optimizer.state[one]
 
     def save(step: int) -> None:
         draft = path.with_suffix(".draft")
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "arc": arc.data}
-        torch.save({**state, "averaged": averaged, "step": step}, draft)
+        more = {"averaged": averaged, "step": step, "classes": list(classes)}
+        torch.save({**state, **more}, draft)
         draft.replace(path)
 
     began = saved = time.monotonic()
