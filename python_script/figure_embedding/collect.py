@@ -21,10 +21,10 @@ import numpy as np
 
 HERE = Path(__file__).parent
 LONG_PX = 512  # longer sides are scaled down to this
-MIN_PX = 24  # of the shorter side of what is cut out
-MIN_SHARE = 0.12  # of the cut-out must be opaque
+MIN_PX = 24  # shorter side of a cut-out, at least
+MIN_SHARE = 0.12  # opaque share of a cut-out, at least
 MAX_VIEWS = 8
-NUM_SEEDS, NUM_VIEWS = 60, 4  # of each avatar style
+NUM_SEEDS, NUM_VIEWS = 60, 4  # identities of each avatar style, and their views
 NPM = ("@resvg/resvg-js", "@dicebear/core@9", "@dicebear/collection@9", "facesjs", "openmoji")
 NPM = (*NPM, "@twemoji/svg", "fluentui-emoji")
 
@@ -57,9 +57,9 @@ class Source:
 
     name: str
     package: str
-    licence: str  # as the package's own copyright file says
+    licence: str  # taken from the package's own copyright file
     style: str
-    pattern: tuple[str, ...] = ()  # of files in a Debian package
+    pattern: tuple[str, ...] = ()  # matches files in a Debian package
     identity: str = ""  # pattern with one group, found in a file's path; empty: each file its own
     left_out: str = r"^$"  # files with this in their path
 
@@ -166,7 +166,7 @@ PLACES = {
     "renpy-thequestion": ("renpy", r"images/bg [^/]+\.jpg$", "MIT"),
 }
 PLACE_PX = 480  # longest height of a background
-MIN_DEVIATION = 4.0  # of its grey values; emptier ones are of one colour
+MIN_DEVIATION = 4.0  # deviation of grey values; emptier backgrounds are one colour
 NOT_TAKEN = (
     ("@multiavatar/multiavatar", "its licence binds what is made with the pictures"),
     ("live2d-widget-model-*", "the models' licence forbids giving on and training"),

@@ -16,7 +16,7 @@ from tqdm.auto import tqdm
 
 from bunny.character.drawn import efficientnet, figure_embedding
 
-MARGIN = 0.06  # of the longer side, as crops in films have it
+MARGIN = 0.06  # share of the longer side; crops in films have the same
 
 
 def main() -> None:

@@ -37,12 +37,12 @@ from torch.nn import functional
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet, figure_embedding
 
-NUM_FIGURES, NUM_VIEWS = 8, 3  # of a film; as many windows without anybody as views
+NUM_FIGURES, NUM_VIEWS = 8, 3  # in a film, with as many windows without anybody as views
 SIZES = (128, 128, 160)  # sides of windows in pixels
 CREATURES_EVERY = 5
 TEMPERATURE, LAST_TEMPERATURE = 0.08, 0.1
 RATE, HEAD_RATE, DECAY, WARM_STEPS = 2e-4, 6e-4, 1e-2, 30
-KEPT = 0.99  # of the running mean of weights, by step
+KEPT = 0.99  # share of the running mean of weights kept at each step
 SAVE_S = 180.0
 ARC_SCALE, ARC_MARGIN = 32.0, 0.3
 NETWORK_FILE = "figure_network.safetensors"

@@ -1,4 +1,4 @@
-"""How well a network tells drawn characters apart: drawings of held-out hands, and film.
+"""Measure how well a network tells drawn characters apart: held-out artists, and film.
 
     python test/bench/bench_figure_network.py drawings --pictures PICTURES --places PLACES
     python test/bench/bench_figure_network.py film --material FOLDER --rendered FILMS
@@ -38,12 +38,12 @@ HELD_OUT = (
     ("anime", ("renpy", "ardentryst", "dicebear-adventurer", "dicebear-lorelei")),
     ("sprites", ("wesnoth-unit", "wesnoth-portrait", "ardentryst-monster")),
 )
-MAX_IDENTITIES, MAX_VIEWS = 40, 4  # of a source, beside the reference
+MAX_IDENTITIES, MAX_VIEWS = 40, 4  # taken from a source, beside the reference
 WINDOW_PX = 160
 FALSE_MATCH = 0.01
 UNSEEN = -9.0  # similarity of a drawing to references of other sources, which are not compared
-EMPTY_TRIES, NUM_EMPTY = 40, 4  # of a frame, places without a figure
-NUM_FRAMES = 16  # of a clip, that are searched by windows
+EMPTY_TRIES, NUM_EMPTY = 40, 4  # places without a figure tried in a frame, and kept
+NUM_FRAMES = 16  # frames of a clip that are searched by windows
 PARTS = {
     "last layer": slice(0, figure_embedding.BASIS),
     "strong": slice(figure_embedding.BASIS, figure_embedding.BASIS + figure_embedding.STRONG),
@@ -257,7 +257,7 @@ def _measure_boxes(network, net, said, paths, views, given, clips) -> None:
     """Boxed figures, and places without any, against all references."""
     names = list(views)
     shots = {clip.name: clip for clip in clips}
-    parts = []  # of each clip: vectors of windows and of references, own, scored
+    parts = []  # one entry per clip: vectors of windows and of references, own, scored
     for film, rows in said.items():
         raw, own, scored, means = [], [], [], []
         for frame, image, boxes in _boxed_frames(paths[film], rows):

@@ -22,7 +22,7 @@ from bunny.character.drawn import efficientnet, figure_embedding, figure_label, 
 from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
-NUM_FRAMES = 24  # of a film, evenly spaced
+NUM_FRAMES = 24  # in each film, evenly spaced
 GIVEN = {  # so many references of each source of drawings
     "ardentryst": 5,
     "renpy": 4,
