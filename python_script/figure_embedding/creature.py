@@ -802,8 +802,8 @@ def film(
             place = places[int(rng.integers(len(places)))]
             if rng.random() < 0.3:  # somebody else beside
                 other = cast[int(rng.integers(num_figures))]
-                beside, shape = draw(other, style, rng, size, "full")
-                place = _beside(place, beside, shape, rng)
+                neighbour, shape = draw(other, style, rng, size, "full")
+                place = beside(place, neighbour, shape, rng)
             out[i, k] = finish(
                 compose(figure, mask, place, rng, 0.0 if k == 0 else 1.0), style, rng
             )
@@ -822,7 +822,7 @@ def film(
     return out, empty
 
 
-def _beside(place, figure, mask, rng):
+def beside(place, figure, mask, rng):
     """A neighbour that is cut by the window's edge."""
     size = place.shape[0]
     shift = int(size * rng.uniform(0.55, 0.9)) * rng.choice([-1, 1])

@@ -12,6 +12,7 @@ cross-entropy of whether there is a figure.
 """
 
 import argparse
+import math
 from pathlib import Path
 
 import creature
@@ -98,7 +99,7 @@ def fit(wanted: argparse.Namespace) -> None:
         optimizer.step()
         if number % 100 == 99:
             print(number + 1, f"{loss.item():.3f}", flush=True)
-    _export(layer, mean, deviation, films, wanted.out)
+    export(layer, mean, deviation, films, wanted.out)
 
 
 def _loss(layer, scale, films, by_size, num_films, rng) -> torch.Tensor:
@@ -120,17 +121,27 @@ def _loss(layer, scale, films, by_size, num_films, rng) -> torch.Tensor:
             names += [*np.repeat(np.arange(start, start + NUM_FIGURES), NUM_VIEWS), *empty]
             shown += [1.0] * (NUM_FIGURES * NUM_VIEWS) + [0.0] * NUM_VIEWS
         first += len(chosen) * NUM_FIGURES
-    vector, name = torch.cat(vectors), torch.tensor(np.array(names))
-    itself = torch.eye(len(vector), dtype=torch.bool)
-    similarity = (vector @ vector.T / TEMPERATURE).masked_fill(itself, -1e4)
-    is_same = (name[:, None] == name[None]) & ~itself
-    chance = similarity - torch.logsumexp(similarity, 1, keepdim=True)
-    has_other = is_same.any(1)
-    contrast = -(chance * is_same).sum(1)[has_other] / is_same.sum(1)[has_other]
+    alike = contrast(torch.cat(vectors), torch.tensor(np.array(names)), TEMPERATURE)
     figure = functional.binary_cross_entropy_with_logits(
         torch.cat(chances), torch.tensor(shown), pos_weight=torch.tensor(EMPTY_WEIGHT)
     )
-    return contrast.mean() + FIGURE_WEIGHT * figure
+    return alike + FIGURE_WEIGHT * figure
+
+
+def contrast(
+    vector: torch.Tensor, name: torch.Tensor, temperature: float, empty_count: float = 1.0
+) -> torch.Tensor:
+    """Supervised contrast of unit vectors (n, d); equal names (n,) are of one figure.
+
+    Names below 0 are of windows without a figure; each counts as so many of them.
+    """
+    itself = torch.eye(len(vector), dtype=torch.bool, device=vector.device)
+    similarity = (vector @ vector.T / temperature).masked_fill(itself, -1e4)
+    similarity = similarity + (name < 0) * math.log(empty_count)
+    is_same = (name[:, None] == name[None]) & ~itself
+    chance = similarity - torch.logsumexp(similarity, 1, keepdim=True)
+    has_other = is_same.any(1)
+    return (-(chance * is_same).sum(1)[has_other] / is_same.sum(1)[has_other]).mean()
 
 
 def _cut(cells: np.ndarray, rng) -> np.ndarray:
@@ -142,8 +153,8 @@ def _cut(cells: np.ndarray, rng) -> np.ndarray:
     return cells.reshape(cells.shape[0] * cells.shape[1], -1, cells.shape[-1])
 
 
-def _export(layer, mean: np.ndarray, deviation: np.ndarray, films: list, out: Path) -> None:
-    """Fold the scale into the first layer; add the last layer's strongest directions."""
+def export(layer, mean: np.ndarray, deviation: np.ndarray, films: list, out: Path) -> None:
+    """Write the head, its scale folded in, and the last layer's strongest directions."""
     last = np.concatenate(
         [
             one[..., : efficientnet.DIMENSION].mean(axis=(1, 2), dtype=np.float32)
