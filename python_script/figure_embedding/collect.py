@@ -202,7 +202,7 @@ def main() -> None:
     written = [*cut_out(found, wanted.out)]
     places = [copy_places(name, wanted.download, wanted.places) for name in PLACES]
     text = describe(written, places)
-    (HERE / "SOURCES.md").write_text(text)
+    (HERE / "SOURCES.md").write_text(text, encoding="utf-8", newline="\n")
     print(text)
 
 
@@ -269,7 +269,7 @@ def base_of(stem: str, bases: set[str]) -> str:
 
 def list_emoji(name: str, modules: Path) -> Iterator[tuple[str, Path]]:
     """Identity and SVG of people, faces and animals; skin tones are left out."""
-    said = json.loads((modules / "openmoji" / "data" / "openmoji.json").read_text())
+    said = json.loads((modules / "openmoji" / "data" / "openmoji.json").read_text(encoding="utf-8"))
     for one in said:
         is_figure = re.match(
             r"person|animal-(?!bug)|cat-face|monkey|face-costume", one["subgroups"]
@@ -307,7 +307,7 @@ def rasterise(found: dict[str, dict[str, list[Path]]], npm: Path, raw: Path) -> 
                     if not paths[k].exists():
                         job["svg"].append([str(path), str(paths[k])])
     raw.mkdir(parents=True, exist_ok=True)
-    (raw / "job.json").write_text(json.dumps(job))
+    (raw / "job.json").write_text(json.dumps(job), encoding="utf-8", newline="\n")
     subprocess.run(["node", HERE / "draw_avatar.mjs", npm, raw / "job.json"], check=True)
     for name in styles:
         for path in sorted((raw / name).glob("*/*.png")):

@@ -36,6 +36,7 @@ from torch.nn import functional
 
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.core import atomic
 
 NUM_FIGURES, NUM_VIEWS = 8, 3  # in a film, with as many windows without anybody as views
 SIZES = (128, 128, 160)  # sides of windows in pixels
@@ -106,7 +107,7 @@ def draw(wanted: argparse.Namespace) -> None:
             figure, empty, names = drawing.film(rng, drawings, *counts, frozenset(wanted.without))
         draft = path.with_suffix(".draft.npz")
         np.savez(draft, figure=figure, empty=empty, names=np.array(names))
-        draft.replace(path)
+        atomic.replace(draft, path)
 
 
 def list_films(folders: list[Path], kinds: str = "all") -> list[Path]:
@@ -236,7 +237,7 @@ def fit(wanted: argparse.Namespace) -> None:
         state = {"model": model.state_dict(), "optimizer": optimizer.state_dict(), "arc": arc.data}
         more = {"averaged": averaged, "step": step, "classes": list(classes)}
         torch.save({**state, **more}, draft)
-        draft.replace(path)
+        atomic.replace(draft, path)
 
     began = saved = time.monotonic()
     losses = []
@@ -289,7 +290,7 @@ def _cells(model: Network, path: Path, images: np.ndarray) -> torch.Tensor:
         draft = path.with_suffix(".draft.npy")
         with torch.no_grad():
             np.save(draft, model.map_cells(images).cpu().numpy().astype(np.float16))
-        draft.replace(kept)
+        atomic.replace(draft, kept)
     return torch.from_numpy(np.load(kept)).float().to(model.mean.device)
 
 
