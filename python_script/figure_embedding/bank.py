@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
-from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.character.drawn import figure_embedding
 
 LEFT_OUT = {"0051", "0068", "0134", "0174"}  # share species, colour and garment with a film's cast
 
@@ -24,7 +24,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--creatures", type=int, default=200)
     wanted = parser.parse_args()
-    net = figure_embedding.FigureNet(efficientnet.EfficientNet())
+    net = figure_embedding.FigureNet()
     first = {}
     for path in sorted(wanted.pictures.glob("*.png")):
         identity = path.stem.split("_")[1]

@@ -14,7 +14,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from tqdm.auto import tqdm
 
-from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.character.drawn import figure_embedding
 
 MARGIN = 0.06  # share of the longer side; crops in films have the same
 
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--pictures", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True)
     wanted = parser.parse_args()
-    net = figure_embedding.FigureNet(efficientnet.EfficientNet())
+    net = figure_embedding.FigureNet()
     folders = sorted(path for path in wanted.pictures.glob("*/*") if path.is_dir())
     raw = [
         net.describe_reference(read_figure(folder / "0.png")).mean(axis=0)

@@ -6,7 +6,7 @@
 
 `draw` keeps windows of made-up films: four in five of drawings that `collect.py` fetched
 (`drawing.film`), every fifth of creatures that a script draws (`creature.film`). `fit` starts from
-ImageNet's weights and today's head and stops after `--steps` or `--hours`; called again it goes on
+the packaged network and head and stops after `--steps` or `--hours`; called again it goes on
 where it was: the checkpoint has weights, their running mean, the optimiser and the number of the
 step, of which alone the order of films depends. It is written every few minutes and replaced whole.
 A GPU is used where there is one. `export` writes the network and its head, mixed with where they
@@ -34,7 +34,6 @@ from safetensors.numpy import load_file, save_file
 from torch import nn
 from torch.nn import functional
 
-from bunny.character import model_file
 from bunny.character.drawn import efficientnet, figure_embedding
 from bunny.core import atomic
 
@@ -46,7 +45,6 @@ RATE, HEAD_RATE, DECAY, WARM_STEPS = 2e-4, 6e-4, 1e-2, 30
 KEPT = 0.99  # share of the running mean of weights kept at each step
 SAVE_S = 180.0
 ARC_SCALE, ARC_MARGIN = 32.0, 0.3
-NETWORK_FILE = "figure_network.safetensors"
 
 
 def main() -> None:
@@ -128,10 +126,11 @@ class Network(nn.Module):
     def __init__(self, frozen: int = 0) -> None:
         super().__init__()
         self.net = EfficientNet.from_name("efficientnet-lite0")
-        path = model_file.path_of(model_file.MODELS[efficientnet.NAME])
-        weights = model_file.read_torch_weights(path)
-        state = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
-        self.net.load_state_dict(state)
+        weights = load_file(figure_embedding.FOLDER / figure_embedding.NET_FILE)
+        state = {
+            name: torch.from_numpy(value.astype(np.float32)) for name, value in weights.items()
+        }
+        self.net.load_state_dict(state, strict=False)  # without counters and the last layer
         del self.net._fc
         wide = efficientnet.LAYERS + figure_embedding.BINS**3
         self.head = nn.ModuleDict(
@@ -142,7 +141,7 @@ class Network(nn.Module):
                 "figure": nn.Linear(train.HIDDEN, 1),
             }
         )
-        known = load_file(figure_embedding.FOLDER / "figure_embedding.safetensors")
+        known = load_file(figure_embedding.FOLDER / figure_embedding.HEAD_FILE)
         state = {f"{name}.{part}": None for name in self.head for part in ("weight", "bias")}
         state = {
             name: torch.from_numpy(known[name].astype(np.float32))
@@ -367,7 +366,7 @@ def export(wanted: argparse.Namespace) -> None:
         if value.is_floating_point()
     }
     wanted.out.mkdir(parents=True, exist_ok=True)
-    path = wanted.out / NETWORK_FILE
+    path = wanted.out / figure_embedding.NET_FILE
     save_file(halves, path, metadata={"made by": "python_script/figure_embedding"})
     films = list_films([wanted.films])
     with torch.no_grad():

@@ -23,17 +23,14 @@ from pathlib import Path
 import bench_drawn_film
 import cv2
 import numpy as np
-from safetensors.numpy import load_file
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from bunny.character import model_file
-from bunny.character.drawn import efficientnet, figure_embedding, figure_label, figure_search
+from bunny.character.drawn import figure_embedding, figure_label, figure_search
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "python_script" / "figure_embedding"))
 import describe
 import drawing
 
-NETWORK_FILE = "figure_network.safetensors"  # beside the head, where the network is not ImageNet's
 HELD_OUT = (
     ("anime", ("renpy", "ardentryst", "dicebear-adventurer", "dicebear-lorelei")),
     ("sprites", ("wesnoth-unit", "wesnoth-portrait", "ardentryst-monster")),
@@ -67,24 +64,11 @@ def main() -> None:
     wanted = parser.parse_args()
     cv2.setNumThreads(1)
     for folder in wanted.weights:
-        net = load(folder)
+        net = figure_embedding.FigureNet(folder)
         if wanted.step == "drawings":
             measure_drawings(folder.name, net, wanted)
         else:
             measure_film(folder.name, net, wanted)
-
-
-def load(folder: Path) -> figure_embedding.FigureNet:
-    """The network and head of a folder; the packaged network where it has none of its own."""
-    own, packaged = folder / NETWORK_FILE, figure_embedding.FOLDER
-    read = model_file.read_torch_weights
-    try:
-        figure_embedding.FOLDER = folder
-        if own.exists():
-            model_file.read_torch_weights = lambda _: load_file(own)
-        return figure_embedding.FigureNet(efficientnet.EfficientNet())
-    finally:
-        model_file.read_torch_weights, figure_embedding.FOLDER = read, packaged
 
 
 # -- numbers ----------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy as np
 import polars as pl
 from safetensors import safe_open
 
-from bunny.character.drawn import efficientnet, figure_embedding, figure_label, figure_search
+from bunny.character.drawn import figure_embedding, figure_label, figure_search
 from bunny.core.config import DetectionConfig
 from bunny.table.box import BOX
 
@@ -68,7 +68,7 @@ def main() -> None:
 
 def look(wanted: argparse.Namespace) -> None:
     """Search every film for every reference alone and keep what was found."""
-    net = figure_embedding.FigureNet(efficientnet.EfficientNet())
+    net = figure_embedding.FigureNet()
     wanted.out.mkdir(parents=True, exist_ok=True)
     wanted.more = None
     clips, cast = bench_drawn_film.gather(
@@ -180,7 +180,7 @@ def family(source: str) -> str:
 
 def judge(looked: Path, raw: np.ndarray, source: list[str]) -> pl.DataFrame:
     """Best support by film, reference and shot, by this bank."""
-    net = figure_embedding.FigureNet(efficientnet.EfficientNet())
+    net = figure_embedding.FigureNet()
     of = np.array([family(one) for one in source])
     parts = []
     for file in sorted(looked.glob("*.npz")):

@@ -8,7 +8,6 @@ import pytest
 
 from bunny import demo
 from bunny.character import reference, reference_measure
-from bunny.character.drawn import efficientnet
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.table import store
 
@@ -53,7 +52,7 @@ def test_strangers_lie_wholly_beside_the_named_one():
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(efficientnet.EfficientNet())
+    return FigureNet()
 
 
 def _measure(folder, net, name, image):

@@ -91,13 +91,14 @@ MODELS: dict[str, Model] = {
         licence="Apache-2.0",
         source="TensorFlow TPU models, EfficientNet-Lite0 (Liu 2020), ported to PyTorch",
     ),
-    "bunny-figure-1": Model(
-        name="bunny-figure-1",
+    "bunny-figure-2": Model(
+        name="bunny-figure-2",
         role="drawn figure embedding",
         package="bunny",
         file="character/drawn/weights/figure_embedding.safetensors",
         licence="MIT",
-        source="this project, python_script/figure_embedding; over EfficientNet-Lite0 (Apache-2.0)",
+        source="this project, python_script/figure_embedding; EfficientNet-Lite0 (Apache-2.0) "
+        "trained on the drawings listed in SOURCES.md there",
     ),
 }
 

@@ -60,7 +60,7 @@ class DetectionModels:
     @cached_property
     def figure_net(self) -> figure_embedding.FigureNet:
         """Describes drawn figures."""
-        return figure_embedding.FigureNet(self.net)
+        return figure_embedding.FigureNet()
 
     @property
     def recogniser_name(self) -> str:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from bunny.character.drawn import efficientnet, figure_embedding
+from bunny.character.drawn import figure_embedding
 from bunny.character.drawn.figure_embedding import (
     BASIS,
     HEAD,
@@ -15,7 +15,7 @@ from bunny.character.drawn.figure_embedding import (
 
 @pytest.fixture(scope="module")
 def net():
-    return FigureNet(efficientnet.EfficientNet())
+    return FigureNet()
 
 
 def flat(colour, size=64):

@@ -2,12 +2,12 @@ import cv2
 import numpy as np
 import pytest
 
-from bunny.character.drawn import efficientnet, figure_embedding, figure_search
+from bunny.character.drawn import figure_embedding, figure_search
 
 
 @pytest.fixture(scope="module")
 def net():
-    return figure_embedding.FigureNet(efficientnet.EfficientNet())
+    return figure_embedding.FigureNet()
 
 
 def figure(colour, hat):

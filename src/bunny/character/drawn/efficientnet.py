@@ -41,10 +41,19 @@ class WindowFeatures:
 
 
 class EfficientNet:
-    """The network in ONNX Runtime, loaded once; any number of threads may ask it."""
+    """The network in ONNX Runtime, loaded once; any number of threads may ask it.
 
-    def __init__(self) -> None:
-        self._session = onnx_session.load_session(_build_model())
+    Parameters
+    ----------
+    weight : mapping of str to np.ndarray, optional
+        The package's parameters by name, trained on; ImageNet's by default.
+    """
+
+    def __init__(self, weight: Mapping[str, np.ndarray] | None = None) -> None:
+        if weight is None:
+            path = model_file.path_of(model_file.MODELS[NAME])
+            weight = model_file.read_torch_weights(path)
+        self._session = onnx_session.load_session(_build_model(weight))
 
     def map_features(self, image: np.ndarray, height_px: int) -> np.ndarray:
         """Describe a picture as a grid.
@@ -179,7 +188,7 @@ def place_windows(rows: int, columns: int, sizes: list[tuple[int, int]]) -> np.n
     return np.array(sorted(found), dtype=np.int64).reshape(-1, 4)
 
 
-def _build_model() -> bytes:
+def _build_model(weight: Mapping[str, np.ndarray]) -> bytes:
     """EfficientNet-Lite0 (Tan, Le 2019; Liu 2020) as an ONNX model, made from its weights.
 
     Outputs are `last`, the blocks that are asked for, and block 10 at half its size by mean and by
@@ -188,8 +197,7 @@ def _build_model() -> bytes:
     """
     from onnx import helper
 
-    path = model_file.path_of(model_file.MODELS[NAME])
-    graph = _GraphBuilder(model_file.read_torch_weights(path))
+    graph = _GraphBuilder(weight)
     x = graph.convolve("input", "_conv_stem", "_bn0", stride=2)
     for index in range(LAST_BLOCK + 1):
         skip, stem = x, f"_blocks.{index}."

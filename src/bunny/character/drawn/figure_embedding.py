@@ -1,12 +1,10 @@
-"""Embeddings of drawn figures: EfficientNet-Lite0 features, colours and a trained head.
+"""Embeddings of drawn figures: features of a trained EfficientNet-Lite0, colours and a head.
 
 A cell (32 x 32 px) of a picture is described by the network's last and middle layers and by which
 colours it has. Three similarities make one: the last layer as it is, its 64 strongest directions
-made equally strong, and a head that was trained on figures drawn by a program
-(`python_script/figure_embedding`), which also weights cells by how much of a figure they show. The
-first two are taken less what all windows of the film share. On 21 pairs of a character and a shot
-of classic cartoons, an anime and computer animation 14 come before the first wrong one of 259;
-of the last layer alone 3 (2026-11-22).
+made equally strong, and a head, which also weights cells by how much of a figure they show. The
+first two are taken less what all windows of the film share. Network and head were trained on
+figures that people drew and on creatures drawn by a program (`python_script/figure_embedding`).
 
 Everything is linear in the cells, so a window is a sum over an integral image, and all windows of
 a picture cost little more than the picture itself.
@@ -24,8 +22,10 @@ from bunny.character.drawn.efficientnet import CELL_PX, DIMENSION, EfficientNet
 from bunny.core import onnx_session
 from bunny.core.vector import l2_normalize
 
-NAME = "bunny-figure-1"
+NAME = "bunny-figure-2"
 FOLDER = Path(__file__).parent / "weights"
+NET_FILE, HEAD_FILE = "figure_network.safetensors", "figure_embedding.safetensors"
+BANK_FILE = "figure_bank.safetensors"
 BINS = 4  # of each colour channel
 SAMPLE_PX = 8  # side a cell is shrunk to before its colours are counted
 REFERENCE_LONG_PX = (160, 224, 288)  # longer sides a reference is scaled to; 128 to 192 in training
@@ -36,14 +36,20 @@ PART_WEIGHT = (1.0, 0.5, 1.0)  # of the three cosines
 
 
 class FigureNet:
-    """The network and the head over it, loaded once."""
+    """The network and the head over it, loaded once.
 
-    def __init__(self, net: EfficientNet) -> None:
+    Parameters
+    ----------
+    folder : Path, optional
+        Where the weights of both are; the packaged ones by default.
+    """
+
+    def __init__(self, folder: Path = FOLDER) -> None:
         from safetensors.numpy import load_file
 
-        weights = load_file(FOLDER / "figure_embedding.safetensors")
+        weights = load_file(folder / HEAD_FILE)
         weights = {name: value.astype(np.float32) for name, value in weights.items()}
-        self._net, self._whiten = net, weights["whiten"]
+        self._net, self._whiten = EfficientNet(load_file(folder / NET_FILE)), weights["whiten"]
         self._head = onnx_session.load_session(_build_head(weights))
 
     def map_cells(self, image: np.ndarray, height_px: int, width_px: int) -> np.ndarray:
@@ -149,13 +155,13 @@ def read_bank() -> np.ndarray:
     """
     from safetensors.numpy import load_file
 
-    return load_file(FOLDER / "figure_bank.safetensors")["raw"].astype(np.float32)
+    return load_file(FOLDER / BANK_FILE)["raw"].astype(np.float32)
 
 
 @cache
 def digest() -> str:
-    """SHA-256 of the head and the bank, so that others describe anew."""
-    files = (FOLDER / "figure_embedding.safetensors", FOLDER / "figure_bank.safetensors")
+    """SHA-256 of network, head and bank, so that others describe anew."""
+    files = (FOLDER / name for name in (NET_FILE, HEAD_FILE, BANK_FILE))
     return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()
 
 
