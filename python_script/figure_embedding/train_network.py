@@ -28,7 +28,6 @@ import cv2
 import drawing
 import numpy as np
 import torch
-import train
 from efficientnet_lite_pytorch import EfficientNet
 from safetensors.numpy import load_file, save_file
 from torch import nn
@@ -37,6 +36,9 @@ from torch.nn import functional
 from bunny.character.drawn import efficientnet, figure_embedding
 from bunny.core import atomic
 
+HIDDEN = 192  # numbers of the head's hidden layer
+SHRINKAGE = 0.1  # of the mean variance, added where the strongest directions are made equal
+EMPTY_WEIGHT = 0.2  # of a window without a figure in whether there is one
 NUM_FIGURES, NUM_VIEWS = 8, 3  # in a film, with as many windows without anybody as views
 SIZES = (128, 128, 160)  # sides of windows in pixels
 CREATURES_EVERY = 5
@@ -69,7 +71,7 @@ def main() -> None:
     two.add_argument("--loss", choices=("contrast", "arcface", "both"), default="both")
     two.add_argument("--last-weight", type=float, default=0.5)
     two.add_argument("--figure-weight", type=float, default=0.3)
-    two.add_argument("--empty-count", type=float, default=6.0, help="see train.contrast")
+    two.add_argument("--empty-count", type=float, default=6.0, help="see contrast")
     two.add_argument("--frozen", type=int, default=0, help="first blocks kept, of 16; 16: all")
     two.add_argument("--kinds", choices=("all", "people", "creatures"), default="all")
     two.add_argument("--rate", type=float, default=RATE)
@@ -135,10 +137,10 @@ class Network(nn.Module):
         wide = efficientnet.LAYERS + figure_embedding.BINS**3
         self.head = nn.ModuleDict(
             {
-                "hidden": nn.Linear(wide, train.HIDDEN),
-                "vector": nn.Linear(train.HIDDEN, figure_embedding.HEAD, bias=False),
-                "weight": nn.Linear(train.HIDDEN, 1),
-                "figure": nn.Linear(train.HIDDEN, 1),
+                "hidden": nn.Linear(wide, HIDDEN),
+                "vector": nn.Linear(HIDDEN, figure_embedding.HEAD, bias=False),
+                "weight": nn.Linear(HIDDEN, 1),
+                "figure": nn.Linear(HIDDEN, 1),
             }
         )
         known = load_file(figure_embedding.FOLDER / figure_embedding.HEAD_FILE)
@@ -321,11 +323,11 @@ def _loss(model, arc, classes, paths: list[Path], wanted, step: int) -> torch.Te
     vector, name = torch.cat(vectors), torch.tensor(names, device=arc.device)
     shown = (name >= 0).float()
     figure = functional.binary_cross_entropy_with_logits(
-        torch.cat(chances), shown, pos_weight=torch.tensor(train.EMPTY_WEIGHT, device=arc.device)
+        torch.cat(chances), shown, pos_weight=torch.tensor(EMPTY_WEIGHT, device=arc.device)
     )
     total = wanted.figure_weight * figure
     if wanted.last_weight:
-        alike = train.contrast(torch.cat(lasts), name, LAST_TEMPERATURE, wanted.empty_count)
+        alike = contrast(torch.cat(lasts), name, LAST_TEMPERATURE, wanted.empty_count)
         total = total + wanted.last_weight * alike
     known = [i for i, one in enumerate(said) if one in classes]
     if known:
@@ -333,7 +335,23 @@ def _loss(model, arc, classes, paths: list[Path], wanted, step: int) -> torch.Te
         total = total + arcface(vector[known], arc, truth)
     compared = [i for i, n in enumerate(said) if wanted.loss != "arcface" or n not in classes]
     part = vector[compared], name[compared]
-    return total + train.contrast(*part, TEMPERATURE, wanted.empty_count)
+    return total + contrast(*part, TEMPERATURE, wanted.empty_count)
+
+
+def contrast(
+    vector: torch.Tensor, name: torch.Tensor, temperature: float, empty_count: float = 1.0
+) -> torch.Tensor:
+    """Supervised contrast of unit vectors (n, d); equal names (n,) are of one figure.
+
+    Names below 0 are of windows without a figure; each counts as so many of them.
+    """
+    itself = torch.eye(len(vector), dtype=torch.bool, device=vector.device)
+    similarity = (vector @ vector.T / temperature).masked_fill(itself, -1e4)
+    similarity = similarity + (name < 0) * math.log(empty_count)
+    is_same = (name[:, None] == name[None]) & ~itself
+    chance = similarity - torch.logsumexp(similarity, 1, keepdim=True)
+    has_other = is_same.any(1)
+    return (-(chance * is_same).sum(1)[has_other] / is_same.sum(1)[has_other]).mean()
 
 
 def arcface(vector: torch.Tensor, weight: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -374,7 +392,33 @@ def export(wanted: argparse.Namespace) -> None:
         cells = [model.map_cells(one[::2]).numpy() for one in some]
     scale = (one.numpy() for one in (model.mean, model.deviation))
     print(f"step {kept['step']}, {path.name}: {path.stat().st_size / 1e6:.1f} MB")
-    train.export(dict(model.head), *scale, cells, wanted.out)
+    write_head(dict(model.head), *scale, cells, wanted.out)
+
+
+def write_head(layer, mean: np.ndarray, deviation: np.ndarray, films: list, out: Path) -> None:
+    """Write the head, its scale folded in, and the last layer's strongest directions."""
+    last = np.concatenate(
+        [
+            one[..., : efficientnet.DIMENSION].mean(axis=(1, 2), dtype=np.float32)
+            for one in films[::2]
+        ]
+    )
+    variance, direction = np.linalg.eigh(np.cov((last - last.mean(axis=0)).T))
+    variance, direction = variance[::-1], direction[:, ::-1]
+    strong = variance[: figure_embedding.STRONG]
+    state = {
+        f"{name}.{part}": value.detach().numpy()
+        for name, one in layer.items()
+        for part, value in one.named_parameters()
+    }
+    state["hidden.bias"] = state["hidden.bias"] - state["hidden.weight"] @ (mean / deviation)
+    state["hidden.weight"] = state["hidden.weight"] / deviation
+    state["basis"] = direction[:, : figure_embedding.BASIS].T
+    state["whiten"] = 1 / np.sqrt(strong + SHRINKAGE * strong.mean())
+    halves = {name: np.ascontiguousarray(value.astype(np.float16)) for name, value in state.items()}
+    path = out / figure_embedding.HEAD_FILE
+    save_file(halves, path, metadata={"made by": "python_script/figure_embedding"})
+    print(f"{path.name}: {path.stat().st_size / 1e6:.1f} MB; now make the bank anew (bank.py)")
 
 
 if __name__ == "__main__":
