@@ -114,3 +114,19 @@ def test_a_picture_that_cannot_be_read_is_a_row(references, tmp_path):
     code, out, _ = references(folder)
     assert code == 0
     assert "anna/anna.png: expected a picture of at most 250 million pixels, could not" in out
+
+
+def test_a_line_of_words_is_told_and_a_short_row_of_shapes_is_not(references, tmp_path):
+    picture = cv2.imread(str(demo.reference_dir() / "pip" / "1.jpg"))
+    for name, words, scale in (
+        ("line", "We have to leave now, hurry!", 0.7),
+        ("row", "Hello", 0.7),
+    ):
+        shown = picture.copy()
+        for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 2)):
+            cv2.putText(shown, words, (25, 357), 0, scale, colour, thickness, cv2.LINE_AA)
+        (tmp_path / "cast" / name).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "cast" / name / "1.png"), shown)
+    _, out, _ = references(tmp_path / "cast", "--json")
+    told = {one["character"]: one["text"] for one in json.loads(out)["references"]}
+    assert told == {"line": "subtitle", "row": None}

@@ -17,6 +17,10 @@ from bunny.quality import text
 from bunny.table import store
 from bunny.table.box import BOX
 
+# Widths over heights of a picture's pieces of text, together, from which it is worth a warning: of
+# 1,644 drawings by people without words 5 have so much by chance (34 have some), and of lines
+# written on them 46 % (66 % have some).
+TEXT_ASPECT = 5.0
 NO_MEAN = np.zeros(figure_embedding.RAW, np.float32)
 
 
@@ -202,10 +206,11 @@ def _measure(
 
 
 def _find_text(image: np.ndarray) -> Literal["subtitle", "text"] | None:
-    """Whether there are words on a picture, and whether they lie as subtitles do."""
+    """Whether there is a line of words on a picture, and whether it lies as subtitles do."""
     height, width = image.shape[:2]
     boxes = text.find_text(cv2.cvtColor(image, cv2.COLOR_BGR2GRAY))
-    if not len(boxes):
+    x0, y0, x1, y1 = boxes.T
+    if ((x1 - x0) / (y1 - y0)).sum() < TEXT_ASPECT:
         return None
     return "subtitle" if text.is_subtitle(boxes, (width, height)).any() else "text"
 
