@@ -124,7 +124,7 @@ def test_a_line_of_words_is_told_and_a_short_row_of_shapes_is_not(references, tm
     ):
         shown = picture.copy()
         for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 2)):
-            cv2.putText(shown, words, (25, 357), 0, scale, colour, thickness, cv2.LINE_AA)
+            cv2.putText(shown, words, (25, 357), 0, 0.7, colour, thickness, cv2.LINE_AA)
         (tmp_path / "cast" / name).mkdir(parents=True)
         cv2.imwrite(str(tmp_path / "cast" / name / "1.png"), shown)
     _, out, _ = references(tmp_path / "cast", "--json")
