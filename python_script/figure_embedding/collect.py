@@ -25,8 +25,15 @@ MIN_PX = 24  # shorter side of a cut-out, at least
 MIN_SHARE = 0.12  # opaque share of a cut-out, at least
 MAX_VIEWS = 8
 NUM_SEEDS, NUM_VIEWS = 60, 4  # identities of each avatar style, and their views
-NPM = ("@resvg/resvg-js", "@dicebear/core@9", "@dicebear/collection@9", "facesjs", "openmoji")
-NPM = (*NPM, "@twemoji/svg", "fluentui-emoji")
+NPM = (
+    "@resvg/resvg-js",
+    "@dicebear/core@9",
+    "@dicebear/collection@9",
+    "facesjs",
+    "openmoji",
+    "@twemoji/svg",
+    "fluentui-emoji",
+)
 
 # Each style's figures, not its neutral faces, initials or patterns. By the licence files of the
 # packages `@dicebear/<style>`.

@@ -228,9 +228,15 @@ def write_references(folder: Path, cast: Iterable[Character]) -> None:
         for path in one.files:
             shutil.copyfile(path, folder / one.name / path.name)
         if one.cut_from:
-            frame, (x0, y0, x1, y1) = one.cut_from
-            picture = read_frame(one.cut_path, frame)[y0:y1, x0:x1]
-            cv2.imwrite(str(folder / one.name / "1.png"), picture)
+            cv2.imwrite(str(folder / one.name / "1.png"), read_reference(one))
+
+
+def read_reference(one: Character) -> np.ndarray:
+    """The first reference picture of a character, cut from a film or a file, as BGR."""
+    if one.cut_from:
+        frame, (x0, y0, x1, y1) = one.cut_from
+        return np.ascontiguousarray(read_frame(one.cut_path, frame)[y0:y1, x0:x1])
+    return cv2.imread(str(one.files[0]))
 
 
 @lru_cache(maxsize=16)

@@ -217,19 +217,15 @@ def measure_film(network: str, net, wanted: argparse.Namespace) -> None:
     paths |= {name: wanted.material / file for name, file in CLIPS.items()}
     said = json.loads((Path(__file__).parent / "film_box.json").read_text())["film"]
     given = {one.name: one for one in cast if one.film in here}
-    views = {name: net.describe_reference(_picture(one)) for name, one in given.items()}
+    views = {
+        name: net.describe_reference(bench_drawn_film.read_reference(one))
+        for name, one in given.items()
+    }
     frame, who, *box = said["play107"][0]
     egg = _cut(bench_drawn_film.read_frame(paths["play107"], frame), np.array(box))
     views[who] = net.describe_reference(egg)
-    _measure_boxes(network, net, said, paths, views, {o.name: o for o in given.values()}, clips)
-    _measure_shots(network, net, clips, given)
-
-
-def _picture(one) -> np.ndarray:
-    if one.cut_from:
-        frame, (x0, y0, x1, y1) = one.cut_from
-        return np.ascontiguousarray(bench_drawn_film.read_frame(one.cut_path, frame)[y0:y1, x0:x1])
-    return cv2.imread(str(one.files[0]))
+    _measure_boxes(network, net, said, paths, views, given, clips)
+    _measure_shots(network, net, clips, views, given)
 
 
 def _cut(image: np.ndarray, box: np.ndarray) -> np.ndarray:
@@ -319,10 +315,9 @@ def _is_scored(name, who, film, frame, given, shots) -> bool:
     return shots[film].shot_of(frame) != one.own_shot(shots[film])
 
 
-def _measure_shots(network, net, clips, given) -> None:
+def _measure_shots(network, net, clips, views, given) -> None:
     """References against shots: mean of the better half of the frames' best windows."""
-    views = {name: net.describe_reference(_picture(one)) for name, one in given.items()}
-    names = list(views)
+    names = list(given)
     by_style: dict[str, list] = {}
     for clip in clips:
         shown = [*_sample_frames(clip.path)]

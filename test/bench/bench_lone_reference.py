@@ -40,7 +40,6 @@ GIVEN = {  # so many references of each source of drawings
     "twemoji": 3,
     "wesnoth-unit": 3,
 }
-SURE = 0.9
 
 
 def main() -> None:
@@ -80,7 +79,7 @@ def look(wanted: argparse.Namespace) -> None:
     views, people = {}, {}
     for one in cast:
         if one.film in names:
-            image = _picture(one)
+            image = bench_drawn_film.read_reference(one)
             views[one.name], people[one.name] = net.describe_reference(image), one
     for source, count in GIVEN.items():
         folders = sorted((wanted.pictures / source).iterdir())
@@ -101,13 +100,6 @@ def look(wanted: argparse.Namespace) -> None:
 
 def _own(one, clips):
     return next((one.own_shot(c) for c in clips if c.name == one.film), None)
-
-
-def _picture(one: drawn_score.Character) -> np.ndarray:
-    if one.cut_from:
-        frame, (x0, y0, x1, y1) = one.cut_from
-        return np.ascontiguousarray(bench_drawn_film.read_frame(one.cut_path, frame)[y0:y1, x0:x1])
-    return cv2.imread(str(one.files[0]))
 
 
 def _on_white(path: Path) -> np.ndarray:
@@ -256,10 +248,10 @@ def show(bank: Path, judged: pl.DataFrame) -> None:
         rows.filter(outcome="foreign").group_by("film", "candidate").agg(pl.col("confidence").max())
     )
     drawn = pair["candidate"].str.contains("/").sum()
-    sure = hit.filter(pl.col("confidence") >= SURE).height
+    sure = hit.filter(pl.col("confidence") >= drawn_score.SURE).height
     print(
         f"{bank.name}: {hit.height} of {pair.height} pairs with a window to judge are named "
-        f"({drawn} of the pairs with drawings of held-out sources), {sure} at {SURE}"
+        f"({drawn} of the pairs with drawings of held-out sources), {sure} at {drawn_score.SURE}"
     )
     count = {o: rows.filter(outcome=o).height for o in ("right", "wrong")}
     must = judged.filter(outcome="right").height
