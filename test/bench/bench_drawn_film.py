@@ -54,7 +54,7 @@ def main() -> None:
         for clip in clips:
             given = choose(clip, cast, wanted.impostors, wanted.seed)
             references = Path(scratch) / "reference" / clip.name
-            write_references(references, given)
+            write_references(references, given, wanted.references)
             report = run.run_film(
                 clip.path,
                 references,
@@ -102,6 +102,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--film", nargs="*", help="names of the films to run; all are impostors")
     parser.add_argument("--impostors", type=int, help="foreign characters a film; all of them")
     parser.add_argument("--seed", type=int, default=0, help="of the choice of impostors")
+    parser.add_argument("--references", type=int, help="pictures of each character; all of them")
     parser.add_argument("--data", type=Path, help="keep the films' workspaces here")
     parser.add_argument("--set", action="append", default=[], help="a setting, section.key=value")
     parser.add_argument("--save", type=Path, help="write what became of each name as parquet")
@@ -221,11 +222,11 @@ def choose(clip: Clip, cast: list[Character], num: int | None, seed: int) -> lis
     return own + [others[i] for i in sorted(rng.permutation(len(others))[:num])]
 
 
-def write_references(folder: Path, cast: Iterable[Character]) -> None:
+def write_references(folder: Path, cast: Iterable[Character], num: int | None) -> None:
     """Lay out reference pictures as a user would: one folder a character."""
     for one in cast:
         (folder / one.name).mkdir(parents=True)
-        for path in one.files:
+        for path in one.files[:num]:
             shutil.copyfile(path, folder / one.name / path.name)
         if one.cut_from:
             cv2.imwrite(str(folder / one.name / "1.png"), read_reference(one))

@@ -62,11 +62,12 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--count", type=int, default=20)
     parser.add_argument("--seed", type=int, default=0, help="of the first film")
+    parser.add_argument("--references", type=int, help="pictures of each; one or two by lot")
     wanted = parser.parse_args()
-    make(wanted.out, range(wanted.seed, wanted.seed + wanted.count))
+    make(wanted.out, range(wanted.seed, wanted.seed + wanted.count), wanted.references)
 
 
-def make(folder: Path, seeds) -> None:
+def make(folder: Path, seeds, num_references: int | None = None) -> None:
     """Write the films of these seeds, their references, and the truth of all."""
     folder.mkdir(parents=True, exist_ok=True)
     truth = {"how": "rendered by test/bench/drawn_film.py; exact", "films": {}, "characters": {}}
@@ -74,7 +75,7 @@ def make(folder: Path, seeds) -> None:
     for seed in seeds:
         made = plan(seed)
         boxes = pl.DataFrame(write_film(made, folder), schema=BOX_SCHEMA, orient="row")
-        references = write_references(made, folder)
+        references = write_references(made, folder, num_references)
         tables.append(boxes)
         truth["films"][made.name] = {
             "file": f"{made.name}.mp4",
@@ -430,12 +431,13 @@ def presence(boxes: pl.DataFrame, made: Film, name: str) -> dict:
     return {kind: {made.name: starts} if starts else {} for kind, starts in found.items()}
 
 
-def write_references(made: Film, folder: Path) -> dict[str, list[str]]:
-    """Write one or two reference pictures of each but the last of the cast; gives their paths."""
+def write_references(made: Film, folder: Path, num: int | None) -> dict[str, list[str]]:
+    """Write reference pictures of each but the last of the cast, the second close; their paths."""
     written: dict[str, list[str]] = {}
     for number, character in enumerate(made.cast[:-1]):
         rng = np.random.default_rng([made.seed, 3, number])
-        for k in range(1 + int(rng.random() < 0.5)):
+        by_lot = 1 + int(rng.random() < 0.5)
+        for k in range(num or by_lot):
             path = folder / made.name / "reference" / character.name / f"{k + 1}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             cv2.imwrite(str(path), reference(made, character, rng, is_close=k == 1)[:, :, ::-1])

@@ -57,7 +57,7 @@ class Detect(stage.BaseStage):
     """Finds faces and regions, follows faces, matches both with the references."""
 
     name = "detect"
-    version = 7
+    version = 8
     reads = ("frame", "shot", "film", "measure", "change")
     writes = (
         "label",

@@ -25,22 +25,22 @@ MAX_SHIFT = 0.75  # of the middle, in lengths of the larger box's longer side, f
 MAX_SCALE = 2.5  # ratio of the longer sides
 
 MAX_LEAD = 0.25  # a lead counts twice, up to here
-# Of labels with this score so many were right; straight lines between. They follow an isotonic fit
-# on all drawn clips of `test/bench/bench_drawn_film.py`; with each film left out: see progress.md.
+# Of labels with this score so many were right; straight lines between, below an isotonic fit on all
+# drawn clips of `test/bench/fit_figure_score.py`; with each film left out: see progress.md.
 CALIBRATION = (
     (0.40, 0.05),
-    (0.55, 0.25),
-    (0.70, 0.55),
-    (0.80, 0.78),
+    (0.55, 0.24),
+    (0.79, 0.45),
+    (0.84, 0.74),
     (0.90, 0.84),
-    (0.95, 0.89),
-    (1.02, 0.96),
-    (1.05, 0.98),
+    (0.95, 0.92),
+    (1.00, 0.955),
+    (1.25, 0.98),
 )
-# Mean chance, over a track, that there is a figure; of right tracks on classic cartoons, an anime,
-# and the sample 19 in 20 have 0.98 and more; of places that were no figure some have less than 0.9.
-MIN_OBJECTNESS = 0.9
-OWN_SLACK = 0.2  # by which a frame's own score may lie below the threshold of its track's
+# Mean chance, over a track, that there is a figure. This and `OWN_SLACK` by
+# `test/bench/fit_figure_score.py`.
+MIN_OBJECTNESS = 0.95
+OWN_SLACK = 0.05  # by which a frame's own score may lie below the threshold of its track's
 ALONE_PENALTY = 0.1  # added to both thresholds for one character alone
 MODEL = figure_embedding.NAME
 LICENCE = ", ".join(model_file.MODELS[name].licence for name in (MODEL, efficientnet.NAME))
@@ -173,8 +173,7 @@ def vote(figures: pl.DataFrame) -> pl.DataFrame:
     -------
     pl.DataFrame
         `figures` with `score` less `REVIEW_FROM`, so that above 0 it may well be the candidate;
-        null
-        where there is no candidate. Above 0 is nothing that hardly looks like a figure.
+        null where there is no candidate. Above 0 is nothing that hardly looks like a figure.
     """
     half = (pl.len() + 1) // 2
     better = [
