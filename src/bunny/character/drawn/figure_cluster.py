@@ -17,7 +17,9 @@ NOISE = cluster.NOISE
 COVERED = 0.3  # share of the smaller box inside the other, from which two boxes are one figure
 MIN_COVERED = 0.5  # share of a track's views that lie on a character before all of it is that one
 MIN_VIEWS = 2  # of a track that is a group by itself
-MIN_OBJECTNESS = 0.5  # of the best view of such a track
+# Mean chance, over a track, that there is a figure; less is noise. On ten films with known boxes 30
+# groups of places are left of 90, and 40 of 41 characters have a group.
+MIN_OBJECTNESS = 0.97
 COSINE = "cosine"  # scale of the vectors' likeness; no recogniser of faces is called so
 
 
@@ -74,20 +76,26 @@ def group_figures(
     is the square root of the mean cosine of each with each.
     """
     figure = figure.sort("track_id", "figure_id")
+    is_figure = pl.col("objectness").mean().over("track_id") >= MIN_OBJECTNESS
+    found = _group_sure(figure.filter(is_figure), threshold, method).drop("shot_index")
+    wanted = figure.select("figure_id", "shot_index")
+    joined = wanted.join(found, on="figure_id", how="left", maintain_order="left")
+    return joined.with_columns(pl.col("group").fill_null(NOISE))
+
+
+def _group_sure(figure: pl.DataFrame, threshold: float, method: str) -> pl.DataFrame:
+    """As `group_figures`, of tracks that surely show a figure."""
     if not figure.height:
         return cluster.join_groups(figure, "figure_id", cluster.NOBODY, *cluster.NO_GROUPS)
     number = figure["track_id"].rle_id().to_numpy().astype(np.int64)
     counts = np.bincount(number)
-    objectness = figure["objectness"].to_numpy()
-    best = np.zeros(len(counts))
-    np.maximum.at(best, number, objectness)
-    starts = np.r_[0, np.cumsum(counts)]
+    objectness, starts = figure["objectness"].to_numpy(), np.r_[0, np.cumsum(counts)]
     tracks = cluster.UnknownTracks(
         embedding=cluster.track_vectors(track.embedding_array(figure), objectness, starts),
         num_faces=counts,
         recogniser=COSINE,
         apart=cannot_link(figure, number),
-        is_enough=(counts >= MIN_VIEWS) & (best >= MIN_OBJECTNESS),
+        is_enough=counts >= MIN_VIEWS,
     )
     least = max(0.0, threshold) ** 0.5
     found = cluster.group_unknown(tracks, least, method=method, twin=np.inf)
