@@ -1,5 +1,6 @@
 """Train the classifier that tells drawings from photographs and renderings.
 
+    export PYTHONPATH=python_script/figure_embedding
     python python_script/train_drawing_classifier.py measure --material FOLDER [--drawn FOLDER]
         [--pictures FOLDER --places FOLDER]
     python python_script/train_drawing_classifier.py train

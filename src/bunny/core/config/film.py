@@ -130,10 +130,10 @@ class DetectionConfig(ConfigSection):
     """minimum centred cosine of a region with the character, in photographed shots"""
     drawn_margin: float = Field(default=0.10, ge=0, le=2)
     """minimum lead of that character over the second best"""
-    figure_score: float = Field(default=0.84, ge=-1, le=2)
+    figure_score: float = Field(default=0.86, ge=-1, le=2)
     """in drawn shots: minimum similarity plus twice the lead over other characters, if a figure of
     the film reaches figure_presence"""
-    figure_presence: float = Field(default=0.92, ge=-1, le=2)
+    figure_presence: float = Field(default=0.94, ge=-1, le=2)
     """score that at least one figure of the film must reach for a character to be found in drawn
     shots"""
     drawn_detector: str = "auto"
