@@ -44,7 +44,9 @@ DEMO_SETTINGS = (
     "evaluation.guidance_scale=2.5",
     'evaluation.report_prompts=["{trigger} in a desert, close-up, day",'
     '"{trigger} in a city street, medium shot, day","{trigger} on a mountain, close-up, day",'
-    '"{trigger} in a desert, medium shot, dusk"]',
+    '"{trigger} in a desert, medium shot, dusk","{trigger} in a city street, close-up, day",'
+    '"{trigger} on a mountain, medium shot, dusk","{trigger} in a desert, medium shot, day",'
+    '"{trigger} in a city street, medium shot, dusk"]',
     'evaluation.choose_prompts=["{trigger} in a forest, medium shot, day",'
     '"{trigger} in a bedroom, close-up, day","{trigger} on a mountain, medium shot, night"]',
 )

@@ -191,6 +191,10 @@ class EvaluationConfig(ConfigSection):
         "{trigger} in a city street, medium shot, day",
         "{trigger} on a mountain, close-up, day",
         "{trigger} in the snow, medium shot, dusk",
+        "{trigger} in a kitchen, close-up, day",
+        "{trigger} in a park, medium shot, day",
+        "{trigger} on a beach, close-up, dusk",
+        "{trigger} in a city street, medium shot, night",
     )
     """prompts for reporting the scores"""
     seeds: tuple[int, ...] = (11, 12)
