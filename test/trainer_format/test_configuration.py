@@ -2,12 +2,13 @@
 
 import csv
 import json
+import shlex
 import tomllib
 
 import yaml
 
 from bunny.clip import preset
-from bunny.trainer_format.export import configuration
+from bunny.trainer_format.export import configuration, media
 from bunny.trainer_format.export.media import MediaFolder
 
 
@@ -78,9 +79,9 @@ def test_diffsynth_and_ltx_name_files_from_the_folder(export):
         rows = list(csv.DictReader(text))
     assert rows[0] == {"video": "clip/96x128x49/b1.mp4", "prompt": "anna walks, clip b1"}
     assert "--num_frames 49" not in (place / "metadata.csv").read_text()
-    assert '--num_frames "49"' in (place / "arguments.txt").read_text().splitlines()
+    assert "--num_frames 49" in (place / "arguments.txt").read_text().splitlines()
     ltx = export("ltx")
-    assert '"96x128x49;128x96x33;64x96x1"' in (ltx / "arguments.txt").read_text()
+    assert "'96x128x49;128x96x33;64x96x1'" in (ltx / "arguments.txt").read_text()
     assert json.loads((ltx / "dataset.json").read_text())[3]["video"] == "still/64x96/s1.png"
 
 
@@ -101,3 +102,19 @@ def test_the_same_media_give_the_same_bytes(export, tmp_path):
         "caption": "anna walks, clip b1",
         "clip_id": "b1",
     }
+
+
+def test_arguments_are_words_of_a_shell(tmp_path, clips):
+    place = tmp_path / "my $HOME films"
+    place.mkdir()
+    folders = media.write_clips(place, clips)
+    for form in ("ltx", "diffsynth"):
+        files = configuration.WRITERS[form](folders, place, preset.FORM["ltx"])
+        words = shlex.split(files["arguments.txt"])
+        assert f"{place}/{'dataset.json' if form == 'ltx' else 'metadata.csv'}" in words
+
+
+def test_finetrainers_resizes_pictures_by_the_one_way_that_does_not_fail(export):
+    said = json.loads((export("finetrainers") / "training.json").read_text())["datasets"]
+    ways = {(one["dataset_type"], one["reshape_mode"]) for one in said}
+    assert ways == {("video", "resize_crop"), ("image", "bicubic")}

@@ -13,6 +13,7 @@ from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import SetExport
 from bunny.contract import fingerprint
+from bunny.core import exit_code
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -49,6 +50,12 @@ class ExportedSet:
     notes: Sequence[str]
     findings: TrainerPreview | FormatPreview | None  # None: no trainer is known for the format
 
+    @property
+    def exit_code(self) -> int:
+        """2 where the trainer would lose or change clips or pairs, else 0."""
+        is_media = isinstance(self.findings, FormatPreview)
+        return self.findings.exit_code if is_media else exit_code.DONE
+
     def to_text(self) -> str:
         """Lines for a person."""
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
@@ -57,6 +64,18 @@ class ExportedSet:
         if self.findings is not None:
             lines.append(f"  {self.findings.to_line()}")
         return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said = {
+            "output": str(self.output),
+            "format": self.form,
+            "character": self.character,
+            "counts": self.counts,
+            "notes": list(self.notes),
+            "findings": json.loads(self.findings.to_json()) if self.findings else None,
+        }
+        return json.dumps(said, ensure_ascii=False)
 
 
 def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:

@@ -11,6 +11,7 @@ import csv
 import io
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -159,7 +160,7 @@ def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> 
 
 
 def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
-    """``training.json``, for ``--dataset_config``."""
+    """``training.json``, for ``--dataset_config``; its ``resize_crop`` fails on pictures."""
     entries = []
     for one in folders:
         kind = "video" if one.kind == CLIP else "image"
@@ -170,7 +171,7 @@ def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: Clip
                 "data_root": _inside(place, one.path),
                 "dataset_type": kind,
                 f"{kind}_resolution_buckets": buckets,
-                "reshape_mode": "resize_crop",
+                "reshape_mode": "resize_crop" if one.kind == CLIP else "bicubic",
             }
         )
     return {"training.json": json.dumps({"datasets": entries}, indent=1, ensure_ascii=False)}
@@ -184,6 +185,18 @@ WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
     "diffsynth": _write_diffsynth,
     "ltx": _write_ltx,
     "finetrainers": _write_finetrainers,
+}
+# Video models of `clip.preset.FORM` that each trainer trains, by the commits that `check.load_rule`
+# names: musubi-tuner has no LTX and no VAE of Wan 2.2's 5B, DiffSynth-Studio and ai-toolkit have no
+# HunyuanVideo, finetrainers is older than Wan 2.2, LTX-2's trainer knows LTX alone.
+MODELS = {
+    "musubi": ("wan", "hunyuan"),
+    "diffusion-pipe": ("wan", "wan-5b", "hunyuan", "ltx"),
+    "ai-toolkit": ("wan", "wan-5b", "ltx"),
+    "simpletuner": ("wan", "wan-5b", "hunyuan", "ltx"),
+    "diffsynth": ("wan", "wan-5b", "ltx"),
+    "ltx": ("ltx",),
+    "finetrainers": ("wan", "hunyuan", "ltx"),
 }
 # References that a trainer takes for a target; 0: it takes no pairs from folders.
 MAX_REFERENCES = {
@@ -264,11 +277,11 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _arguments(words: Sequence[str]) -> str:
-    """Arguments of a script, an option and its value a line."""
+    """Arguments of a script as a shell reads them, an option and its value a line."""
     lines: list[str] = []
     for word in words:
         if word.startswith("--") or not lines or not lines[-1].startswith("--"):
-            lines.append(word)
+            lines.append(shlex.quote(word))
         else:
-            lines[-1] += f" {json.dumps(word, ensure_ascii=False)}"
+            lines[-1] += f" {shlex.quote(word)}"
     return "\n".join(lines)
