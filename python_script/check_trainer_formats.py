@@ -30,7 +30,6 @@ import av
 import cv2
 import numpy as np
 
-from bunny.clip import preset
 from bunny.trainer_format.check import clip_preview
 from bunny.trainer_format.export import configuration, media
 from bunny.trainer_format.export.media import TrainingClip, TrainingPair, TrainingStill
@@ -79,7 +78,7 @@ def write_export(form: str, place: Path, source: Path, what: str) -> Path:
     else:
         pairs = [write_pair(source, number) for number in range(3)]
         folders = media.write_pairs(place, pairs, configuration.MAX_REFERENCES[form])
-    for name, text in configuration.WRITERS[form](folders, place, preset.FORM["wan"]).items():
+    for name, text in configuration.WRITERS[form](folders, place).items():
         (place / name).write_text(text + "\n", encoding="utf-8", newline="\n")
     return place
 

@@ -192,7 +192,11 @@ def test_references_of_clips_go_to_the_one_trainer_that_loads_them(bunny, space,
     assert (reference[:, :16] == 255).all() and (reference[:, 17:111] == 64).all()
     (tmp_path / "out" / files[1]).unlink()
     code, out, _ = bunny("check", "out", "--format", "diffsynth", "--model", "wan")
-    assert code == 2 and "1 dropped" in out
+    assert code == 2 and "stops training 1: reference missing" in out
+    cv2.imwrite(str(tmp_path / "out" / files[1]), np.zeros((64, 64, 3), np.uint8))
+    code, out, _ = bunny("check", "out")
+    assert code == 2
+    assert "reference of 64x64 for a clip of 128x96: both must have one size" in out
 
 
 def test_clips_of_another_length_are_told_beforehand(bunny, space, tmp_path):

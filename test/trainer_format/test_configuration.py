@@ -7,9 +7,7 @@ import tomllib
 
 import yaml
 
-from bunny.clip import preset
 from bunny.trainer_format.export import configuration, media
-from bunny.trainer_format.export.media import MediaFolder
 
 
 def test_musubi_names_size_length_and_a_cache_of_each_folder(export):
@@ -25,11 +23,6 @@ def test_musubi_names_size_length_and_a_cache_of_each_folder(export):
     assert len({one["cache_directory"] for one in said["datasets"]}) == 3
 
 
-def test_musubi_is_told_the_rate_of_clips_that_have_another(export):
-    said = tomllib.loads((export("musubi", model="hunyuan") / "dataset.toml").read_text())
-    assert said["datasets"][0]["source_fps"] == 16.0
-
-
 def test_musubi_pairs_name_all_references_in_order(export):
     place = export("musubi", "pairs")
     lines = (place / "pair-reference-64x96-2.jsonl").read_text().splitlines()
@@ -42,15 +35,6 @@ def test_musubi_pairs_name_all_references_in_order(export):
             "caption": "make p1",
         }
     ]
-
-
-def test_diffusion_pipe_asks_for_the_frames_that_are_left_after_resampling(export):
-    folder = MediaFolder(
-        path="clip/a", kind="clip", width_px=832, height_px=480, num_frames=122, fps=24.0
-    )
-    files = configuration.WRITERS["diffusion-pipe"]([folder], export("ltx"), preset.FORM["wan"])
-    said = tomllib.loads(files["dataset.toml"])
-    assert said["directory"][0]["size_buckets"] == [[832, 480, 81]]  # int(122 * 16 / 24)
 
 
 def test_ai_toolkit_has_a_folder_for_each_reference(export):
@@ -109,7 +93,7 @@ def test_arguments_are_words_of_a_shell(tmp_path, clips):
     place.mkdir()
     folders = media.write_clips(place, clips)
     for form in ("ltx", "diffsynth"):
-        files = configuration.WRITERS[form](folders, place, preset.FORM["ltx"])
+        files = configuration.WRITERS[form](folders, place)
         words = shlex.split(files["arguments.txt"])
         assert f"{place}/{'dataset.json' if form == 'ltx' else 'metadata.csv'}" in words
 

@@ -153,8 +153,7 @@ def _export(
     def fill(target: Path) -> dict[str, Any]:
         folders, written = write(target)
         counts.update(written)
-        about = preset.FORM[model]
-        for name, text in configuration.WRITERS[form](folders, place, about).items():
+        for name, text in configuration.WRITERS[form](folders, place).items():
             folder.write_text(target / name, text)
         info = ExportInfo(
             character=who,
@@ -165,7 +164,8 @@ def _export(
         )
         loading = LOADING.format(words=LOADING_WORD[form])
         folder.write_card(target, info, counts, loading, "")
-        return {"character": who, "trigger": info.trigger, "model": model, "counts": counts}
+        about = {"model": model, "place": place.as_posix()}
+        return {"character": who, "trigger": info.trigger, **about, "counts": counts}
 
     folder.replace_folder(place, form, fill)
     found = clip_preview.preview_folder(place, form, model=model)

@@ -121,7 +121,10 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
     def write(target: Path) -> dict[str, Any]:
         counts.update(WRITERS[form](target, pictures, about))
         sources = folder.list_sources(target, pictures)
-        return {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
+        said = {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
+        if form != "kohya":  # whose dataset.toml names both
+            said |= {"resolution_px": about.resolution_px, "batch_size": about.batch_size}
+        return said
 
     folder.replace_folder(place, form, write)
     return ExportedSet(

@@ -1,8 +1,9 @@
 """Configuration files of other trainers for a folder of clips, stills or pairs.
 
-Each function gives the files by name. Paths are absolute where the trainer looks them up from the
-folder that it is started in (musubi-tuner, diffusion-pipe, ai-toolkit, SimpleTuner, finetrainers),
-relative where it looks from the metadata file (DiffSynth-Studio, LTX-2).
+Each function gives the files by name, for clips at the rate of the model that is trained. Paths are
+absolute where the trainer looks them up from the folder that it is started in (musubi-tuner,
+diffusion-pipe, ai-toolkit, SimpleTuner, finetrainers), relative where it looks from the metadata
+file (DiffSynth-Studio, LTX-2).
 """
 
 from __future__ import annotations
@@ -18,7 +19,6 @@ from typing import Any
 
 import yaml
 
-from bunny.clip.preset import ClipForm
 from bunny.trainer_format.export import folder
 from bunny.trainer_format.export.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
@@ -27,7 +27,7 @@ CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 Files = Mapping[str, str]  # text by path from the export's folder
 
 
-def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_musubi(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.toml``; pairs stand in JSON lines, since a directory takes one control folder."""
     files = {}
     lines = ["[general]", 'caption_extension = ".txt"', "batch_size = 1", "enable_bucket = true"]
@@ -36,8 +36,6 @@ def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) 
         if one.kind == CLIP:
             own["video_directory"] = _inside(place, one.path)
             own |= {"target_frames": [one.num_frames], "frame_extraction": "head"}
-            if one.fps != model.fps:
-                own["source_fps"] = float(one.fps)
         elif one.kind == STILL:
             own["image_directory"] = _inside(place, one.path)
         else:
@@ -49,14 +47,13 @@ def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) 
     return {"dataset.toml": "\n".join(lines), **files}
 
 
-def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.toml`` with a size and a length for each directory."""
     lines = ["resolutions = [512]", "enable_ar_bucket = true"]
     for one in folders:
-        frames = int(one.num_frames * model.fps / one.fps) if one.fps else 1
         own: dict[str, Any] = {
             "path": _inside(place, one.path),
-            "size_buckets": [[one.width_px, one.height_px, frames]],
+            "size_buckets": [[one.width_px, one.height_px, one.num_frames]],
         }
         if one.kind == PAIR:
             own["control_path"] = _inside(place, one.control_paths[0])
@@ -64,7 +61,7 @@ def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: Cl
     return {"dataset.toml": "\n".join(lines)}
 
 
-def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``datasets.yaml``: the list that goes under ``datasets`` of a job."""
     entries = []
     for one in folders:
@@ -82,7 +79,7 @@ def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipFo
     return {"datasets.yaml": yaml.safe_dump({"datasets": entries}, sort_keys=False).rstrip()}
 
 
-def _write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_simpletuner(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``multidatabackend.json``; references are data sets of their own, by the same file names."""
     entries: list[dict[str, Any]] = []
     for one in folders:
@@ -113,7 +110,7 @@ def _write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipF
     return {"multidatabackend.json": json.dumps(entries, indent=1, ensure_ascii=False)}
 
 
-def _write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffsynth(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``metadata.csv`` of clips and stills, or ``metadata.json`` of pairs, and the arguments."""
     base = ["--dataset_base_path", place.as_posix(), "--dataset_metadata_path"]
     pixels = str(max((one.width_px * one.height_px for one in folders), default=0))
@@ -142,7 +139,7 @@ def _write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipFor
     return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
 
 
-def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ltx(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.json`` and the buckets for LTX-2's ``process_dataset.py``."""
     if any(one.kind == PAIR for one in folders):
         rows = [
@@ -159,7 +156,7 @@ def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> 
     }
 
 
-def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_finetrainers(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``training.json``, for ``--dataset_config``; its ``resize_crop`` fails on pictures."""
     entries = []
     for one in folders:
@@ -177,7 +174,7 @@ def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: Clip
     return {"training.json": json.dumps({"datasets": entries}, indent=1, ensure_ascii=False)}
 
 
-WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
+WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path], Files]] = {
     "musubi": _write_musubi,
     "diffusion-pipe": _write_diffusion_pipe,
     "ai-toolkit": _write_ai_toolkit,

@@ -112,7 +112,7 @@ def check_output(output: Path) -> None:
         )
     if not output.exists() or not any(output.iterdir()):
         return
-    mark = _read_marker(output)
+    mark = read_marker(output)
     if mark is None:
         raise UserError(
             f"{output}: expected an empty folder or an earlier export, found other "
@@ -126,6 +126,16 @@ def check_output(output: Path) -> None:
             f"files ({others[0].relative_to(output).as_posix()}); move them or choose "
             "another --output"
         )
+
+
+def read_marker(folder: Path) -> dict[str, Any] | None:
+    """What the mark of an export of ours says; None for a folder that is no such export."""
+    try:
+        mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_ours = isinstance(mark, dict) and mark.get("made_by") == MADE_BY
+    return mark if is_ours and isinstance(mark.get("files"), list) else None
 
 
 def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
@@ -142,16 +152,6 @@ def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 with one newline at the end, the same on every system."""
     path.write_bytes((text + "\n").encode())
-
-
-def _read_marker(folder: Path) -> dict[str, Any] | None:
-    """The mark of an export of ours."""
-    try:
-        mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_ours = isinstance(mark, dict) and mark.get("made_by") == MADE_BY
-    return mark if is_ours and isinstance(mark.get("files"), list) else None
 
 
 def _files(folder: Path) -> list[Path]:
