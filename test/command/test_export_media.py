@@ -106,8 +106,9 @@ def test_clips_are_exported_and_checked(bunny, space, film, tmp_path, form):
     assert "2 kept, 0 cut, 0 resampled, 0 dropped" in out
     assert json.loads((tmp_path / "out" / "rights.json").read_text())["film"]["file"]
     assert sorted(p.name for p in (tmp_path / "out").rglob("*.mp4")) == ["c1.mp4", "c2.mp4"]
-    code, out, _ = bunny("check", "out", "--format", form, "--json")
+    code, out, _ = bunny("check", "out", "--json")  # the format and model that were exported
     assert code == 0 and json.loads(out)["count"]["kept"] == 2
+    assert json.loads(out)["trainer"] == form
 
 
 @pytest.mark.parametrize(("form", "model"), [("musubi", "hunyuan"), ("finetrainers", "ltx")])

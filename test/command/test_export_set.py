@@ -53,6 +53,9 @@ def test_every_format_exports_twice_alike_with_its_rights(bunny, space, tmp_path
     first = _digest(tmp_path / "out")
     assert bunny(*command)[0] == 0
     assert _digest(tmp_path / "out") == first
+    code, out, _ = bunny("check", "out")
+    assert code == 0 and "3 pictures" in out and "at batch size 8" in out
+    assert "assumed" not in out and ("(WebDataset)" in out) == (form == "webdataset")
     record = json.loads((tmp_path / "out" / "rights.json").read_text())
     assert record["film"] == {
         "title": "Mine",

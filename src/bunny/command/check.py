@@ -69,11 +69,12 @@ def check(
             return clip_preview.preview_folder(path, form)
         if trainer == "auto" and form in picture_preview.TRAINERS:
             trainer = form
+        said = {} if trainer == "kohya" else mark  # its dataset.toml names both
         found = picture_preview.preview_folder(
             path,
             trainer,
-            resolution_px=options.resolution_px or mark.get("resolution_px", 0),
-            batch_size=options.batch_size or mark.get("batch_size", 0),
+            resolution_px=options.resolution_px or said.get("resolution_px", 0),
+            batch_size=options.batch_size or said.get("batch_size", 0),
             caption=CaptionRule(trigger=trigger),
         )
         return CheckReport(findings=[found])

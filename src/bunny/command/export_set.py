@@ -122,9 +122,7 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
         counts.update(WRITERS[form](target, pictures, about))
         sources = folder.list_sources(target, pictures)
         said = {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
-        if form != "kohya":  # whose dataset.toml names both
-            said |= {"resolution_px": about.resolution_px, "batch_size": about.batch_size}
-        return said
+        return {**said, "resolution_px": about.resolution_px, "batch_size": about.batch_size}
 
     folder.replace_folder(place, form, write)
     return ExportedSet(
