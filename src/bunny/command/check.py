@@ -67,7 +67,12 @@ def check(
         form = mark.get("format", "")
         if trainer == "auto" and form in configuration.WRITERS:
             return clip_preview.preview_folder(path, form)
-        if trainer == "auto" and form in picture_preview.TRAINERS:
+        if trainer == "auto" and form:
+            if form not in picture_preview.TRAINERS:
+                raise UserError(
+                    f"{path}: expected an export for a trainer whose rules check knows, got one "
+                    f"for {form}; give --trainer ({', '.join(picture_preview.TRAINERS)})"
+                )
             trainer = form
         said = {} if trainer == "kohya" else mark  # its dataset.toml names both
         found = picture_preview.preview_folder(

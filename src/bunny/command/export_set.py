@@ -25,7 +25,7 @@ from bunny.trainer_format.check import picture_preview
 from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
-from bunny.trainer_format.export import folder, kohya, webdataset
+from bunny.trainer_format.export import folder, kohya, onetrainer, webdataset
 from bunny.trainer_format.export.folder import ExportInfo, ExportPicture
 from bunny.training.family import folder as family_folder
 from bunny.training.family import known_base
@@ -33,6 +33,7 @@ from bunny.training.family import known_base
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
     "kohya": kohya.write,
+    "onetrainer": onetrainer.write,
     "webdataset": webdataset.write,
 }
 CAPTIONS = ("txt", "jsonl")

@@ -174,6 +174,15 @@ def read_marker(folder: Path) -> dict[str, Any] | None:
     return mark if is_ours and isinstance(mark.get("files"), list) else None
 
 
+def copy_picture(
+    one: ExportPicture, target: Path, index: int, lines: Sequence[str] | None = None
+) -> None:
+    """Write a picture and its caption, or several lines, of which the trainer draws one."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
+    write_text(target / f"{index:04d}.txt", "\n".join(lines or [one.caption]))
+
+
 def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
     """Write a picture's mask; all white, so that everything counts, where it has none."""
     if mask is not None:
