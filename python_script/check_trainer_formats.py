@@ -17,6 +17,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -167,8 +168,8 @@ def load_ltx(place: Path, checkout: Path, what: str) -> list[Sample]:
     for name in ("ltx-trainer/src", "ltx-core/src", "ltx-pipelines/src", "ltx-trainer/scripts"):
         sys.path.insert(0, str(package / name))
     module = importlib.import_module("process_videos")
-    line = (place / "arguments.txt").read_text(encoding="utf-8").splitlines()[1]
-    text = json.loads(line.partition(" ")[2])
+    words = shlex.split((place / "arguments.txt").read_text(encoding="utf-8"))
+    text = words[words.index("--resolution-buckets") + 1]
     buckets = module.parse_resolution_buckets(text)
     column = "video"
     made = module.MediaDataset(place / "dataset.json", column, column, buckets)

@@ -135,15 +135,15 @@ def _truncated(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
     """A clip that ends before its container says.
 
     musubi-tuner and LTX-2 decode until they have enough; diffusion-pipe and LTX-2 choose the length
-    by what the container promises, diffusion-pipe then stops at the clip; ai-toolkit repeats the
-    last frame; the others take what can be read.
+    by what the container promises, diffusion-pipe then stops at the clip; finetrainers stops where
+    decoding fails; ai-toolkit repeats the last frame; the others take what can be read.
     """
     reason = f"only {file.num_frames} of {file.num_promised} frames can be read"
     made = LOADERS[form](file, rule)
     if form in ("musubi", "ltx") and file.num_frames >= max(rule.frames):
         return made
     is_short = form == "ltx" and file.num_promised >= min(rule.frames) > file.num_frames
-    is_stopped = form in ("musubi", "ltx") and file.is_broken
+    is_stopped = form in ("musubi", "ltx", "finetrainers") and file.is_broken
     if form == "diffusion-pipe" or is_stopped or is_short:
         return LoadedClip(effect=STOPS, num_frames=0, reason=reason)
     if form == "ai-toolkit":
