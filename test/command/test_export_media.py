@@ -200,6 +200,24 @@ def test_references_of_clips_go_to_the_one_trainer_that_loads_them(bunny, space,
     assert "reference of 64x64 for a clip of 128x96: both must have one size" in out
 
 
+def test_clips_that_have_references_are_written_again_too(bunny, space, film, tmp_path):
+    """Wan VACE is trained at 16 frames a second: 49 frames of 24 become 33."""
+    span = {"fps": 24.0, "num_frames": 49, "frame_indices": list(range(48, 145, 2))}
+    store.write(space.table, "clip", store.from_rows("clip", [r | span for r in clip_rows(space)]))
+    row = pair_row(space, 4, "clip", target_clip_id="c1")
+    row["files"][0] = "clip/anna/c1.mp4"
+    store.write(space.table, "training_pair", store.from_rows("training_pair", [row]))
+    words = ("export", "pairs", "--kind", "clip", "--format", "diffsynth", "--output", "out")
+    code, out, err = bunny(*words)
+    assert (code, err) == (0, "") and "1 written again at 16 fps" in out and "1 kept" in out
+    (file,) = (tmp_path / "out").rglob("*.mp4")
+    rate, reds = read_clip(file)
+    assert (rate, len(reds)) == (16, 33) and np.flatnonzero(np.diff(reds) < -100).size == 2
+    store.write(space.table, "clip", store.from_rows("clip", clip_rows(space)[1:]))
+    code, _, err = bunny(*words)
+    assert code == 2 and "expected their 1 clips in table clip, 1 are gone (first: c1)" in err
+
+
 def test_clips_of_another_length_are_told_beforehand(bunny, space, tmp_path):
     place = str(space.root / "clip" / "anna")
     for name in ("c1", "c2", "c3"):

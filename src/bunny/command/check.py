@@ -46,7 +46,7 @@ def check(
     options: CheckOptions,
     data_dir: str | None = None,
     overrides: Sequence[str] = (),
-) -> CheckReport | FormatPreview:
+) -> CheckReport:
     """Say what a trainer will see of a folder, or of all training sets of a film.
 
     An export is checked for the trainer that it was written for, unless another one is named.
@@ -65,8 +65,6 @@ def check(
         path = Path(what).expanduser()
         mark = export_folder.read_marker(path) or {}
         form = mark.get("format", "")
-        if trainer == "auto" and form in configuration.WRITERS:
-            return clip_preview.preview_folder(path, form)
         if trainer == "auto" and form:
             if form not in picture_preview.TRAINERS:
                 raise UserError(
@@ -104,6 +102,13 @@ def check(
         for name in names
     ]
     return CheckReport(findings=found)
+
+
+def exported_form(what: str | None) -> str | None:
+    """The trainer of clips or pairs that a folder was exported for; None for any other folder."""
+    mark = export_folder.read_marker(Path(what).expanduser()) if what else None
+    form = (mark or {}).get("format")
+    return form if form in configuration.WRITERS else None
 
 
 def check_format(

@@ -54,8 +54,8 @@ class ExportedSet:
     @property
     def exit_code(self) -> int:
         """2 where the trainer would lose or change clips or pairs, else 0."""
-        is_media = isinstance(self.findings, FormatPreview)
-        return self.findings.exit_code if is_media else exit_code.DONE
+        found = self.findings
+        return found.exit_code if isinstance(found, FormatPreview) else exit_code.DONE
 
     def to_text(self) -> str:
         """Lines for a person."""
