@@ -241,6 +241,7 @@ def test_clips_of_another_length_are_told_beforehand(bunny, space, tmp_path):
         (("export", "pairs", "--kind", "both"), "--kind: expected reference, edit"),
         (("export", "pairs", "--format", "finetrainers"), "expected a trainer that loads refer"),
         (("check", "--format", "musubi"), "expected a folder of clips or pairs, got no folder"),
+        (("check", "out", "--format", "ltx", "--model", "wan"), "a model that ltx trains (ltx)"),
     ],
 )
 def test_what_cannot_be_is_refused_in_a_sentence(bunny, space, words, told):

@@ -123,12 +123,14 @@ def check_format(
     form : str
         One of `configuration.WRITERS`.
     model : str
-        One of `clip.preset.FORM`; ``auto``: that of the export, else wan.
+        One of `clip.preset.FORM`; ``auto``: that of the export, else the trainer's first.
     num_frames : int
         Length asked for; 0: as the folder's configuration says.
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     export_set.check_choice("--model", model, ("auto", *preset.FORM))
+    if model != "auto":
+        configuration.check_model(form, model)
     if what is None:
         raise UserError(
             "check --format: expected a folder of clips or pairs, got no folder; name one"

@@ -213,14 +213,7 @@ def _choose_model(model: str, form: str, rates: Collection[float]) -> str:
     if model == "auto":
         return next((name for name in known if {preset.FORM[name].fps} == set(rates)), known[0])
     export_set.check_choice("--model", model, ("auto", *preset.FORM))
-    if model not in known:
-        trainers = ", ".join(
-            name for name, models in configuration.MODELS.items() if model in models
-        )
-        raise UserError(
-            f"--model: expected a model that {form} trains ({', '.join(known)}), got {model}; "
-            f"choose one, or a trainer of {model} as --format ({trainers})"
-        )
+    configuration.check_model(form, model)
     return model
 
 

@@ -151,6 +151,7 @@ def test_clips_of_another_rate_are_told(export):
     found = clip_preview.preview_folder(export("simpletuner"), "simpletuner", model="ltx")
     assert found.count("resampled") == 3 and found.exit_code == 2
     assert "motion is 1.50 times" in found.to_text()
+    assert "as SimpleTuner loads it (commit bc8e6ab)" in found.to_text()
 
 
 def test_a_plain_folder_is_taken_as_the_trainer_would(tmp_path):

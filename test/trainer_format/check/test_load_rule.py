@@ -86,11 +86,20 @@ def test_musubi_stops_reading_at_the_number_that_the_last_frame_gets_at_a_higher
 
 def test_diffsynth_resamples_for_ltx_alone():
     """33 frames of 16 a second last 2.06 s: 49 of 24 a second."""
-    ltx = LoadRule(frames=(49,), model_fps=24.0, frame_step=8)
+    ltx = LoadRule(frames=(49,), model="ltx", model_fps=24.0, frame_step=8)
     made = load_rule.load("diffsynth", clip(33), ltx)
     assert (made.effect, made.num_frames, made.speed) == (RESAMPLED, 49, 1.0)
     made = load_rule.load("diffsynth", clip(33), LoadRule(frames=(49,), model_fps=24.0))
     assert (made.effect, made.num_frames, made.speed) == (RESAMPLED, 33, 1.5)
+
+
+def test_simpletuner_counts_in_eights_for_wan_and_ltx_but_not_for_hunyuan():
+    assert load("simpletuner", clip(48), 45, model="wan") == (DROPPED, 0)
+    assert load("simpletuner", clip(48), 45, model="hunyuan") == (CUT, 45)
+
+
+def test_every_rule_names_the_commit_it_was_read_at():
+    assert set(load_rule.READ_AT) == set(load_rule.LOADERS)
 
 
 @pytest.mark.parametrize(("promised", "effect"), [(33, "stops"), (20, DROPPED)])

@@ -70,7 +70,7 @@ class FormatOptions:
         str,
         typer.Option(
             help="With --format: video model (wan, wan-5b, hunyuan or ltx); auto: the one of the "
-            "export, else wan."
+            "export, else the trainer's first."
         ),
     ] = "auto"
     num_frames: Annotated[

@@ -34,7 +34,7 @@ from bunny.trainer_format.check.load_rule import (
     LoadRule,
     MediaFile,
 )
-from bunny.trainer_format.export import media
+from bunny.trainer_format.export import configuration, media
 from bunny.trainer_format.export.folder import read_marker
 
 LENGTHS = (121, 81, 49, 33)  # 8n+1, so 4n+1 too
@@ -88,7 +88,8 @@ class FormatPreview:
 
     def to_text(self) -> str:
         """Lines for a person: files of the same reason together, the worst first."""
-        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} loads it"]
+        commit = load_rule.READ_AT[self.trainer]
+        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} loads it (commit {commit})"]
         parts = {"clip": self.num_clips, "picture": self.num_pictures}
         parts["reference"] = self.num_references
         number = [f"{n} {w}{'' if n == 1 else 's'}" for w, n in parts.items() if n]
@@ -104,6 +105,7 @@ class FormatPreview:
         said = {
             "folder": self.folder,
             "trainer": self.trainer,
+            "commit": load_rule.READ_AT[self.trainer],
             "num_clips": self.num_clips,
             "num_pictures": self.num_pictures,
             "num_references": self.num_references,
@@ -134,7 +136,8 @@ def preview_folder(
     form : str
         One of `load_rule.LOADERS`.
     model : str
-        One of `clip.preset.FORM`: its frame rate counts; ``auto``: that of the export, else wan.
+        One of `clip.preset.FORM`: its frame rate counts; ``auto``: that of the export, else the
+        trainer's first.
     frames : int
         Length asked for, in frames; 0: as the folder's configuration says, else the longest of
         121, 81, 49 and 33 that some clip has.
@@ -152,7 +155,7 @@ def preview_folder(
     mark = read_marker(folder) or {}
     _check_place(folder, mark)
     if model == "auto":
-        model = mark.get("model", "wan")
+        model = mark.get("model", configuration.MODELS[form][0])
     parts = read_configuration(folder, form)
     if not parts:
         parts = [_plain_folder(folder, form, frames, size)]
@@ -160,7 +163,7 @@ def preview_folder(
     found: list[FormatFinding] = []
     frame_counts: Counter[int] = Counter()
     for part in parts:
-        rule = replace(part.rule, model_fps=rates.fps, frame_step=rates.frame_step)
+        rule = replace(part.rule, model=model, model_fps=rates.fps, frame_step=rates.frame_step)
         for file in part.files:
             seen, made = _inspect(file, form, rule, part)
             name = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name

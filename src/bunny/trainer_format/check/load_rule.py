@@ -56,7 +56,6 @@ UNREFERENCED = {
     "ltx": STOPS,
 }
 NEAR_SPEED = 0.02  # played speed may differ by it: half a frame in 25
-LTX_STEP = 8  # LTX's lengths are 8n+1, the other models' 4n+1
 MAX_CUT = 0.05  # share of a frame's area that may be cropped without a word
 
 
@@ -84,6 +83,7 @@ class LoadRule:
     frames: tuple[int, ...]  # lengths asked for
     width_px: int = 0  # 0: as the file is
     height_px: int = 0
+    model: str = ""  # one of `clip.preset.FORM`; empty: not known
     model_fps: float = 0.0  # the model's own rate; 0: not known
     frame_step: int = 4  # of the model: lengths of n * step + 1
     source_fps: float = 0.0  # musubi-tuner's setting; 0: not given
@@ -200,7 +200,9 @@ def _ai_toolkit(file: MediaFile, rule: LoadRule) -> LoadedClip:
 
 def _simpletuner(file: MediaFile, rule: LoadRule) -> LoadedClip:
     """Wan and LTX floored to 8n+1; below the least length passed over; no resampling."""
-    available, wanted = _floor(file.num_frames, 8), rule.frames[0]
+    available, wanted = file.num_frames, rule.frames[0]
+    if rule.model != "hunyuan":
+        available = _floor(available, 8)
     if available < wanted:
         return _too_short(f"{file.num_frames} frames count as {available}, fewer than {wanted}")
     return _taken(file, wanted, file.num_frames, _speed(file.fps, rule), False)
@@ -209,7 +211,7 @@ def _simpletuner(file: MediaFile, rule: LoadRule) -> LoadedClip:
 def _diffsynth(file: MediaFile, rule: LoadRule) -> LoadedClip:
     """The first frames; of a shorter clip as many as 4n+1 allows; of LTX 8n+1, at its rate."""
     wanted, available, is_resampled = rule.frames[0], file.num_frames, False
-    if rule.frame_step == LTX_STEP and rule.model_fps and rule.model_fps != file.fps:
+    if rule.model == "ltx" and rule.model_fps != file.fps:
         available, is_resampled = int(file.num_frames / file.fps * rule.model_fps), True
     taken = wanted if available >= wanted else _floor(available, rule.frame_step)
     speed = 1.0 if is_resampled else _speed(file.fps, rule)

@@ -19,6 +19,7 @@ from typing import Any
 
 import yaml
 
+from bunny.core.error import UserError
 from bunny.trainer_format.export import folder
 from bunny.trainer_format.export.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
@@ -206,6 +207,22 @@ MAX_REFERENCES = {
     "finetrainers": 0,
 }
 MAX_OF_CLIP = {"diffsynth": 1}  # references of a clip: Wan VACE's `vace_reference_image`
+
+
+def check_model(form: str, model: str) -> None:
+    """Refuse a model that a trainer does not train.
+
+    Raises
+    ------
+    UserError
+    """
+    known = MODELS[form]
+    if model not in known:
+        trainers = ", ".join(name for name, models in MODELS.items() if model in models)
+        raise UserError(
+            f"--model: expected a model that {form} trains ({', '.join(known)}), got {model}; "
+            f"choose one, or a trainer of {model} as --format ({trainers})"
+        )
 
 
 def _musubi_pairs(one: MediaFolder, place: Path) -> list[dict[str, str]]:
