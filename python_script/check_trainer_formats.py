@@ -17,6 +17,7 @@ import argparse
 import importlib
 import importlib.util
 import json
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -30,7 +31,6 @@ import av
 import cv2
 import numpy as np
 
-from bunny.clip import preset
 from bunny.trainer_format.check import clip_preview
 from bunny.trainer_format.export import configuration, media
 from bunny.trainer_format.export.media import TrainingClip, TrainingPair, TrainingStill
@@ -79,7 +79,7 @@ def write_export(form: str, place: Path, source: Path, what: str) -> Path:
     else:
         pairs = [write_pair(source, number) for number in range(3)]
         folders = media.write_pairs(place, pairs, configuration.MAX_REFERENCES[form])
-    for name, text in configuration.WRITERS[form](folders, place, preset.FORM["wan"]).items():
+    for name, text in configuration.WRITERS[form](folders, place).items():
         (place / name).write_text(text + "\n", encoding="utf-8", newline="\n")
     return place
 
@@ -168,8 +168,8 @@ def load_ltx(place: Path, checkout: Path, what: str) -> list[Sample]:
     for name in ("ltx-trainer/src", "ltx-core/src", "ltx-pipelines/src", "ltx-trainer/scripts"):
         sys.path.insert(0, str(package / name))
     module = importlib.import_module("process_videos")
-    line = (place / "arguments.txt").read_text(encoding="utf-8").splitlines()[1]
-    text = json.loads(line.partition(" ")[2])
+    words = shlex.split((place / "arguments.txt").read_text(encoding="utf-8"))
+    text = words[words.index("--resolution-buckets") + 1]
     buckets = module.parse_resolution_buckets(text)
     column = "video"
     made = module.MediaDataset(place / "dataset.json", column, column, buckets)

@@ -6,8 +6,9 @@ import pytest
 import table_row
 
 from bunny.clip import plan, shot_measures
-from bunny.clip.preset import ClipForm, choose_form, choose_size
+from bunny.clip.preset import ClipForm, choose_form, choose_lengths, choose_size
 from bunny.core.config.clip import ClipConfig
+from bunny.core.error import UserError
 
 FORM = ClipForm(fps=16.0, width_px=832, height_px=480)
 BOX = (10.0, 10.0, 60.0, 80.0)
@@ -191,6 +192,14 @@ def test_of_too_many_the_most_varied_are_taken():
 def test_presets_are_the_models_rates_and_sizes(preset, fps, area):
     form = choose_form(ClipConfig(preset=preset, fps=12, width_px=320, height_px=320))
     assert (form.fps, form.area_px) == (fps, area)
+
+
+def test_a_preset_cuts_no_more_frames_than_its_model_makes():
+    lengths = {name: choose_lengths(ClipConfig(preset=name))[0] for name in ("wan", "hunyuan")}
+    assert lengths == {"wan": 81, "hunyuan": 121}
+    assert choose_lengths(ClipConfig(preset="own", num_frames=(241,))) == (241,)
+    with pytest.raises(UserError, match="expected a length of at most 81, the most"):
+        choose_lengths(ClipConfig(preset="wan", num_frames=(121, 97)))
 
 
 @pytest.mark.parametrize("size", [(1920, 1080), (720, 576), (640, 360), (333, 777), (64, 40)])

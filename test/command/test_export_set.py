@@ -45,7 +45,7 @@ def test_a_set_is_exported_for_kohya_and_looked_at_as_kohya_would(bunny, space, 
     assert json.loads((tmp_path / "out" / "export.json").read_text())["trigger"] == "anna"
 
 
-@pytest.mark.parametrize("form", ["imagefolder", "kohya", "webdataset"])
+@pytest.mark.parametrize("form", ["imagefolder", "kohya", "onetrainer", "webdataset"])
 def test_every_format_exports_twice_alike_with_its_rights(bunny, space, tmp_path, form):
     rights = ["--set", "rights.film_licence=CC-BY-3.0", "--set", "rights.film_title=Mine"]
     command = ["export", "set", "--format", form, "--output", "out", *rights]
@@ -53,6 +53,12 @@ def test_every_format_exports_twice_alike_with_its_rights(bunny, space, tmp_path
     first = _digest(tmp_path / "out")
     assert bunny(*command)[0] == 0
     assert _digest(tmp_path / "out") == first
+    code, out, err = bunny("check", "out")
+    if form == "onetrainer":
+        assert code == 2 and "a trainer whose rules check knows, got one for onetrainer" in err
+    else:
+        assert code == 0 and "3 pictures" in out and "at batch size 8" in out
+        assert "assumed" not in out and ("(WebDataset)" in out) == (form == "webdataset")
     record = json.loads((tmp_path / "out" / "rights.json").read_text())
     assert record["film"] == {
         "title": "Mine",
@@ -87,7 +93,7 @@ def test_of_two_sets_one_must_be_named(bunny, space, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--format", "csv"], "--format: expected imagefolder, kohya, webdataset, got csv"),
+        (["--format", "csv"], "--format: expected imagefolder, kohya, onetrainer, webdataset"),
         (["--repeats", "0"], "--repeats: expected auto or a number from 1 to 10000, got '0'"),
         (["--repeats", "many"], "got 'many'"),
         (["--captions", "xml"], "--captions: expected txt, jsonl, got xml"),

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import tiny_clip
 
-from bunny.clip import preset
 from bunny.core import atomic
 from bunny.trainer_format.export import configuration, media
 from bunny.trainer_format.export.media import TrainingClip, TrainingPair, TrainingStill
@@ -69,15 +68,14 @@ def pairs(tmp_path):
 def export(tmp_path, clips, stills, pairs):
     """Write a format's folder of clips or of pairs; gives the folder."""
 
-    def make(form, what="clips", model="wan"):
+    def make(form, what="clips"):
         place = tmp_path / f"{what}-{form}"
         place.mkdir()
         if what == "clips":
             folders = media.write_clips(place, clips, stills)
         else:
             folders = media.write_pairs(place, pairs, configuration.MAX_REFERENCES[form])
-        about = preset.FORM[model]
-        for name, text in configuration.WRITERS[form](folders, place, about).items():
+        for name, text in configuration.WRITERS[form](folders, place).items():
             (place / name).write_text(text + "\n", encoding="utf-8", newline="\n")
         return place
 

@@ -2,13 +2,12 @@
 
 import csv
 import json
+import shlex
 import tomllib
 
 import yaml
 
-from bunny.clip import preset
-from bunny.trainer_format.export import configuration
-from bunny.trainer_format.export.media import MediaFolder
+from bunny.trainer_format.export import configuration, media
 
 
 def test_musubi_names_size_length_and_a_cache_of_each_folder(export):
@@ -24,11 +23,6 @@ def test_musubi_names_size_length_and_a_cache_of_each_folder(export):
     assert len({one["cache_directory"] for one in said["datasets"]}) == 3
 
 
-def test_musubi_is_told_the_rate_of_clips_that_have_another(export):
-    said = tomllib.loads((export("musubi", model="hunyuan") / "dataset.toml").read_text())
-    assert said["datasets"][0]["source_fps"] == 16.0
-
-
 def test_musubi_pairs_name_all_references_in_order(export):
     place = export("musubi", "pairs")
     lines = (place / "pair-reference-64x96-2.jsonl").read_text().splitlines()
@@ -41,15 +35,6 @@ def test_musubi_pairs_name_all_references_in_order(export):
             "caption": "make p1",
         }
     ]
-
-
-def test_diffusion_pipe_asks_for_the_frames_that_are_left_after_resampling(export):
-    folder = MediaFolder(
-        path="clip/a", kind="clip", width_px=832, height_px=480, num_frames=122, fps=24.0
-    )
-    files = configuration.WRITERS["diffusion-pipe"]([folder], export("ltx"), preset.FORM["wan"])
-    said = tomllib.loads(files["dataset.toml"])
-    assert said["directory"][0]["size_buckets"] == [[832, 480, 81]]  # int(122 * 16 / 24)
 
 
 def test_ai_toolkit_has_a_folder_for_each_reference(export):
@@ -78,9 +63,9 @@ def test_diffsynth_and_ltx_name_files_from_the_folder(export):
         rows = list(csv.DictReader(text))
     assert rows[0] == {"video": "clip/96x128x49/b1.mp4", "prompt": "anna walks, clip b1"}
     assert "--num_frames 49" not in (place / "metadata.csv").read_text()
-    assert '--num_frames "49"' in (place / "arguments.txt").read_text().splitlines()
+    assert "--num_frames 49" in (place / "arguments.txt").read_text().splitlines()
     ltx = export("ltx")
-    assert '"96x128x49;128x96x33;64x96x1"' in (ltx / "arguments.txt").read_text()
+    assert "'96x128x49;128x96x33;64x96x1'" in (ltx / "arguments.txt").read_text()
     assert json.loads((ltx / "dataset.json").read_text())[3]["video"] == "still/64x96/s1.png"
 
 
@@ -101,3 +86,19 @@ def test_the_same_media_give_the_same_bytes(export, tmp_path):
         "caption": "anna walks, clip b1",
         "clip_id": "b1",
     }
+
+
+def test_arguments_are_words_of_a_shell(tmp_path, clips):
+    place = tmp_path / "my $HOME films"
+    place.mkdir()
+    folders = media.write_clips(place, clips)
+    for form in ("ltx", "diffsynth"):
+        files = configuration.WRITERS[form](folders, place)
+        words = shlex.split(files["arguments.txt"])
+        assert f"{place}/{'dataset.json' if form == 'ltx' else 'metadata.csv'}" in words
+
+
+def test_finetrainers_resizes_pictures_by_the_one_way_that_does_not_fail(export):
+    said = json.loads((export("finetrainers") / "training.json").read_text())["datasets"]
+    ways = {(one["dataset_type"], one["reshape_mode"]) for one in said}
+    assert ways == {("video", "resize_crop"), ("image", "bicubic")}

@@ -77,8 +77,11 @@ def check(
     """Preview what a trainer reads from a set: pictures, steps, and what it drops or changes."""
     from bunny.command import check as command_check
 
-    if media.form is not None:
+    form = media.form
+    if form is None and options.trainer == "auto":
+        form = command_check.exported_form(what)
+    if form is not None:
         return command_check.check_format(
-            what, media.form, model=media.model, num_frames=media.num_frames
+            what, form, model=media.model, num_frames=media.num_frames
         )
     return command_check.check(what, options, project.data_dir, project.overrides)

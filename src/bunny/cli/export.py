@@ -127,19 +127,19 @@ _add_export("webdataset", "Export a training set as WebDataset tar shards.")
 
 
 @export_app.command("clips")
-def export_clips(options: ClipExport, chosen: FilmOptions) -> str:
+def export_clips(options: ClipExport, chosen: FilmOptions) -> Result:
     """Export a character's clips for a video trainer, with its configuration file."""
     from bunny.command import export_media
 
-    return export_media.export_clips(chosen, options).to_text()
+    return export_media.export_clips(chosen, options)
 
 
 @export_app.command("pairs")
-def export_pairs(options: PairExport, chosen: FilmOptions) -> str:
+def export_pairs(options: PairExport, chosen: FilmOptions) -> Result:
     """Export a character's pairs for an edit or reference trainer, with its configuration file."""
     from bunny.command import export_media
 
-    return export_media.export_pairs(chosen, options).to_text()
+    return export_media.export_pairs(chosen, options)
 
 
 @export_app.command("timeline")

@@ -16,7 +16,7 @@ import polars as pl
 from bunny.clip.camera import name_camera
 from bunny.clip.measure import Box
 from bunny.clip.overlay import choose_region
-from bunny.clip.preset import ClipForm, choose_form
+from bunny.clip.preset import ClipForm, choose_form, choose_lengths
 from bunny.clip.shot_measures import ShotMeasures, read_shots
 from bunny.core.config.clip import ClipConfig
 from bunny.video.shot import scene_score
@@ -73,7 +73,7 @@ def _fill(
 ) -> Iterator[ClipPlan]:
     """Plans between two frames: the best run, then what is left on its sides."""
     refused: ClipPlan | None = None
-    for num_frames in sorted(wanted.num_frames, reverse=True):
+    for num_frames in choose_lengths(wanted):
         tried = list(_runs(shot, character, form, num_frames, first, end))
         judged = [judge(plan, shot, wanted) for plan in tried]
         good = [plan for plan in judged if not plan.reason]
@@ -221,7 +221,7 @@ def _too_short(
     if end - first < 2 or (first, end) != (shot.first, shot.end):
         return None
     seconds = float(shot.time_s[end - 1] - shot.time_s[first])
-    least = min(wanted.num_frames)
+    least = choose_lengths(wanted)[-1]
     number = max(1, int(seconds * form.fps) + 1)
     plan = _measure(shot, character, form, number, float(shot.time_s[first]))
     need = f"{seconds:.1f} s, the shortest clip is {least} frames at {form.fps:g} per second"

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from bunny.core.config.clip import ClipConfig
+from bunny.core.error import UserError
 
 SIDE_STEP = 32  # sides that every model's patches and latents divide
 
@@ -15,6 +16,7 @@ class ClipForm:
     width_px: int
     height_px: int
     frame_step: int = 4  # the model's own lengths are n * frame_step + 1; ours are 8n + 1
+    max_frames: int | None = None  # that the model makes; None: not known
 
     @property
     def area_px(self) -> int:
@@ -24,12 +26,12 @@ class ClipForm:
 
 # Rates and sizes by the models' own configurations: Wan 2.1 and 2.2 at 16 frames a second and
 # 832 x 480, Wan 2.2's 5B at 24 and 1280 x 704, HunyuanVideo at 24 and 960 x 544, LTX at 24 and
-# 768 x 512.
+# 768 x 512. Lengths: 81, 121, 129 and 257 frames.
 FORM = {
-    "wan": ClipForm(fps=16.0, width_px=832, height_px=480),
-    "wan-5b": ClipForm(fps=24.0, width_px=1280, height_px=704),
-    "hunyuan": ClipForm(fps=24.0, width_px=960, height_px=544),
-    "ltx": ClipForm(fps=24.0, width_px=768, height_px=512, frame_step=8),
+    "wan": ClipForm(fps=16.0, width_px=832, height_px=480, max_frames=81),
+    "wan-5b": ClipForm(fps=24.0, width_px=1280, height_px=704, max_frames=121),
+    "hunyuan": ClipForm(fps=24.0, width_px=960, height_px=544, max_frames=129),
+    "ltx": ClipForm(fps=24.0, width_px=768, height_px=512, frame_step=8, max_frames=257),
 }
 
 
@@ -37,6 +39,30 @@ def choose_form(wanted: ClipConfig) -> ClipForm:
     """The form of the preset; of `own`, and where it is off, that of the settings."""
     own = ClipForm(fps=wanted.fps, width_px=wanted.width_px, height_px=wanted.height_px)
     return FORM.get(wanted.preset, own)
+
+
+def choose_lengths(wanted: ClipConfig) -> tuple[int, ...]:
+    """Lengths to cut, the longest first: those of the settings that the model can make.
+
+    Raises
+    ------
+    UserError
+        If the model makes none of them.
+
+    Examples
+    --------
+    >>> choose_lengths(ClipConfig(preset="wan", num_frames=(33, 121, 81)))
+    (81, 33)
+    """
+    most = choose_form(wanted).max_frames
+    lengths = sorted((n for n in wanted.num_frames if most is None or n <= most), reverse=True)
+    if not lengths:
+        raise UserError(
+            f"clip.num_frames: expected a length of at most {most}, the most frames that "
+            f"{wanted.preset} makes, got {', '.join(map(str, wanted.num_frames))}; add a shorter "
+            "one"
+        )
+    return tuple(lengths)
 
 
 def choose_size(

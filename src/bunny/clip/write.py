@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -19,6 +19,7 @@ from bunny.core import atomic, film_file
 from bunny.core.error import BunnyError
 from bunny.core.film_file import FilmPlace
 from bunny.table.box import Box
+from bunny.video.extra_frame import ExtraFrameReader
 
 CRF = 14  # visually lossless: trainers encode the pictures into latents
 # No B-frames: with them, x264 on AVX-512 gives other bytes from run to run at some widths (its
@@ -130,6 +131,45 @@ def fit(picture: np.ndarray, crop: ClipCrop) -> np.ndarray:
     shrinks = cut.shape[1] > crop.size[0]
     way = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     return cv2.resize(cut, crop.size, interpolation=way)
+
+
+def read_frames(
+    reader: ExtraFrameReader,
+    frames: Mapping[str, Sequence[int]],
+    boxes: Mapping[int, tuple[int, int, int, int] | None],
+    crops: Mapping[str, ClipCrop],
+) -> Iterator[tuple[str, dict[int, np.ndarray]]]:
+    """Decode the frames of clips in one pass over the film.
+
+    Parameters
+    ----------
+    frames : mapping of str to sequence of int
+        Indices of the film's frames in each clip, rising.
+    boxes : mapping of int to box or None
+        Part of the film's picture that each frame is cut to first; None: all of it.
+    crops : mapping of str to ClipCrop
+        What each clip shows of that part.
+
+    Yields
+    ------
+    str, dict of int to np.ndarray
+        Each clip with its pictures by index, BGR, uint8, as soon as all are decoded; without those
+        that could not be.
+    """
+    users: dict[int, list[str]] = {}
+    for name, indices in frames.items():
+        for index in dict.fromkeys(indices):
+            users.setdefault(index, []).append(name)
+    if not users:
+        return
+    held: dict[str, dict[int, np.ndarray]] = {name: {} for name in frames}
+    for done in reader.pictures({index: boxes.get(index) for index in users}):
+        for name in users[done.frame.index]:
+            if done.picture is not None:
+                held[name][done.frame.index] = fit(done.picture, crops[name])
+            if done.frame.index == frames[name][-1]:
+                yield name, held.pop(name)
+    yield from held.items()  # the film ended before
 
 
 def write_clip(

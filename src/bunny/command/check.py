@@ -17,6 +17,7 @@ from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
 from bunny.trainer_format.export import configuration
+from bunny.trainer_format.export import folder as export_folder
 from bunny.training.family import folder as family_folder
 
 
@@ -48,6 +49,8 @@ def check(
 ) -> CheckReport:
     """Say what a trainer will see of a folder, or of all training sets of a film.
 
+    An export is checked for the trainer that it was written for, unless another one is named.
+
     Parameters
     ----------
     what : str or None
@@ -60,11 +63,21 @@ def check(
         export_set.check_choice("--trainer", trainer, picture_preview.TRAINERS)
     if what and Path(what).expanduser().exists():
         path = Path(what).expanduser()
+        mark = export_folder.read_marker(path) or {}
+        form = mark.get("format", "")
+        if trainer == "auto" and form:
+            if form not in picture_preview.TRAINERS:
+                raise UserError(
+                    f"{path}: expected an export for a trainer whose rules check knows, got one "
+                    f"for {form}; give --trainer ({', '.join(picture_preview.TRAINERS)})"
+                )
+            trainer = form
+        said = {} if trainer == "kohya" else mark  # its dataset.toml names both
         found = picture_preview.preview_folder(
             path,
             trainer,
-            resolution_px=options.resolution_px,
-            batch_size=options.batch_size,
+            resolution_px=options.resolution_px or said.get("resolution_px", 0),
+            batch_size=options.batch_size or said.get("batch_size", 0),
             caption=CaptionRule(trigger=trigger),
         )
         return CheckReport(findings=[found])
@@ -91,8 +104,15 @@ def check(
     return CheckReport(findings=found)
 
 
+def exported_form(what: str | None) -> str | None:
+    """The trainer of clips or pairs that a folder was exported for; None for any other folder."""
+    mark = export_folder.read_marker(Path(what).expanduser()) if what else None
+    form = (mark or {}).get("format")
+    return form if form in configuration.WRITERS else None
+
+
 def check_format(
-    what: str | None, form: str, *, model: str = "wan", num_frames: int = 0
+    what: str | None, form: str, *, model: str = "auto", num_frames: int = 0
 ) -> FormatPreview:
     """Say what a trainer will load of a folder of clips or pairs.
 
@@ -103,12 +123,14 @@ def check_format(
     form : str
         One of `configuration.WRITERS`.
     model : str
-        One of `clip.preset.FORM`.
+        One of `clip.preset.FORM`; ``auto``: that of the export, else the trainer's first.
     num_frames : int
         Length asked for; 0: as the folder's configuration says.
     """
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
-    export_set.check_choice("--model", model, tuple(preset.FORM))
+    export_set.check_choice("--model", model, ("auto", *preset.FORM))
+    if model != "auto":
+        configuration.check_model(form, model)
     if what is None:
         raise UserError(
             "check --format: expected a folder of clips or pairs, got no folder; name one"

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from bunny.caption.trigger import trigger_word
-from bunny.clip import preset
+from bunny.clip import preset, rate
 from bunny.command import export_set, film_workspace
 from bunny.command.export_set import ExportedSet
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import ClipExport, PairExport
-from bunny.core import image_file
+from bunny.core import film_file, image_file
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -24,6 +25,7 @@ from bunny.trainer_format.check import clip_preview
 from bunny.trainer_format.export import configuration, folder, media
 from bunny.trainer_format.export.folder import ExportInfo
 from bunny.trainer_format.export.media import MediaFolder, TrainingClip, TrainingPair, TrainingStill
+from bunny.video.extra_frame import ExtraFrameReader
 
 CLIP_COLUMNS = ("clip_id", "character", "shot_index", "start_s", "end_s", "camera", "sha256")
 PAIR_COLUMNS = ("pair_id", "character", "kind", "reference_frame_ids", "sha256")
@@ -51,12 +53,14 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     ----------
     options : ClipExport
         `output` is a folder that is missing, empty, or such an export. The model ``auto`` is the
-        first one of the clips' frame rate.
+        trainer's first one of the clips' frame rate, else its first one. Clips of another rate than
+        the model's are written again from the film.
 
     Raises
     ------
     UserError
-        For a film without clips, a file that is missing, and what the folder cannot be.
+        For a film without clips, a file that is missing, a model that the trainer does not train,
+        and what the folder cannot be.
     """
     form = options.form
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
@@ -64,15 +68,17 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     table = _read(space, "clip", "stage clip, with clip.preset set")
     who = export_set.choose_character(table, options.character, "clips")
     rows = table.filter(character=who).sort("clip_id")
-    train = [_clip(row, space.root) for row in _of_training(rows).iter_rows(named=True)]
-    _check_files([clip.file for clip in train], "clips", "clip")
+    train = list(_of_training(rows).iter_rows(named=True))
+    chosen = _choose_model(options.model, form, {row["fps"] for row in train})
+    _check_files([space.root / row["file"] for row in train], "clips", "clip")
     stills = _stills(space, who) if options.has_stills else []
-    chosen = _choose_model(options.model, train)
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
-        counts = {"clips": len(train), "stills": len(stills)}
-        counts["held out and left out"] = rows.height - len(train)
-        return media.write_clips(target, train, stills), counts
+        with tempfile.TemporaryDirectory(dir=target) as scratch:
+            ready, changed = _at_rate(space, config, train, chosen, Path(scratch))
+            counts = {"clips": len(ready), "stills": len(stills), **changed}
+            counts["held out and left out"] = rows.height - len(train)
+            return media.write_clips(target, [_clip(r, space.root) for r in ready], stills), counts
 
     place = options.output or space.root / "export" / f"clips-{form}" / sets.folder_name(who)
     return _export(space, config, options.form, who, chosen, place, write)
@@ -106,16 +112,28 @@ def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
     clip = store.read_or_empty(space.table, "clip")
     clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
-    train = [_pair(row, space.root, clips) for row in _of_training(rows).iter_rows(named=True)]
-    _check_files([file for p in train for file in (p.target, *p.references)], "pairs", "pair")
+    train = list(_of_training(rows).iter_rows(named=True))
+    _check_files([space.root / file for row in train for file in row["files"]], "pairs", "pair")
+    wanted = {row["target_clip_id"] for row in train} - {None}
+    if gone := wanted - clips.keys():
+        raise UserError(
+            f"pairs: expected their {len(wanted)} clips in table clip, {len(gone)} are gone "
+            f"(first: {min(gone)}); run stage pair again with --force"
+        )
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
-        used = sum(min(len(p.references), most) for p in train)
-        counts = {"pairs": len(train), "references": used}
-        left_out = sum(len(p.references) for p in train) - used
-        counts |= {"references left out": left_out} if left_out else {}
-        counts["held out and left out"] = rows.height - len(train)
-        return media.write_pairs(target, train, most), counts
+        with tempfile.TemporaryDirectory(dir=target) as scratch:
+            own = [clips[name] for name in sorted(wanted)]
+            own, changed = _at_rate(space, config, own, "wan", Path(scratch))
+            ready = {row["clip_id"]: row for row in own}
+            chosen = [row for row in train if not is_clip or row["target_clip_id"] in ready]
+            pairs = [_pair(row, space.root, ready) for row in chosen]
+            used = sum(min(len(p.references), most) for p in pairs)
+            counts = {"pairs": len(pairs), "references": used}
+            left_out = sum(len(p.references) for p in pairs) - used
+            counts |= {"references left out": left_out} if left_out else {}
+            counts |= {**changed, "held out and left out": rows.height - len(train)}
+            return media.write_pairs(target, pairs, most), counts
 
     place = options.output or space.root / "export" / f"pairs-{kind}-{form}" / sets.folder_name(who)
     return _export(space, config, options.form, who, "wan", place, write)
@@ -135,8 +153,7 @@ def _export(
     def fill(target: Path) -> dict[str, Any]:
         folders, written = write(target)
         counts.update(written)
-        about = preset.FORM[model]
-        for name, text in configuration.WRITERS[form](folders, place, about).items():
+        for name, text in configuration.WRITERS[form](folders, place).items():
             folder.write_text(target / name, text)
         info = ExportInfo(
             character=who,
@@ -147,7 +164,8 @@ def _export(
         )
         loading = LOADING.format(words=LOADING_WORD[form])
         folder.write_card(target, info, counts, loading, "")
-        return {"character": who, "trigger": info.trigger, "counts": counts}
+        about = {"model": model, "place": place.as_posix()}
+        return {"character": who, "trigger": info.trigger, **about, "counts": counts}
 
     folder.replace_folder(place, form, fill)
     found = clip_preview.preview_folder(place, form, model=model)
@@ -183,13 +201,58 @@ def _check_files(files: Sequence[Path], what: str, stage: str) -> None:
         )
 
 
-def _choose_model(model: str, clips: Sequence[TrainingClip]) -> str:
-    """The video model whose rate the clips have."""
-    if model != "auto":
-        export_set.check_choice("--model", model, ("auto", *preset.FORM))
-        return model
-    rates = {clip.fps for clip in clips}
-    return next((n for n, m in preset.FORM.items() if {m.fps} == rates), "wan")
+def _choose_model(model: str, form: str, rates: Collection[float]) -> str:
+    """The video model to write for; of a trainer's own the first of the clips' rate, or its first.
+
+    Raises
+    ------
+    UserError
+        If the trainer does not train the model.
+    """
+    known = configuration.MODELS[form]
+    if model == "auto":
+        return next((name for name in known if {preset.FORM[name].fps} == set(rates)), known[0])
+    export_set.check_choice("--model", model, ("auto", *preset.FORM))
+    configuration.check_model(form, model)
+    return model
+
+
+def _at_rate(
+    space: Workspace, config: Config, rows: Sequence[dict[str, Any]], model: str, folder: Path
+) -> tuple[list[dict[str, Any]], dict[str, int]]:
+    """Rows of clips at a model's rate, those of another written again into a folder, and counts.
+
+    Raises
+    ------
+    UserError
+        If the film is missing, or no clip is long enough.
+    """
+    form = preset.FORM[model]
+    others = [row for row in rows if row["fps"] != form.fps]
+    if not others:
+        return [*rows], {}
+    film = space.source()["film"]
+    tables = [store.read_or_empty(space.table, name) for name in ("film", "frame", "clip_frame")]
+    reader = ExtraFrameReader(config.extraction, film, *tables[:2])
+    if not reader.is_present():
+        raise UserError(
+            f"{film}: expected the film, to write {len(others)} clips again at {form.fps:g} frames "
+            f"per second for {model} (they have {others[0]['fps']:g}), found none; run the film "
+            "with its new path"
+        )
+    found = rate.write_at_rate(others, tables[2], form, reader, film_file.locate(film), folder)
+    made = {row["clip_id"]: row for row in found}
+    ready = [made.get(row["clip_id"], row) for row in rows]
+    ready = [row for row in ready if row["fps"] == form.fps]
+    if not ready:
+        raise UserError(
+            f"clips: expected one of at least {rate.MIN_FRAMES} frames at {form.fps:g} frames per "
+            f"second for {model}, found none; run stage clip with clip.preset={model}"
+        )
+    counts = {f"written again at {form.fps:g} fps": len(made)}
+    if len(made) < len(others):
+        counts["too short and left out"] = len(others) - len(made)
+    return ready, counts
 
 
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
@@ -229,6 +292,7 @@ def _pair(row: dict[str, Any], root: Path, clips: Mapping[str, dict[str, Any]]) 
     target, *references = (root / file for file in row["files"])
     clip = clips.get(row["target_clip_id"] or "")
     if clip is not None:
+        target = root / clip["file"]
         width, height = clip["width_px"], clip["height_px"]
     else:
         picture = image_file.read(target) if target.is_file() else None

@@ -13,6 +13,7 @@ from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import SetExport
 from bunny.contract import fingerprint
+from bunny.core import exit_code
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -24,7 +25,7 @@ from bunny.trainer_format.check import picture_preview
 from bunny.trainer_format.check.clip_preview import FormatPreview
 from bunny.trainer_format.check.picture_file import CaptionRule
 from bunny.trainer_format.check.picture_preview import TrainerPreview
-from bunny.trainer_format.export import folder, kohya, webdataset
+from bunny.trainer_format.export import folder, kohya, onetrainer, webdataset
 from bunny.trainer_format.export.folder import ExportInfo, ExportPicture
 from bunny.training.family import folder as family_folder
 from bunny.training.family import known_base
@@ -32,6 +33,7 @@ from bunny.training.family import known_base
 WRITERS = {
     "imagefolder": folder.write_imagefolder,
     "kohya": kohya.write,
+    "onetrainer": onetrainer.write,
     "webdataset": webdataset.write,
 }
 CAPTIONS = ("txt", "jsonl")
@@ -49,6 +51,12 @@ class ExportedSet:
     notes: Sequence[str]
     findings: TrainerPreview | FormatPreview | None  # None: no trainer is known for the format
 
+    @property
+    def exit_code(self) -> int:
+        """2 where the trainer would lose or change clips or pairs, else 0."""
+        found = self.findings
+        return found.exit_code if isinstance(found, FormatPreview) else exit_code.DONE
+
     def to_text(self) -> str:
         """Lines for a person."""
         counts = ", ".join(f"{number} {name}" for name, number in self.counts.items())
@@ -57,6 +65,18 @@ class ExportedSet:
         if self.findings is not None:
             lines.append(f"  {self.findings.to_line()}")
         return "\n".join(lines)
+
+    def to_json(self) -> str:
+        """One JSON object on one line."""
+        said = {
+            "output": str(self.output),
+            "format": self.form,
+            "character": self.character,
+            "counts": self.counts,
+            "notes": list(self.notes),
+            "findings": json.loads(self.findings.to_json()) if self.findings else None,
+        }
+        return json.dumps(said, ensure_ascii=False)
 
 
 def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
@@ -102,7 +122,8 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
     def write(target: Path) -> dict[str, Any]:
         counts.update(WRITERS[form](target, pictures, about))
         sources = folder.list_sources(target, pictures)
-        return {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
+        said = {"character": who, "trigger": about.trigger, "counts": counts, "sources": sources}
+        return {**said, "resolution_px": about.resolution_px, "batch_size": about.batch_size}
 
     folder.replace_folder(place, form, write)
     return ExportedSet(

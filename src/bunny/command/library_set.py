@@ -120,7 +120,8 @@ def draw_set(
         def write(target: Path) -> dict[str, Any]:
             counts = export_set.WRITERS[form](target, pictures, about)
             write_manifest(target, origin)
-            return {"character": name, "trigger": about.trigger, "counts": counts}
+            size = {"resolution_px": about.resolution_px, "batch_size": about.batch_size}
+            return {"character": name, "trigger": about.trigger, "counts": counts, **size}
 
         export_folder.replace_folder(output, form, write)
     return LibrarySet(

@@ -45,7 +45,7 @@ class Clip(BaseStage):
     """Shots and labels in; clips, the runs considered, and the measures of both out."""
 
     name: ClassVar[str] = "clip"
-    version: ClassVar[int] = 4
+    version: ClassVar[int] = 5
     reads: tuple[str, ...] = (
         "film",
         "shot",
@@ -103,6 +103,7 @@ class Clip(BaseStage):
             self._remove_others(())
             empty = {name: store.from_rows(name, []) for name in (*KINDS, "clip_overlay")}
             return self._output((), [], empty, why)
+        preset.choose_lengths(self.config.clip)  # refuses wrong ones before the film is decoded
         measured = self._measure() | {"clip_overlay": self._find_overlays()}
         chosen, others = self._choose(measured)
         rows, failed = self._write(chosen)
@@ -322,24 +323,13 @@ class Clip(BaseStage):
         self, chosen: Sequence[ClipPlan], crops: Mapping[str, write.ClipCrop]
     ) -> Iterator[tuple[ClipPlan, dict[int, np.ndarray]]]:
         """Each clip with its frames, cut and scaled, once all of them are decoded."""
-        users: dict[int, list[ClipPlan]] = {}
-        for one in chosen:
-            for index in dict.fromkeys(one.frame_indices):
-                users.setdefault(index, []).append(one)
-        wanted = {index: self._crops.get(own[0].shot_index) for index, own in users.items()}
-        held: dict[str, dict[int, np.ndarray]] = {one.clip_id: {} for one in chosen}
-        if not wanted:
-            return
-        for done in self._reader().pictures(wanted):
-            for one in users[done.frame.index]:
-                if done.picture is not None:
-                    cut = write.fit(done.picture, crops[one.clip_id])
-                    held[one.clip_id][done.frame.index] = cut
-                if done.frame.index == one.frame_indices[-1]:
-                    yield one, held.pop(one.clip_id)
+        frames = {one.clip_id: one.frame_indices for one in chosen}
+        boxes = {
+            index: self._crops.get(one.shot_index) for one in chosen for index in one.frame_indices
+        }
         by_id = {one.clip_id: one for one in chosen}
-        for clip_id in list(held):  # the film ended before
-            yield by_id[clip_id], held.pop(clip_id)
+        for name, pictures in write.read_frames(self._reader(), frames, boxes, crops):
+            yield by_id[name], pictures
 
     def _row(
         self, one: ClipPlan, crop: write.ClipCrop, file: str, said: str, has_audio: bool, sha: str

@@ -1,7 +1,10 @@
 """What is said beforehand of a folder: ours keeps all, others lose what they lose."""
 
 import json
+import re
+import shutil
 
+import av
 import pytest
 import tiny_clip
 
@@ -30,33 +33,125 @@ def test_pairs_are_kept_whole_with_as_many_references_as_the_trainer_takes(expor
     assert found.num_references == expected
 
 
-@pytest.mark.parametrize("form", ["musubi", "diffusion-pipe", "ai-toolkit", "simpletuner"])
-def test_a_missing_reference_is_told(export, form):
+def effects(found):
+    """Effect and reason of each file that is not kept."""
+    return {f.file: (f.effect, f.reason) for f in found.found if f.effect != "kept"}
+
+
+@pytest.mark.parametrize(
+    ("form", "effect"),
+    [
+        ("musubi", "stops"),  # PIL opens what the JSON lines name
+        ("diffusion-pipe", "stops"),  # "No control file exists for image"
+        ("ai-toolkit", "changed"),  # references that exist are collected, others passed over
+        ("simpletuner", "changed"),  # a warning, the sample goes on without it
+        ("diffsynth", "stops"),
+        ("ltx", "stops"),  # "invalid paths in 'reference_video'"
+    ],
+)
+def test_a_missing_reference_is_told(export, form, effect):
     place = export(form, "pairs")
     (place / "pair/reference/64x96-1/control_1/p2.png").unlink()
     found = clip_preview.preview_folder(place, form)
-    assert [(f.file, f.reason) for f in found.found if f.effect == "dropped"] == [
-        ("pair/reference/64x96-1/target/p2.png", "reference missing: p2.png")
-    ]
+    told = {"pair/reference/64x96-1/target/p2.png": (effect, "reference missing: p2.png")}
+    assert effects(found) == told and found.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("form", "uncaptioned", "unreadable", "missing"),
+    [
+        # a caption that is not there is opened all the same; so is each clip
+        ("musubi", "stops", "stops", "dropped"),
+        ("diffusion-pipe", "dropped", "dropped", "dropped"),  # warnings: "Skipping"
+        ("ai-toolkit", "changed", "dropped", "dropped"),  # an empty caption; "Error processing"
+        ("simpletuner", "stops", "dropped", "dropped"),  # FileNotFoundError; "Error processing"
+        ("diffsynth", None, "stops", "stops"),  # captions are in the metadata
+        ("ltx", None, "dropped", "stops"),  # "Failed to read video"; "invalid paths"
+        ("finetrainers", "dropped", "stops", "dropped"),  # it looks for the files of captions
+    ],
+)
+def test_lost_and_damaged_files_are_told_as_the_trainer_takes_them(
+    export, form, uncaptioned, unreadable, missing
+):
+    place = export(form)
+    home = place / "clip" / "128x96x33"
+    (home / "a1.txt").unlink()
+    (home / "a2.mp4").write_bytes(b"no clip")
+    (place / "clip" / "96x128x49" / "b1.mp4").unlink()
+    found = clip_preview.preview_folder(place, form)
+    told = {name: effect for name, (effect, _) in effects(found).items()}
+    wanted = {"clip/128x96x33/a1.mp4": uncaptioned, "clip/128x96x33/a2.mp4": unreadable}
+    wanted["clip/96x128x49/b1.mp4"] = missing
+    assert told == {name: effect for name, effect in wanted.items() if effect}
     assert found.exit_code == 2
+    if missing == "dropped":
+        assert "missing, as manifest.jsonl lists it" in found.to_text()
+    assert ("stops training" in found.to_text()) == ("stops" in told.values())
 
 
-def test_a_missing_caption_and_a_damaged_clip_are_told(export):
+def test_musubi_passes_over_a_picture_without_a_caption(export):
     place = export("musubi")
-    (place / "clip/128x96x33/a1.txt").unlink()
-    (place / "clip/128x96x33/a2.mp4").write_bytes(b"no clip")
+    (place / "still/64x96/s1.txt").unlink()
     found = clip_preview.preview_folder(place, "musubi")
-    reasons = {f.file: f.reason for f in found.found if f.effect == "dropped"}
-    assert reasons == {
-        "clip/128x96x33/a1.mp4": "no caption of the same name",
-        "clip/128x96x33/a2.mp4": "cannot be read",
-    }
+    assert effects(found) == {"still/64x96/s1.png": ("dropped", "no caption of the same name")}
+
+
+@pytest.mark.parametrize(
+    ("form", "effect", "num_frames"),
+    [
+        ("musubi", "stops", 0),  # decoding fails before the target is reached
+        ("diffusion-pipe", "stops", 0),  # "less frames than the target_frames"
+        ("ai-toolkit", "changed", 49),  # the last frame again
+        ("simpletuner", "dropped", 0),  # fewer than min_frames
+        ("diffsynth", "changed", None),  # as many as 4n+1 allows
+        ("ltx", "stops", 0),
+        ("finetrainers", "stops", 0),  # decord: "av_read_frame"
+    ],
+)
+def test_a_clip_that_was_cut_off_is_no_whole_one(export, form, effect, num_frames):
+    place = export(form)
+    file = place / "clip" / "96x128x49" / "b1.mp4"
+    cut_off(file)
+    found = clip_preview.preview_folder(place, form)
+    (one,) = (f for f in found.found if f.effect != "kept")
+    assert one.file == "clip/96x128x49/b1.mp4" and one.effect == effect
+    assert re.match(r"only \d+ of 49 frames can be read", one.reason)
+    assert found.exit_code == 2
+    assert 1 < one.num_frames < 49 if num_frames is None else one.num_frames == num_frames
+
+
+def cut_off(file):
+    """Lose the last part of a clip whose index stands before its frames."""
+    moved = file.with_suffix(".moved")
+    with (
+        av.open(str(file)) as source,
+        av.open(str(moved), "w", "mp4", options={"movflags": "faststart"}) as target,
+    ):
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                target.mux(packet)
+    data = moved.read_bytes()
+    moved.unlink()
+    file.write_bytes(data[: len(data) * 3 // 4])
+
+
+def test_an_export_that_was_copied_leads_to_where_it_was(export, tmp_path):
+    place = export("musubi")
+    said = {"made_by": "diffusion-bunny", "format": "musubi", "files": [], "place": str(place)}
+    (place / "export.json").write_text(json.dumps(said))
+    assert clip_preview.preview_folder(place, "musubi").exit_code == 0
+    shutil.copytree(place, tmp_path / "copy")
+    with pytest.raises(UserError, match="expected an export where it was written, found one of"):
+        clip_preview.preview_folder(tmp_path / "copy", "musubi")
 
 
 def test_clips_of_another_rate_are_told(export):
     found = clip_preview.preview_folder(export("simpletuner"), "simpletuner", model="ltx")
     assert found.count("resampled") == 3 and found.exit_code == 2
     assert "motion is 1.50 times" in found.to_text()
+    assert "as SimpleTuner loads it (commit bc8e6ab)" in found.to_text()
 
 
 def test_a_plain_folder_is_taken_as_the_trainer_would(tmp_path):
@@ -70,7 +165,7 @@ def test_a_plain_folder_is_taken_as_the_trainer_would(tmp_path):
         "c.mp4": ("dropped", 0),
     }
     said = json.loads(found.to_json())
-    assert said["count"] == {"dropped": 1, "resampled": 0, "cut": 2, "kept": 0}
+    assert {k: n for k, n in said["count"].items() if n} == {"dropped": 1, "cut": 2}
     assert clip_preview.preview_folder(tmp_path, "ltx").frames == {81: 1}  # the longest there is
 
 

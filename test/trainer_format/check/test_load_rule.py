@@ -72,6 +72,42 @@ def test_musubi_with_source_fps_takes_121_frames_of_24_fps_as_81_of_16():
     assert load_rule.load("musubi", clip(120, 24.0), rule).effect == DROPPED  # 80 frames
 
 
+def test_musubi_stops_reading_at_the_number_that_the_last_frame_gets_at_a_higher_rate():
+    """Of 33 frames numbered 0, 1, 3, 4, 6 ... 22 have a number below 33."""
+    rule = LoadRule(frames=(33,), model_fps=24.0, source_fps=16.0)
+    made = load_rule.load("musubi", clip(33), rule)
+    assert (made.effect, made.reason) == (
+        DROPPED,
+        "22 frames, no sample: the shortest target is 33",
+    )
+    short = LoadRule(frames=(33, 21), model_fps=24.0, source_fps=16.0)
+    assert load_rule.load("musubi", clip(33), short).num_frames == 21
+
+
+def test_diffsynth_resamples_for_ltx_alone():
+    """33 frames of 16 a second last 2.06 s: 49 of 24 a second."""
+    ltx = LoadRule(frames=(49,), model="ltx", model_fps=24.0, frame_step=8)
+    made = load_rule.load("diffsynth", clip(33), ltx)
+    assert (made.effect, made.num_frames, made.speed) == (RESAMPLED, 49, 1.0)
+    made = load_rule.load("diffsynth", clip(33), LoadRule(frames=(49,), model_fps=24.0))
+    assert (made.effect, made.num_frames, made.speed) == (RESAMPLED, 33, 1.5)
+
+
+def test_simpletuner_counts_in_eights_for_wan_and_ltx_but_not_for_hunyuan():
+    assert load("simpletuner", clip(48), 45, model="wan") == (DROPPED, 0)
+    assert load("simpletuner", clip(48), 45, model="hunyuan") == (CUT, 45)
+
+
+def test_every_rule_names_the_commit_it_was_read_at():
+    assert set(load_rule.READ_AT) == set(load_rule.LOADERS)
+
+
+@pytest.mark.parametrize(("promised", "effect"), [(33, "stops"), (20, DROPPED)])
+def test_ltx_passes_over_by_what_is_promised_and_fails_by_what_is_there(promised, effect):
+    file = MediaFile(num_frames=17, fps=16, width_px=128, height_px=96, num_promised=promised)
+    assert load_rule.load("ltx", file, LoadRule(frames=(33,))).effect == effect
+
+
 def test_of_several_lengths_the_longest_that_fits_is_taken():
     rule = LoadRule(frames=(33, 49, 81), model_fps=16.0)
     for form in ("musubi", "diffusion-pipe", "ltx", "finetrainers"):

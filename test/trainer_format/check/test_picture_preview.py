@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import tarfile
 
 import numpy as np
 import pytest
@@ -322,6 +323,54 @@ def test_a_configuration_decides_which_folders_are_read(tmp_path):
     ]
 
 
+@pytest.mark.parametrize("level", ["general", "datasets", "subsets"])
+def test_kohya_draws_from_all_lines_where_its_configuration_says_so(tmp_path, level):
+    home = _kohya(tmp_path / "img", "1_zoe", 2)
+    (home / "0.txt").write_text("zoe woman\nin the snow\n")
+    told = dict.fromkeys(("general", "datasets", "subsets"), "")
+    told[level] = "enable_wildcard = true\nnum_repeats = 3\n"
+    (tmp_path / "dataset.toml").write_text(
+        f"[general]\nresolution = 64\n{told['general']}[[datasets]]\n{told['datasets']}"
+        f'[[datasets.subsets]]\nimage_dir = "img/1_zoe"\n{told["subsets"]}'
+    )
+    findings = picture_preview.preview_folder(tmp_path, caption=ZOE)
+    assert findings.num_with_repeats == 6
+    assert _said(findings) == [("img/1_zoe/0.png", "the trigger word 'zoe' is not in the caption")]
+    text = (tmp_path / "dataset.toml").read_text().replace("true", "false")
+    (tmp_path / "dataset.toml").write_text(text)
+    findings = picture_preview.preview_folder(tmp_path, caption=ZOE)
+    assert _said(findings) == [("img/1_zoe/0.txt", "more than one line: only the first is read")]
+
+
+def test_what_nobody_said_is_told_as_assumed(tmp_path):
+    _imagefolder(tmp_path, ["a.png"])
+    findings = picture_preview.preview_folder(tmp_path)
+    assert "assumed: 512 px and batch size 1, which the training script" in findings.to_text()
+    findings = picture_preview.preview_folder(tmp_path, resolution_px=64, batch_size=2)
+    assert "assumed" not in findings.to_text()
+
+
+def test_shards_are_read_as_datasets_reads_them(tmp_path):
+    source = tmp_path / "source"
+    _kohya(source, "1_zoe", 3)
+    (source / "1_zoe" / "2.txt").unlink()
+    for split, names in (("train", "012"), ("test", "0")):
+        (tmp_path / "set" / split).mkdir(parents=True)
+        with tarfile.open(tmp_path / "set" / split / "set-0.tar", "w") as shard:
+            for path in sorted((source / "1_zoe").iterdir()):
+                if path.stem in names:
+                    shard.add(path, path.name)
+    (tmp_path / "set" / "train" / "set-1.tar").write_bytes(b"no tar" * 200)
+    findings = picture_preview.preview_folder(tmp_path / "set", resolution_px=64, batch_size=2)
+    assert (findings.trainer, findings.num_pictures, findings.num_held_out) == ("webdataset", 3, 1)
+    assert findings.folder == (tmp_path / "set").as_posix()
+    leaks = [("test/set-0/000000-0.png", "held out, but identical to set-0/000000-0.png")]
+    assert _said(findings, "leaks") == leaks
+    assert [file for file, _ in _said(findings, "stops")] == ["train/set-1.tar"]
+    plain = [("train/set-0/000002-2.png", "no caption: trained without a prompt")]
+    assert _said(findings, "changed") == plain
+
+
 def test_a_configuration_that_is_no_toml_is_refused(tmp_path):
     (tmp_path / "dataset.toml").write_text("[general\n")
     with pytest.raises(UserError, match=r"dataset.toml: expected kohya's dataset configuration"):
@@ -436,7 +485,7 @@ def test_what_is_no_folder_of_pictures_is_refused(tmp_path):
     with pytest.raises(UserError, match="found none of them; give --trainer"):
         picture_preview.preview_folder(tmp_path)
     with pytest.raises(
-        UserError, match="trainer: expected one of ours, kohya, imagefolder, got auto1111"
+        UserError, match="expected one of ours, kohya, imagefolder, webdataset, got auto1111"
     ):
         picture_preview.preview_folder(tmp_path, "auto1111")
     assert picture_preview.preview_folder(tmp_path, "kohya").exit_code == 2

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core import atomic
 from bunny.core.error import UserError
 from bunny.dataset.crop_caption import CaptionVariant
 from bunny.trainer_format.export import folder
@@ -50,6 +51,39 @@ def test_what_was_put_into_an_export_is_kept(tmp_path):
     with pytest.raises(UserError, match=r"1 other files \(deep/adapter.safetensors\)"):
         folder.replace_folder(output, "kohya", _write("two"))
     assert (output / "deep" / "a.txt").read_text() == "one"
+
+
+def test_a_caption_that_was_edited_is_kept(tmp_path):
+    output = tmp_path / "set"
+    folder.replace_folder(output, "kohya", _write("one"))
+    (output / "deep" / "a.txt").write_text("one, in my words")
+    told = r"found 1 edited since \(deep/a.txt\); choose another --output, or delete the folder"
+    with pytest.raises(UserError, match=told):
+        folder.replace_folder(output, "kohya", _write("two"))
+    assert (output / "deep" / "a.txt").read_text() == "one, in my words"
+
+
+@pytest.mark.parametrize(
+    ("form", "names"),
+    [
+        ("kohya", ["img/2_anna/0000_0512x0512_sd.npz", "img/2_anna/metadata_cache.json"]),
+        ("musubi", ["cache/clip-128x96x33/c1_00000-033_0128x0096_wan.safetensors"]),
+        ("diffusion-pipe", ["clip/128x96x33/cache/wan/metadata/grouping_keys.json"]),
+        ("ai-toolkit", ["clip/128x96x33/.aitk_size.json", "clip/a/_latent_cache/c.safetensors"]),
+        ("simpletuner", ["cache/vae/clip/c1.pt", "clip/a/aspect_ratio_bucket_indices_clip.json"]),
+        ("ltx", [".precomputed/latents/clip/128x96x33/c1.pt", ".DS_Store"]),
+    ],
+)
+def test_what_the_trainer_keeps_in_a_set_is_in_nobodys_way(tmp_path, form, names):
+    output = tmp_path / "set"
+    folder.replace_folder(output, form, _write("one"))
+    for name in names:
+        atomic.write_bytes(output / name, b"of the old files")
+    folder.replace_folder(output, form, _write("two"))
+    assert not any((output / name).exists() for name in names)
+    atomic.write_bytes(output / "cache" / "adapter.safetensors", b"hours of work")
+    with pytest.raises(UserError, match=r"1 other files \(cache/adapter.safetensors\)"):
+        folder.replace_folder(output, form, _write("three"))
 
 
 def test_a_file_or_a_link_is_refused(tmp_path):

@@ -95,7 +95,11 @@ def test_the_configuration_names_the_same_folders_and_holds_out_val(tmp_path, pi
 def test_masks_pair_with_every_picture(tmp_path, pictures, about):
     target, _ = _write(tmp_path, pictures, about)
     config = tomllib.loads((target / "dataset_masked.toml").read_text(encoding="utf-8"))
-    (masked,) = config["datasets"]
+    masked, others, held_out = config["datasets"]
+    (reg,) = others["subsets"]  # `is_reg` needs training pictures in the same data set
+    assert reg == {"image_dir": "reg/1_woman", "class_tokens": "woman"}
+    plain = tomllib.loads((target / "dataset.toml").read_text(encoding="utf-8"))
+    assert held_out == plain["datasets"][-1]
     shares = []
     for subset in masked["subsets"]:
         names = sorted(p.stem for p in (target / subset["image_dir"]).glob("*.png"))

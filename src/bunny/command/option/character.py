@@ -38,7 +38,11 @@ class CheckOptions:
     """The trainer to check for, and what it is told."""
 
     trainer: Annotated[
-        str, typer.Option(help="Trainer to check for: auto, ours, kohya or imagefolder.")
+        str,
+        typer.Option(
+            help="Trainer to check for: ours, kohya, imagefolder or webdataset; auto: the one that "
+            "the folder was exported for, or by what is in it."
+        ),
     ] = "auto"
     resolution_px: Annotated[
         int,
@@ -63,8 +67,12 @@ class FormatOptions:
         ),
     ] = None
     model: Annotated[
-        str, typer.Option(help="With --format: video model (wan, wan-5b, hunyuan or ltx).")
-    ] = "wan"
+        str,
+        typer.Option(
+            help="With --format: video model (wan, wan-5b, hunyuan or ltx); auto: the one of the "
+            "export, else the trainer's first."
+        ),
+    ] = "auto"
     num_frames: Annotated[
         int,
         typer.Option(

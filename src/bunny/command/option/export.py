@@ -30,7 +30,7 @@ class SetExport:
     """Options for exporting a training set."""
 
     form: Annotated[
-        str, typer.Option("--format", help="Format: imagefolder, kohya or webdataset.")
+        str, typer.Option("--format", help="Format: imagefolder, kohya, onetrainer or webdataset.")
     ] = "imagefolder"
     output: Annotated[
         Path | None,

@@ -19,7 +19,8 @@ class ClipConfig(ConfigSection):
     height_px: int = Field(default=480, ge=32, le=4096)
     """with width_px: maximum area, with preset own"""
     num_frames: tuple[int, ...] = (121, 81, 49, 33)
-    """clip lengths, each 8n + 1; the longest that fits is used"""
+    """clip lengths, each 8n + 1; the longest that fits is used, at most 81 for wan, 121 for wan-5b,
+    129 for hunyuan and 257 for ltx"""
     max_clips: int = Field(default=100, ge=1, le=100_000)
     """maximum clips per character"""
     max_similarity: Cosine = 0.98

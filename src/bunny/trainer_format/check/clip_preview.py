@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from bunny.clip import preset
 from bunny.core import exit_code, image_file
@@ -23,7 +24,18 @@ from bunny.trainer_format.check.configured_folder import (
     read_configuration,
 )
 from bunny.trainer_format.check.finding import Finding
-from bunny.trainer_format.check.load_rule import CUT, DROPPED, KEPT, RESAMPLED, LoadRule, MediaFile
+from bunny.trainer_format.check.load_rule import (
+    CHANGED,
+    CUT,
+    DROPPED,
+    KEPT,
+    RESAMPLED,
+    STOPS,
+    LoadRule,
+    MediaFile,
+)
+from bunny.trainer_format.export import configuration, media
+from bunny.trainer_format.export.folder import read_marker
 
 LENGTHS = (121, 81, 49, 33)  # 8n+1, so 4n+1 too
 
@@ -63,25 +75,29 @@ class FormatPreview:
 
     @property
     def exit_code(self) -> int:
-        """2 where nothing is loaded, or a file is dropped or resampled; else 0."""
-        is_bad = not self.found or self.count(DROPPED) or self.count(RESAMPLED)
+        """2 where nothing is loaded, or a file not as it is, but for frames cut off; else 0."""
+        is_bad = not self.found or any(f.effect not in (KEPT, CUT) for f in self.found)
         return exit_code.USER_FAULT if is_bad else exit_code.DONE
 
     def to_line(self) -> str:
         """One line, as for the note of an export."""
         counts = [f"{self.count(e)} {e}" for e in (KEPT, CUT, RESAMPLED, DROPPED)]
+        rare = {CHANGED: "changed otherwise", STOPS: "stops training"}
+        counts += [f"{self.count(e)} {word}" for e, word in rare.items() if self.count(e)]
         return f"{TRAINER_WORD[self.trainer]}: {', '.join(counts)}"
 
     def to_text(self) -> str:
         """Lines for a person: files of the same reason together, the worst first."""
-        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} loads it"]
+        commit = load_rule.READ_AT[self.trainer]
+        lines = [f"{self.folder}, as {TRAINER_WORD[self.trainer]} loads it (commit {commit})"]
         parts = {"clip": self.num_clips, "picture": self.num_pictures}
         parts["reference"] = self.num_references
-        words = [f"{n} {w}{'' if n == 1 else 's'}" for w, n in parts.items() if n]
-        lines.append(f"  {', '.join(words) or 'nothing to train on'}")
+        number = [f"{n} {w}{'' if n == 1 else 's'}" for w, n in parts.items() if n]
+        lines.append(f"  {', '.join(number) or 'nothing to train on'}")
         lines += [f"  {n} clips of {frames} frames" for frames, n in sorted(self.frames.items())]
         lines.append(f"  {self.to_line()}")
-        lines += finding.to_lines(self.found, {effect: effect for effect in load_rule.EFFECTS})
+        words = {effect: effect for effect in load_rule.EFFECTS} | {STOPS: "stops training"}
+        lines += finding.to_lines(self.found, words)
         return "\n".join(lines)
 
     def to_json(self) -> str:
@@ -89,6 +105,7 @@ class FormatPreview:
         said = {
             "folder": self.folder,
             "trainer": self.trainer,
+            "commit": load_rule.READ_AT[self.trainer],
             "num_clips": self.num_clips,
             "num_pictures": self.num_pictures,
             "num_references": self.num_references,
@@ -106,7 +123,7 @@ def preview_folder(
     folder: Path,
     form: str,
     *,
-    model: str = "wan",
+    model: str = "auto",
     frames: int = 0,
     size: tuple[int, int] | None = None,
 ) -> FormatPreview:
@@ -119,7 +136,8 @@ def preview_folder(
     form : str
         One of `load_rule.LOADERS`.
     model : str
-        One of `clip.preset.FORM`: its frame rate counts.
+        One of `clip.preset.FORM`: its frame rate counts; ``auto``: that of the export, else the
+        trainer's first.
     frames : int
         Length asked for, in frames; 0: as the folder's configuration says, else the longest of
         121, 81, 49 and 33 that some clip has.
@@ -129,10 +147,15 @@ def preview_folder(
     Raises
     ------
     UserError
-        If there is no such folder, or its configuration cannot be read.
+        If there is no such folder, its configuration cannot be read, or it is an export that was
+        moved or copied since.
     """
     finding.check_folder(folder, "clips or pairs")
     folder = folder.resolve()
+    mark = read_marker(folder) or {}
+    _check_place(folder, mark)
+    if model == "auto":
+        model = mark.get("model", configuration.MODELS[form][0])
     parts = read_configuration(folder, form)
     if not parts:
         parts = [_plain_folder(folder, form, frames, size)]
@@ -140,13 +163,14 @@ def preview_folder(
     found: list[FormatFinding] = []
     frame_counts: Counter[int] = Counter()
     for part in parts:
-        rule = replace(part.rule, model_fps=rates.fps, frame_step=rates.frame_step)
+        rule = replace(part.rule, model=model, model_fps=rates.fps, frame_step=rates.frame_step)
         for file in part.files:
             seen, made = _inspect(file, form, rule, part)
             name = file.relative_to(folder).as_posix() if file.is_relative_to(folder) else file.name
             found.append(replace(made, file=name))
             if seen is not None and seen.fps and made.num_frames:
                 frame_counts[made.num_frames] += 1
+    found += _unseen(folder, form, {one.file for one in found})
     return FormatPreview(
         folder=folder.as_posix(),
         trainer=form,
@@ -158,27 +182,69 @@ def preview_folder(
     )
 
 
+def _check_place(folder: Path, mark: Mapping[str, Any]) -> None:
+    """Refuse an export whose configuration leads to where it was written."""
+    place = mark.get("place")
+    if place is not None and Path(place).resolve() != folder:
+        raise UserError(
+            f"{folder}: expected an export where it was written, found one of {place}, which the "
+            "paths in its configuration lead to; export it again with --output"
+        )
+
+
+def _unseen(folder: Path, form: str, seen: Collection[str]) -> list[FormatFinding]:
+    """Files of an export that are gone, and that a trainer which lists folders never looks for."""
+    try:
+        lines = (folder / media.MANIFEST).read_text(encoding="utf-8").splitlines()
+        files = [json.loads(line)["file"] for line in lines]
+    except (OSError, ValueError, KeyError, TypeError):
+        return []
+    reason = f"missing, as {media.MANIFEST} lists it; {TRAINER_WORD[form]} does not notice"
+    gone = [file for file in files if file not in seen and not (folder / file).exists()]
+    return [FormatFinding(file=f, effect=DROPPED, num_frames=0, reason=reason) for f in gone]
+
+
 def _inspect(
     file: Path, form: str, rule: LoadRule, part: ConfiguredFolder
 ) -> tuple[MediaFile | None, FormatFinding]:
     """One file and what becomes of it."""
+    is_picture = file.suffix.lower() not in VIDEOS
 
-    def dropped(reason: str) -> tuple[None, FormatFinding]:
-        return None, FormatFinding(file="", effect=DROPPED, num_frames=0, reason=reason)
+    def told(effect: str, reason: str) -> tuple[None, FormatFinding]:
+        return None, FormatFinding(file="", effect=effect, num_frames=0, reason=reason)
 
+    if not file.is_file():
+        return told(load_rule.MISSING.get(form, DROPPED), "missing, but the configuration lists it")
     if not part.has_captions and not file.with_suffix(".txt").is_file():
-        return dropped("no caption of the same name")
-    missing = [c for c in part.controls.get(file, ()) if not c.is_file()]
-    if missing:
-        return dropped(f"reference missing: {missing[0].name}")
+        return told(load_rule.uncaptioned(form, is_picture), "no caption of the same name")
+    controls = part.controls.get(file, ())
+    if missing := [c for c in controls if not c.is_file()]:
+        return told(load_rule.UNREFERENCED[form], f"reference missing: {missing[0].name}")
     seen = measure_file(file)
     if seen is None:
-        return dropped("cannot be read")
+        return told(load_rule.unreadable(form, is_picture), "cannot be read")
+    if not seen.is_picture and (reason := _reference_reason(seen, controls)):
+        return told(STOPS, reason)
     made = load_rule.load(form, seen, rule)
     size = load_rule.size_reason(seen, rule)
     reason = "; ".join(filter(None, (made.reason, size)))
     effect = CUT if made.effect == KEPT and "cropped" in size else made.effect
     return seen, FormatFinding(file="", effect=effect, num_frames=made.num_frames, reason=reason)
+
+
+def _reference_reason(seen: MediaFile, controls: Sequence[Path]) -> str:
+    """Why a clip cannot be joined with its references: Wan VACE puts their latents side by side."""
+    size = (seen.width_px, seen.height_px)
+    for file in controls:
+        other = measure_file(file)
+        if other is None:
+            return f"reference cannot be read: {file.name}"
+        if (other.width_px, other.height_px) != size:
+            return (
+                f"reference of {other.width_px}x{other.height_px} for a clip of "
+                f"{size[0]}x{size[1]}: both must have one size"
+            )
+    return ""
 
 
 def _plain_folder(

@@ -10,12 +10,16 @@ import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import yaml
 
 from bunny.core import image_file
 from bunny.core.error import UserError
 from bunny.trainer_format.check.load_rule import LoadRule, MediaFile
+
+if TYPE_CHECKING:
+    from av.container import InputContainer
 
 VIDEOS = frozenset((".mp4", ".mov", ".mkv", ".webm", ".avi", ".m4v"))
 
@@ -64,8 +68,13 @@ def measure_file(file: Path) -> MediaFile | None:
     Parameters
     ----------
     file : Path
-        The frames of a clip are those that its container names, else its packets.
+        All frames of a clip are decoded: one that was cut off still promises what it had.
     """
+    return _measure(file, is_decoded=True)
+
+
+def _measure(file: Path, *, is_decoded: bool) -> MediaFile | None:
+    """As `measure_file`; not decoded, a clip has the frames that its container promises."""
     if file.suffix.lower() not in VIDEOS:
         picture = image_file.read(file) if file.is_file() else None
         if picture is None:
@@ -78,14 +87,37 @@ def measure_file(file: Path) -> MediaFile | None:
     try:
         with av.open(str(file)) as container:
             stream = container.streams.video[0]
-            number = stream.frames or sum(1 for p in container.demux(stream) if p.size)
             fps = float(stream.average_rate or 0)
+            promised, is_broken = stream.frames, False
+            number = promised
+            if is_decoded or not promised:
+                number, is_broken = _count_frames(container)
             width, height = stream.width, stream.height
     except (FFmpegError, IndexError, OSError):
         return None
     if not fps or not number:
         return None
-    return MediaFile(num_frames=number, fps=fps, width_px=width, height_px=height)
+    return MediaFile(
+        num_frames=number,
+        fps=fps,
+        width_px=width,
+        height_px=height,
+        num_promised=promised,
+        is_broken=is_broken,
+    )
+
+
+def _count_frames(container: InputContainer) -> tuple[int, bool]:
+    """Count frames that can be decoded, and say whether that ends with an error."""
+    from av.error import FFmpegError
+
+    number = 0
+    try:
+        for _ in container.decode(video=0):
+            number += 1
+    except FFmpegError:
+        return number, True
+    return number, False
 
 
 def _musubi(folder: Path, file: Path) -> list[ConfiguredFolder]:
@@ -232,7 +264,7 @@ def _same_names(files: Sequence[Path], places: Sequence[str]) -> dict[Path, tupl
 
 def _nearest_bucket(path: Path, buckets: Sequence[tuple[int, ...]]) -> tuple[int, ...]:
     """The bucket of nearest aspect; of equal ones the larger. The length is the rule's."""
-    seen = measure_file(path)
+    seen = _measure(path, is_decoded=False)
     if seen is None:
         return buckets[0]
     aspect = math.log(seen.width_px / seen.height_px)

@@ -1,7 +1,7 @@
 """kohya's sd-scripts folders: names, captions and buckets as the trainer reads them.
 
 Followed from its source, `library/config_util.py`, `library/train_util.py` and
-`library/model_util.py` as of February 2026.
+`library/model_util.py` of kohya-ss/sd-scripts 48d368f.
 """
 
 from __future__ import annotations
@@ -205,6 +205,7 @@ class _Subset:
     repeats: int
     role: str
     tokens: str | None
+    has_wildcard: bool = False  # a line of a caption file is drawn each time
 
 
 def scan(folder: Path) -> TrainerListing:
@@ -263,13 +264,14 @@ def _subsets_of_config(
             settings |= {k: v for k, v in part.items() if k != "subsets"}
         for subset in part.get("subsets", []):
             role = HELD_OUT if is_val else CLASS if subset.get("is_reg") else TRAIN
-            repeats = subset.get("num_repeats", part.get("num_repeats", 1))
+            said = {**general, **part, **subset}
             subsets.append(
                 _Subset(
                     folder=Path(os.path.normpath(folder / subset.get("image_dir", "."))),
-                    repeats=int(repeats),
+                    repeats=int(said.get("num_repeats", 1)),
                     role=role,
                     tokens=subset.get("class_tokens"),
+                    has_wildcard=bool(said.get("enable_wildcard", False)),
                 )
             )
     return subsets, settings
@@ -306,7 +308,7 @@ def _read_subset(subset: _Subset, listing: TrainerListing) -> None:
             reason = f"shares its caption with {stems[path.stem].name}"
             listing.add(path, DOUBT, reason)
         stems[path.stem] = path
-        caption = _read_kohya_caption(path, subset.tokens, listing)
+        caption = _read_kohya_caption(path, subset, listing)
         listing.items.append(
             TrainingItem(file=path, caption=caption, role=subset.role, repeats=subset.repeats)
         )
@@ -335,13 +337,13 @@ def _judge_beside(
         lists.note_unread(path, folder, listing, _why_extension(path))
 
 
-def _read_kohya_caption(picture: Path, tokens: str | None, listing: TrainerListing) -> str | None:
-    """The first line of the text beside a picture, else the class tokens."""
+def _read_kohya_caption(picture: Path, subset: _Subset, listing: TrainerListing) -> str | None:
+    """The first line of the text beside a picture, or all to draw from, else the class tokens."""
     path = picture.with_suffix(".txt")
     if not path.is_file():
-        if tokens:
+        if subset.tokens:
             listing.add(picture, CHANGED, "no caption: the folder name is used instead")
-        return tokens or None
+        return subset.tokens or None
     try:
         lines = path.read_bytes().decode().splitlines()
     except UnicodeDecodeError:
@@ -352,6 +354,8 @@ def _read_kohya_caption(picture: Path, tokens: str | None, listing: TrainerListi
         return ""
     if lines[0].startswith("\ufeff"):
         listing.add(path, CHANGED, "starts with a byte order mark, which is read as a character")
+    if subset.has_wildcard:
+        return "\n".join(line.strip() for line in lines if line.strip())
     if any(line.strip() for line in lines[1:]):
         listing.add(path, CHANGED, "more than one line: only the first is read")
     return lines[0].strip()

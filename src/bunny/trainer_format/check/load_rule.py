@@ -1,19 +1,60 @@
 """Rules by which trainers load a clip: frames taken, played speed, size, or why it is dropped.
 
-Read in the trainers' own code: musubi-tuner 30c658c, diffusion-pipe 8f83dbf, ai-toolkit 27a03a9,
-SimpleTuner bc8e6ab, DiffSynth-Studio fed7b18, LTX-2 400fd31, finetrainers f476c37.
+Read in the trainers' own code, at the commits of `READ_AT`.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import accumulate, repeat
 
 from bunny.trainer_format.check import finding
 
+READ_AT = {
+    "musubi": "30c658c",
+    "diffusion-pipe": "8f83dbf",
+    "ai-toolkit": "27a03a9",
+    "simpletuner": "bc8e6ab",
+    "diffsynth": "fed7b18",
+    "ltx": "400fd31",
+    "finetrainers": "f476c37",
+}
 KEPT, CUT, RESAMPLED, DROPPED = "kept", "cut", "resampled", "dropped"
-EFFECTS = (DROPPED, RESAMPLED, CUT, KEPT)  # the worst first
+STOPS, CHANGED = "stops", "changed"  # the trainer ends with an error; it makes something else of it
+EFFECTS = (STOPS, DROPPED, RESAMPLED, CHANGED, CUT, KEPT)  # the worst first
+# What becomes of a file that the configuration names and that is not there; the other trainers list
+# the folder themselves, so they never notice.
+MISSING = {"musubi": STOPS, "diffsynth": STOPS, "ltx": STOPS}
+# Of a file that is there and cannot be read: LTX-2 passes over clips alone, see `unreadable`.
+UNREADABLE = {
+    "musubi": STOPS,
+    "diffusion-pipe": DROPPED,
+    "ai-toolkit": DROPPED,
+    "simpletuner": DROPPED,
+    "diffsynth": STOPS,
+    "ltx": STOPS,
+    "finetrainers": STOPS,
+}
+# Of a file without a caption beside it: musubi-tuner passes over pictures, see `uncaptioned`;
+# ai-toolkit trains with an empty one.
+UNCAPTIONED = {
+    "musubi": STOPS,
+    "diffusion-pipe": DROPPED,
+    "ai-toolkit": CHANGED,
+    "simpletuner": STOPS,
+    "finetrainers": DROPPED,
+}
+# Of a target without one of its references: ai-toolkit and SimpleTuner train without it.
+UNREFERENCED = {
+    "musubi": STOPS,
+    "diffusion-pipe": STOPS,
+    "ai-toolkit": CHANGED,
+    "simpletuner": CHANGED,
+    "diffsynth": STOPS,
+    "ltx": STOPS,
+}
 NEAR_SPEED = 0.02  # played speed may differ by it: half a frame in 25
 MAX_CUT = 0.05  # share of a frame's area that may be cropped without a word
 
@@ -22,10 +63,17 @@ MAX_CUT = 0.05  # share of a frame's area that may be cropped without a word
 class MediaFile:
     """A clip or a picture as it lies in a folder."""
 
-    num_frames: int  # 1: a picture
+    num_frames: int  # that can be decoded; 1: a picture
     fps: float  # 0: a picture
     width_px: int
     height_px: int
+    num_promised: int = 0  # by the container; 0: as many as can be decoded
+    is_broken: bool = False  # decoding ends with an error
+
+    @property
+    def is_picture(self) -> bool:
+        """Whether it is no clip."""
+        return not self.fps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +83,7 @@ class LoadRule:
     frames: tuple[int, ...]  # lengths asked for
     width_px: int = 0  # 0: as the file is
     height_px: int = 0
+    model: str = ""  # one of `clip.preset.FORM`; empty: not known
     model_fps: float = 0.0  # the model's own rate; 0: not known
     frame_step: int = 4  # of the model: lengths of n * step + 1
     source_fps: float = 0.0  # musubi-tuner's setting; 0: not given
@@ -65,18 +114,58 @@ def load(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
     >>> load("diffusion-pipe", clip, LoadRule(frames=(81,), model_fps=16)).reason
     '121 frames at 24 fps make 80 at 16 fps, shorter than 81'
     """
-    if file.num_frames == 1:
+    if file.is_picture:
         return LoadedClip(effect=KEPT, num_frames=1)
+    if file.num_promised > file.num_frames:
+        return _truncated(form, file, rule)
     return LOADERS[form](file, rule)
 
 
+def unreadable(form: str, is_picture: bool) -> str:
+    """What a trainer makes of a file that it cannot read; one of `EFFECTS`."""
+    return DROPPED if form == "ltx" and not is_picture else UNREADABLE[form]
+
+
+def uncaptioned(form: str, is_picture: bool) -> str:
+    """What a trainer makes of a file without a caption beside it; one of `EFFECTS`."""
+    return DROPPED if form == "musubi" and is_picture else UNCAPTIONED[form]
+
+
+def _truncated(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
+    """A clip that ends before its container says.
+
+    musubi-tuner and LTX-2 decode until they have enough; diffusion-pipe and LTX-2 choose the length
+    by what the container promises, diffusion-pipe then stops at the clip; finetrainers stops where
+    decoding fails; ai-toolkit repeats the last frame; the others take what can be read.
+    """
+    reason = f"only {file.num_frames} of {file.num_promised} frames can be read"
+    made = LOADERS[form](file, rule)
+    if form in ("musubi", "ltx") and file.num_frames >= max(rule.frames):
+        return made
+    is_short = form == "ltx" and file.num_promised >= min(rule.frames) > file.num_frames
+    is_stopped = form in ("musubi", "ltx", "finetrainers") and file.is_broken
+    if form == "diffusion-pipe" or is_stopped or is_short:
+        return LoadedClip(effect=STOPS, num_frames=0, reason=reason)
+    if form == "ai-toolkit":
+        reason += ", the last one is repeated"
+        return LoadedClip(effect=CHANGED, num_frames=rule.frames[0], reason=reason)
+    reason = "; ".join(filter(None, (reason, made.reason)))
+    return replace(made, effect=CHANGED if made.num_frames else DROPPED, reason=reason)
+
+
 def _musubi(file: MediaFile, rule: LoadRule) -> LoadedClip:
-    """Targets rounded down to 4n+1; the first frames; no sample of a clip that is shorter."""
+    """Targets rounded down to 4n+1; the first frames; no sample of a clip that is shorter.
+
+    Of frames that fall on one number at the model's rate the first is taken; reading ends at the
+    number of the longest target, so a rate that is raised gives fewer frames than it asks for.
+    """
     targets = sorted({_floor(frames, 4) for frames in rule.frames})
     available, is_resampled = file.num_frames, False
     if rule.source_fps and rule.model_fps and rule.source_fps != rule.model_fps:
-        delta = rule.model_fps / rule.source_fps
-        available, is_resampled = len({int(i * delta) for i in range(file.num_frames)}), True
+        steps = repeat(rule.model_fps / rule.source_fps, file.num_frames - 1)
+        numbers = {int(at) for at in accumulate(steps, initial=0.0)}  # rounded as it does
+        read = sum(number < targets[-1] for number in numbers)
+        available, is_resampled = len(numbers) if read >= targets[-1] else read, True
     taken = [frames for frames in targets if frames <= available]
     if not taken:
         return _too_short(f"{available} frames, no sample: the shortest target is {targets[0]}")
@@ -111,17 +200,22 @@ def _ai_toolkit(file: MediaFile, rule: LoadRule) -> LoadedClip:
 
 def _simpletuner(file: MediaFile, rule: LoadRule) -> LoadedClip:
     """Wan and LTX floored to 8n+1; below the least length passed over; no resampling."""
-    available, wanted = _floor(file.num_frames, 8), rule.frames[0]
+    available, wanted = file.num_frames, rule.frames[0]
+    if rule.model != "hunyuan":
+        available = _floor(available, 8)
     if available < wanted:
         return _too_short(f"{file.num_frames} frames count as {available}, fewer than {wanted}")
     return _taken(file, wanted, file.num_frames, _speed(file.fps, rule), False)
 
 
 def _diffsynth(file: MediaFile, rule: LoadRule) -> LoadedClip:
-    """The first frames; of a shorter clip as many as 4n+1 (8n+1 of LTX) allows."""
-    wanted = rule.frames[0]
-    taken = wanted if file.num_frames >= wanted else _floor(file.num_frames, rule.frame_step)
-    return _taken(file, taken, file.num_frames, _speed(file.fps, rule), False)
+    """The first frames; of a shorter clip as many as 4n+1 allows; of LTX 8n+1, at its rate."""
+    wanted, available, is_resampled = rule.frames[0], file.num_frames, False
+    if rule.model == "ltx" and rule.model_fps != file.fps:
+        available, is_resampled = int(file.num_frames / file.fps * rule.model_fps), True
+    taken = wanted if available >= wanted else _floor(available, rule.frame_step)
+    speed = 1.0 if is_resampled else _speed(file.fps, rule)
+    return _taken(file, taken, available, speed, is_resampled)
 
 
 def _ltx(file: MediaFile, rule: LoadRule) -> LoadedClip:

@@ -13,12 +13,19 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from bunny.core import exit_code
 from bunny.core.error import UserError
 from bunny.dataset.image_folder import ReadSize
-from bunny.trainer_format.check import finding, imagefolder, kohya_folder, picture_file
+from bunny.trainer_format.check import (
+    finding,
+    imagefolder,
+    kohya_folder,
+    picture_file,
+    webdataset,
+)
 from bunny.trainer_format.check.finding import Finding
 from bunny.trainer_format.check.kohya_folder import Size
 from bunny.trainer_format.check.picture_file import (
@@ -51,9 +58,13 @@ EFFECT_WORD = {
     CHANGED: "changed",
     DOUBT: "to look at",
 }
-TRAINER_WORD = {"ours": "Diffusion Bunny", "kohya": "kohya", "imagefolder": "Hugging Face datasets"}
-
-TRAINERS = ("ours", "kohya", "imagefolder")
+TRAINER_WORD = {
+    "ours": "Diffusion Bunny",
+    "kohya": "kohya",
+    "imagefolder": "Hugging Face datasets",
+    "webdataset": "Hugging Face datasets (WebDataset)",
+}
+TRAINERS = tuple(TRAINER_WORD)
 ANY_CAPTION = CaptionRule()
 
 
@@ -194,6 +205,7 @@ class TrainerPreview:
     buckets: Mapping[Size, int] = field(default_factory=dict)  # pictures of an epoch in each
     steps_per_epoch: int = 0
     found: Sequence[Finding] = ()  # effects are of `picture_file.EFFECTS`
+    is_assumed: bool = False  # nothing says the resolution or the batch size
 
     @property
     def is_good(self) -> bool:
@@ -228,6 +240,11 @@ class TrainerPreview:
         lines += [f"  {w}x{h}: {n} per epoch" for (w, h), n in sorted(self.buckets.items())]
         if not self.num_pictures:
             lines.append("  nothing to train on")
+        elif self.is_assumed:
+            lines.append(
+                f"  assumed: {self.resolution_px} px and batch size {self.batch_size}, which the "
+                "training script decides; give --resolution and --batch-size"
+            )
         return "\n".join([*lines, *finding.to_lines(self.found, EFFECT_WORD)])
 
     def to_json(self) -> str:
@@ -259,7 +276,8 @@ def preview_folder(
     ----------
     trainer : str
         One of `TRAINERS`: our own fine-tune, kohya's sd-scripts, a script that loads a Hugging
-        Face imagefolder and resizes its shorter side; ``auto``: by what lies in the folder.
+        Face imagefolder or WebDataset and resizes its shorter side; ``auto``: by what lies in the
+        folder.
     resolution_px : int
         Side of the square; 0: of kohya's ``dataset.toml``, else 512.
     batch_size : int
@@ -285,6 +303,18 @@ def preview_folder(
     trainer = _choose_trainer(folder) if trainer == "auto" else trainer
     if trainer not in TRAINERS:
         raise UserError(f"trainer: expected one of {', '.join(TRAINERS)}, got {trainer}")
+    if trainer == "webdataset":
+        with TemporaryDirectory() as scratch:
+            damaged = webdataset.unpack(folder, Path(scratch))
+            inside = preview_folder(
+                Path(scratch),
+                "imagefolder",
+                resolution_px=resolution_px,
+                batch_size=batch_size,
+                caption=caption,
+            )
+        found = [*damaged, *inside.found]
+        return replace(inside, folder=folder.as_posix(), trainer=trainer, found=found)
     listing = _scan(folder, trainer)
     seen = _read(listing, is_turned=trainer != "kohya")
     rule = _bucket_setting(
@@ -304,7 +334,11 @@ def preview_folder(
     problems += _repeated(items, seen) + _leaving(listing.items, folder)
     for item in listing.items:
         own = replace(caption, trigger="") if item.role == CLASS else caption
-        problems += [(item.file, p) for p in picture_file.inspect_caption(item.caption, own)]
+        texts = [item.caption]
+        if trainer == "kohya" and item.caption:
+            texts = list(dict.fromkeys(item.caption.split("\n")))  # one is drawn each time
+        for text in texts:
+            problems += [(item.file, p) for p in picture_file.inspect_caption(text, own)]
     train = {i.file: i.repeats for i in items if i.role == TRAIN}
     return TrainerPreview(
         folder=folder.as_posix(),
@@ -318,6 +352,7 @@ def preview_folder(
         buckets=rule.buckets,
         steps_per_epoch=_count_steps(rule, trainer),
         found=_order(problems, folder),
+        is_assumed=trainer == "imagefolder" and not (resolution_px and batch_size),
     )
 
 
@@ -336,6 +371,8 @@ def _choose_trainer(folder: Path) -> str:
     names = [p.name for p in folder.iterdir() if p.is_dir()]
     if (folder / kohya_folder.CONFIG).is_file() or "img" in names:
         return "kohya"
+    if webdataset.find_shards(folder):
+        return "webdataset"
     if (folder / METADATA[0]).is_file():
         lines = (folder / METADATA[0]).read_text(encoding="utf-8", errors="replace").split("\n")
         return "ours" if '"repeats"' in lines[0] and '"split"' in lines[0] else "imagefolder"

@@ -1,8 +1,9 @@
 """Configuration files of other trainers for a folder of clips, stills or pairs.
 
-Each function gives the files by name. Paths are absolute where the trainer looks them up from the
-folder that it is started in (musubi-tuner, diffusion-pipe, ai-toolkit, SimpleTuner, finetrainers),
-relative where it looks from the metadata file (DiffSynth-Studio, LTX-2).
+Each function gives the files by name, for clips at the rate of the model that is trained. Paths are
+absolute where the trainer looks them up from the folder that it is started in (musubi-tuner,
+diffusion-pipe, ai-toolkit, SimpleTuner, finetrainers), relative where it looks from the metadata
+file (DiffSynth-Studio, LTX-2).
 """
 
 from __future__ import annotations
@@ -11,13 +12,14 @@ import csv
 import io
 import json
 import math
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from bunny.clip.preset import ClipForm
+from bunny.core.error import UserError
 from bunny.trainer_format.export import folder
 from bunny.trainer_format.export.media import CLIP, EDIT, OF_CLIP, PAIR, STILL, MediaFolder
 
@@ -26,7 +28,7 @@ CACHE = "cache"  # the trainers' own files go there, out of the way of the media
 Files = Mapping[str, str]  # text by path from the export's folder
 
 
-def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_musubi(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.toml``; pairs stand in JSON lines, since a directory takes one control folder."""
     files = {}
     lines = ["[general]", 'caption_extension = ".txt"', "batch_size = 1", "enable_bucket = true"]
@@ -35,8 +37,6 @@ def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) 
         if one.kind == CLIP:
             own["video_directory"] = _inside(place, one.path)
             own |= {"target_frames": [one.num_frames], "frame_extraction": "head"}
-            if one.fps != model.fps:
-                own["source_fps"] = float(one.fps)
         elif one.kind == STILL:
             own["image_directory"] = _inside(place, one.path)
         else:
@@ -48,14 +48,13 @@ def _write_musubi(folders: Sequence[MediaFolder], place: Path, model: ClipForm) 
     return {"dataset.toml": "\n".join(lines), **files}
 
 
-def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.toml`` with a size and a length for each directory."""
     lines = ["resolutions = [512]", "enable_ar_bucket = true"]
     for one in folders:
-        frames = int(one.num_frames * model.fps / one.fps) if one.fps else 1
         own: dict[str, Any] = {
             "path": _inside(place, one.path),
-            "size_buckets": [[one.width_px, one.height_px, frames]],
+            "size_buckets": [[one.width_px, one.height_px, one.num_frames]],
         }
         if one.kind == PAIR:
             own["control_path"] = _inside(place, one.control_paths[0])
@@ -63,7 +62,7 @@ def _write_diffusion_pipe(folders: Sequence[MediaFolder], place: Path, model: Cl
     return {"dataset.toml": "\n".join(lines)}
 
 
-def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``datasets.yaml``: the list that goes under ``datasets`` of a job."""
     entries = []
     for one in folders:
@@ -81,7 +80,7 @@ def _write_ai_toolkit(folders: Sequence[MediaFolder], place: Path, model: ClipFo
     return {"datasets.yaml": yaml.safe_dump({"datasets": entries}, sort_keys=False).rstrip()}
 
 
-def _write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_simpletuner(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``multidatabackend.json``; references are data sets of their own, by the same file names."""
     entries: list[dict[str, Any]] = []
     for one in folders:
@@ -112,7 +111,7 @@ def _write_simpletuner(folders: Sequence[MediaFolder], place: Path, model: ClipF
     return {"multidatabackend.json": json.dumps(entries, indent=1, ensure_ascii=False)}
 
 
-def _write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_diffsynth(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``metadata.csv`` of clips and stills, or ``metadata.json`` of pairs, and the arguments."""
     base = ["--dataset_base_path", place.as_posix(), "--dataset_metadata_path"]
     pixels = str(max((one.width_px * one.height_px for one in folders), default=0))
@@ -141,7 +140,7 @@ def _write_diffsynth(folders: Sequence[MediaFolder], place: Path, model: ClipFor
     return {"metadata.csv": text, "arguments.txt": _arguments(arguments)}
 
 
-def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
+def _write_ltx(folders: Sequence[MediaFolder], place: Path) -> Files:
     """``dataset.json`` and the buckets for LTX-2's ``process_dataset.py``."""
     if any(one.kind == PAIR for one in folders):
         rows = [
@@ -158,8 +157,8 @@ def _write_ltx(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> 
     }
 
 
-def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: ClipForm) -> Files:
-    """``training.json``, for ``--dataset_config``."""
+def _write_finetrainers(folders: Sequence[MediaFolder], place: Path) -> Files:
+    """``training.json``, for ``--dataset_config``; its ``resize_crop`` fails on pictures."""
     entries = []
     for one in folders:
         kind = "video" if one.kind == CLIP else "image"
@@ -170,13 +169,13 @@ def _write_finetrainers(folders: Sequence[MediaFolder], place: Path, model: Clip
                 "data_root": _inside(place, one.path),
                 "dataset_type": kind,
                 f"{kind}_resolution_buckets": buckets,
-                "reshape_mode": "resize_crop",
+                "reshape_mode": "resize_crop" if one.kind == CLIP else "bicubic",
             }
         )
     return {"training.json": json.dumps({"datasets": entries}, indent=1, ensure_ascii=False)}
 
 
-WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
+WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path], Files]] = {
     "musubi": _write_musubi,
     "diffusion-pipe": _write_diffusion_pipe,
     "ai-toolkit": _write_ai_toolkit,
@@ -184,6 +183,18 @@ WRITERS: dict[str, Callable[[Sequence[MediaFolder], Path, ClipForm], Files]] = {
     "diffsynth": _write_diffsynth,
     "ltx": _write_ltx,
     "finetrainers": _write_finetrainers,
+}
+# Video models of `clip.preset.FORM` that each trainer trains, by the commits that `check.load_rule`
+# names: musubi-tuner has no LTX and no VAE of Wan 2.2's 5B, DiffSynth-Studio and ai-toolkit have no
+# HunyuanVideo, finetrainers is older than Wan 2.2, LTX-2's trainer knows LTX alone.
+MODELS = {
+    "musubi": ("wan", "hunyuan"),
+    "diffusion-pipe": ("wan", "wan-5b", "hunyuan", "ltx"),
+    "ai-toolkit": ("wan", "wan-5b", "ltx"),
+    "simpletuner": ("wan", "wan-5b", "hunyuan", "ltx"),
+    "diffsynth": ("wan", "wan-5b", "ltx"),
+    "ltx": ("ltx",),
+    "finetrainers": ("wan", "hunyuan", "ltx"),
 }
 # References that a trainer takes for a target; 0: it takes no pairs from folders.
 MAX_REFERENCES = {
@@ -196,6 +207,22 @@ MAX_REFERENCES = {
     "finetrainers": 0,
 }
 MAX_OF_CLIP = {"diffsynth": 1}  # references of a clip: Wan VACE's `vace_reference_image`
+
+
+def check_model(form: str, model: str) -> None:
+    """Refuse a model that a trainer does not train.
+
+    Raises
+    ------
+    UserError
+    """
+    known = MODELS[form]
+    if model not in known:
+        trainers = ", ".join(name for name, models in MODELS.items() if model in models)
+        raise UserError(
+            f"--model: expected a model that {form} trains ({', '.join(known)}), got {model}; "
+            f"choose one, or a trainer of {model} as --format ({trainers})"
+        )
 
 
 def _musubi_pairs(one: MediaFolder, place: Path) -> list[dict[str, str]]:
@@ -264,11 +291,11 @@ def _csv(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def _arguments(words: Sequence[str]) -> str:
-    """Arguments of a script, an option and its value a line."""
+    """Arguments of a script as a shell reads them, an option and its value a line."""
     lines: list[str] = []
     for word in words:
         if word.startswith("--") or not lines or not lines[-1].startswith("--"):
-            lines.append(word)
+            lines.append(shlex.quote(word))
         else:
-            lines[-1] += f" {json.dumps(word, ensure_ascii=False)}"
+            lines[-1] += f" {shlex.quote(word)}"
     return "\n".join(lines)

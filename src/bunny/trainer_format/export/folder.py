@@ -7,6 +7,7 @@ are no split of the set: they lie in a configuration of their own.
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import shutil
@@ -25,9 +26,26 @@ from bunny.dataset import crop, rights
 from bunny.dataset.crop_caption import CaptionVariant
 from bunny.dataset.image_folder import ReadSize
 from bunny.dataset.rights import RightsRecord
+from bunny.trainer_format.check import picture_file
 
 MARKER_FILE = "export.json"  # says that a folder is an export, and which files are of it
 MADE_BY = "diffusion-bunny"
+# Files that trainers put into a set for themselves, by format, read at the commits that
+# `check.load_rule` and `check.kohya_folder` name; musubi-tuner and SimpleTuner where our
+# configuration tells them to.
+CACHES = {
+    "kohya": ("*.npz", "*/metadata_cache.json"),
+    "musubi": ("/cache/*/*.safetensors",),
+    "diffusion-pipe": ("/*/cache/*",),
+    "ai-toolkit": (
+        "*/_latent_cache/*",
+        "*/_t_e_cache/*",
+        "*/_clip_vision_cache/*",
+        "*/.aitk_size.json",
+    ),
+    "simpletuner": ("/cache/vae/*", "/cache/text/*", "*/aspect_ratio_bucket_*.json"),
+    "ltx": ("/.precomputed/*",),
+}
 
 # Columns that go along, with what stands for null: `datasets` refuses a column that is null in all
 # rows of one split and text in another.
@@ -53,7 +71,7 @@ def replace_folder(
     Parameters
     ----------
     output : Path
-        Missing, empty, or an export of ours without anything else in it.
+        Missing, empty, or an export of ours as it was written, see `check_output`.
     form : str
         Name of the format, for the mark.
     write : callable
@@ -67,7 +85,7 @@ def replace_folder(
     Raises
     ------
     UserError
-        If `output` is a file, or holds what is not of an export.
+        If `output` is a file, or holds what is not of an export or was edited since.
     """
     check_output(output)
     output.parent.mkdir(parents=True, exist_ok=True)
@@ -76,8 +94,10 @@ def replace_folder(
     temporary.mkdir()
     try:
         said = {"made_by": MADE_BY, "format": form, **write(temporary)}
-        files = sorted(p.relative_to(temporary).as_posix() for p in _files(temporary))
-        text = json.dumps({**said, "files": files}, ensure_ascii=False, indent=1)
+        files = {p.relative_to(temporary).as_posix(): p for p in _files(temporary)}
+        hashes = {name: file_hash.hash_file(path) for name, path in files.items()}
+        record = {**said, "files": list(files), "sha256": hashes}
+        text = json.dumps(record, ensure_ascii=False, indent=1)
         (temporary / MARKER_FILE).write_text(text + "\n", encoding="utf-8", newline="\n")
         atomic.replace_folder(temporary, output)
     finally:
@@ -98,12 +118,14 @@ def list_sources(target: Path, pictures: Sequence[ExportPicture]) -> dict[str, s
 
 
 def check_output(output: Path) -> None:
-    """Refuse to write over anything but an export of ours.
+    """Refuse to write over anything but an export of ours, and over edits of it.
+
+    What its trainer keeps there for itself may go: it was made of the old files.
 
     Raises
     ------
     UserError
-        If `output` is a file, or holds what is not of an export.
+        If `output` is a file, holds what is not of an export, or an edited file.
     """
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise UserError(
@@ -112,20 +134,53 @@ def check_output(output: Path) -> None:
         )
     if not output.exists() or not any(output.iterdir()):
         return
-    mark = _read_marker(output)
+    mark = read_marker(output)
     if mark is None:
         raise UserError(
             f"{output}: expected an empty folder or an earlier export, found other "
             "files; choose another --output"
         )
     own = {*mark["files"], MARKER_FILE}
-    others = [p for p in _files(output) if p.relative_to(output).as_posix() not in own]
+    caches = CACHES.get(mark.get("format", ""), ())
+    files = {p.relative_to(output).as_posix(): p for p in _files(output)}
+    others = [name for name in files.keys() - own if not _is_made(name, caches)]
     if others:
         raise UserError(
             f"{output}: expected an earlier export only, found {len(others)} other "
-            f"files ({others[0].relative_to(output).as_posix()}); move them or choose "
-            "another --output"
+            f"files ({min(others)}); move them or choose another --output"
         )
+    hashes = mark.get("sha256", {})
+    edited = [n for n, h in hashes.items() if n in files and file_hash.hash_file(files[n]) != h]
+    if edited:
+        raise UserError(
+            f"{output}: expected the files as they were exported, found {len(edited)} edited since "
+            f"({min(edited)}); choose another --output, or delete the folder to lose the edits"
+        )
+
+
+def _is_made(name: str, caches: Sequence[str]) -> bool:
+    """Whether a file is a trainer's or a system's own, by its path in the export."""
+    is_cache = any(fnmatch.fnmatchcase(f"/{name}", pattern) for pattern in caches)
+    return is_cache or picture_file.JUNK.match(name.rpartition("/")[2]) is not None
+
+
+def read_marker(folder: Path) -> dict[str, Any] | None:
+    """What the mark of an export of ours says; None for a folder that is no such export."""
+    try:
+        mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    is_ours = isinstance(mark, dict) and mark.get("made_by") == MADE_BY
+    return mark if is_ours and isinstance(mark.get("files"), list) else None
+
+
+def copy_picture(
+    one: ExportPicture, target: Path, index: int, lines: Sequence[str] | None = None
+) -> None:
+    """Write a picture and its caption, or several lines, of which the trainer draws one."""
+    target.mkdir(parents=True, exist_ok=True)
+    shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
+    write_text(target / f"{index:04d}.txt", "\n".join(lines or [one.caption]))
 
 
 def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
@@ -142,16 +197,6 @@ def copy_mask(mask: Path | None, picture: Path, target: Path) -> None:
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 with one newline at the end, the same on every system."""
     path.write_bytes((text + "\n").encode())
-
-
-def _read_marker(folder: Path) -> dict[str, Any] | None:
-    """The mark of an export of ours."""
-    try:
-        mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    is_ours = isinstance(mark, dict) and mark.get("made_by") == MADE_BY
-    return mark if is_ours and isinstance(mark.get("files"), list) else None
 
 
 def _files(folder: Path) -> list[Path]:

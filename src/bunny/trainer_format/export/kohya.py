@@ -1,13 +1,13 @@
 """kohya's sd-scripts: ``img/<repeats>_<trigger> <class>/`` with ``.txt``, ``reg/``, ``mask/``.
 
 The same folders are named in ``dataset.toml``, which also knows the held-out pictures: folders
-alone cannot say that. Masks need a configuration of their own, because a data set with
-``conditioning_data_dir`` takes no class pictures.
+alone cannot say that. Masks need a configuration of their own, because a data set in which all has
+``conditioning_data_dir`` is of another kind, which knows no ``is_reg``: class pictures are a data
+set beside it, each seen once an epoch (``library/config_util.py`` of kohya-ss/sd-scripts 48d368f).
 """
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -40,15 +40,15 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
     for index, one in enumerate(train):
         name = kohya_folder.folder_name(one.repeats, about.subject)
         folders.append(name)
-        _copy(one, target / "img" / name, index, folder.caption_lines(one))
+        folder.copy_picture(one, target / "img" / name, index, folder.caption_lines(one))
         if has_masks:
             (target / "mask" / name).mkdir(parents=True, exist_ok=True)
             folder.copy_mask(one.mask, one.file, target / "mask" / name / f"{index:04d}.png")
     for index, one in enumerate(held_out):
-        _copy(one, target / "val", index)
+        folder.copy_picture(one, target / "val", index)
     class_folder = kohya_folder.folder_name(1, about.class_word or "class")
     for index, one in enumerate(others):
-        _copy(one, target / "reg" / class_folder, index)
+        folder.copy_picture(one, target / "reg" / class_folder, index)
     if about.has_jsonl:
         _write_jsonl(target, train, folders)
     names = sorted(set(folders))
@@ -58,18 +58,11 @@ def write(target: Path, pictures: Sequence[ExportPicture], about: ExportInfo) ->
     folder.write_text(target / kohya_folder.CONFIG, text)
     if has_masks:
         folder.write_text(
-            target / MASKED_CONFIG, _config(about, names, [], False, "mask", has_lines)
+            target / MASKED_CONFIG, _config(about, names, reg, bool(held_out), "mask", has_lines)
         )
     counts = {"img": len(train), "val": len(held_out), "reg": len(others)}
     folder.write_card(target, about, counts, LOADING, "")
     return counts
-
-
-def _copy(one: ExportPicture, target: Path, index: int, lines: Sequence[str] | None = None) -> None:
-    """A picture and its caption, or several, of which sd-scripts draws a line."""
-    target.mkdir(parents=True, exist_ok=True)
-    shutil.copyfile(one.file, target / f"{index:04d}{one.file.suffix.lower()}")
-    folder.write_text(target / f"{index:04d}.txt", "\n".join(lines or [one.caption]))
 
 
 def _write_jsonl(target: Path, train: Sequence[ExportPicture], folders: Sequence[str]) -> None:
@@ -114,8 +107,11 @@ def _config(
         repeats, tokens = kohya_folder.parse_folder(name) or (1, "")
         words = {"conditioning_data_dir": f"{masks}/{name}"} if masks else {"class_tokens": tokens}
         lines += _subset(f"img/{name}", {"num_repeats": repeats, **words})
+    if masks and reg:
+        lines += ["", "[[datasets]]", *folder.toml_lines({"batch_size": about.batch_size})]
     for name in reg:
-        lines += _subset(f"reg/{name}", {"is_reg": True, "class_tokens": name[2:]})
+        words = {} if masks else {"is_reg": True}
+        lines += _subset(f"reg/{name}", {**words, "class_tokens": name[2:]})
     if has_val:
         lines += [
             "",

@@ -13,6 +13,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+import cv2
+import numpy as np
+
+from bunny.core import image_file
+from bunny.core.error import UserError
 from bunny.trainer_format.export import folder
 
 CLIP, STILL, PAIR = "clip", "still", "pair"
@@ -124,7 +129,7 @@ def write_pairs(
     """Copy pairs into folders by kind, size and number of references.
 
     Targets lie in ``target``, first references in ``control_1``, second ones in ``control_2`` and
-    so on, all under the name of the pair.
+    so on, all under the name of the pair. References of clips get the clip's size.
 
     Parameters
     ----------
@@ -164,9 +169,13 @@ def _write_pair_folder(
         folder.write_text(place / f"{pair.pair_id}.txt", pair.instruction)
         own = []
         for number, file in enumerate(pair.references[:num_references], start=1):
-            path = f"{home}/control_{number}/{pair.pair_id}{file.suffix}"
+            suffix = ".png" if pair.kind == OF_CLIP else file.suffix
+            path = f"{home}/control_{number}/{pair.pair_id}{suffix}"
             (target / path).parent.mkdir(exist_ok=True)
-            shutil.copyfile(file, target / path)
+            if pair.kind == OF_CLIP:
+                _write_fitted(file, target / path, (pair.width_px, pair.height_px))
+            else:
+                shutil.copyfile(file, target / path)
             own.append(path)
         controls.append(tuple(own))
     return MediaFolder(
@@ -182,6 +191,28 @@ def _write_pair_folder(
         control_paths=tuple(f"{home}/control_{n}" for n in range(1, num_references + 1)),
         pair_kind=pairs[0].kind,
     )
+
+
+def _write_fitted(source: Path, target: Path, size: tuple[int, int]) -> None:
+    """Write a reference at the size of its clip, whole, with white beside it.
+
+    Wan VACE puts the latents of references before those of the clip, so the sizes have to be equal;
+    it fits them like this itself (Wan-Video/Wan2.1 9146033, ``wan/vace.py``), DiffSynth-Studio does
+    not.
+    """
+    picture = image_file.read(source)
+    if picture is None:
+        raise UserError(f"{source}: expected a picture, cannot read it; run stage pair again")
+    height, width = picture.shape[:2]
+    scale = min(size[0] / width, size[1] / height)
+    wide, high = (max(1, int(side * scale)) for side in (width, height))
+    way = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    canvas = np.full((size[1], size[0], 3), 255, np.uint8)
+    left, top = (size[0] - wide) // 2, (size[1] - high) // 2
+    canvas[top : top + high, left : left + wide] = cv2.resize(
+        picture, (wide, high), None, 0, 0, way
+    )
+    target.write_bytes(cv2.imencode(".png", canvas)[1].tobytes())
 
 
 def _group(items: Sequence[Item], key: Callable[[Item], Any]) -> dict[Any, list[Item]]:
