@@ -176,7 +176,7 @@ def _plain_name(model: str) -> str:
 
     Examples
     --------
-    >>> _plain_name("bunny/figure 1")
+    >>> _plain_name("bunny/figure 2")
     'bunny-figure-2'
     """
     return re.sub(r"[^A-Za-z0-9._]+", "-", model)
