@@ -302,8 +302,8 @@ def _check_paths(where: object, name: str, frame: pl.DataFrame) -> None:
         if len(wrong):
             raise DamagedTableError(
                 f"{where}: expected paths inside its folder in column {column}, found "
-                f"{ascii(wrong[0])[:200]}, which leads out of it; delete this table and run the film "
-                "again"
+                f"{ascii(wrong[0])[:200]}, which leads out of it; delete this table and run the "
+                "film again"
             )
 
 
