@@ -53,6 +53,11 @@ class TunedPrompt:
         }
 
     @property
+    def ignored(self) -> list[str]:
+        """What `state` says beside that."""
+        return sorted(k for k, v in self.state.items() if v and k not in ("signature", "demos"))
+
+    @property
     def prompt_hash(self) -> str:
         """Sixteen hex digits that change with any word of it; part of the key of every answer."""
         told = json.dumps([self.base_hash, self.state], sort_keys=True)
@@ -98,7 +103,7 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
         if tuned.prompt_hash != number:
             raise ValueError("its words were changed")
         tuned.words  # noqa: B018 that they can be read
-        ignored = [k for k, v in tuned.state.items() if v and k not in ("signature", "demos")]
+        ignored = tuned.ignored
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{chosen}: expected a tuned prompt, could not read it ({error}); go back to our own "
@@ -108,7 +113,7 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
         logger.warning(
             "%s: only instructions and examples of a tuned prompt are used; ignored: %s",
             path.name,
-            ", ".join(sorted(ignored)),
+            ", ".join(ignored),
         )
     return tuned
 
