@@ -302,8 +302,12 @@ class _FilmCheck:
             hashes = known[hashed].to_list() if hashed else [None] * known.height
             missing = []
             for file, wanted in zip(known[column].to_list(), hashes, strict=True):
-                path = safe_path.join(root, file)
                 self.num_files += 1
+                try:
+                    path = safe_path.join(root, file)
+                except UserError as error:
+                    yield self._say(f"table/{name}.parquet", str(error), "person")
+                    continue
                 if not path.is_file():
                     missing.append(file)
                 elif wanted and file_hash.hash_file(path) != wanted:
