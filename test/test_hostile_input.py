@@ -23,7 +23,7 @@ from bunny_sentence import sentence
 from bunny.core import image_file, workspace
 from bunny.core.config import Config
 from bunny.stage.extract import Extract
-from bunny.table import store
+from bunny.table import schema, store
 
 ROOT = Path(__file__).resolve().parents[1]
 FILM = "one keyframe.mp4"
@@ -277,14 +277,37 @@ def test_a_table_of_an_older_schema_is_refused_by_its_missing_columns(space, fil
     assert code == 2 and "found none named frame_id" in sentence(error)
 
 
-@pytest.mark.parametrize("place", ["/etc/passwd", "../../../../../../../../etc/passwd", "."])
-def test_a_table_that_names_files_elsewhere_reads_none_of_them(space, film, bunny, place):
+@pytest.mark.parametrize(
+    ("place", "words"),
+    [
+        ("/etc/passwd", "found '/etc/passwd', which leads out of it"),
+        ("../../../../../../../../etc/passwd", "which leads out of it"),
+        ("frame/link.jpg", "frame/link.jpg: expected a path inside"),
+        ("linked/passwd", "found a link that leads out of it"),
+    ],
+)
+def test_a_table_that_names_files_elsewhere_reads_none_of_them(space, film, bunny, place, words):
+    (space.root / "frame" / "link.jpg").symlink_to("/etc/passwd")
+    (space.root / "linked").symlink_to("/etc")
     path = space.table / "frame.parquet"
     pl.read_parquet(path).with_columns(file=pl.lit(place)).write_parquet(path)
     code, said, error = bunny("run", film, "--data-dir", "data", "--only", "detect")
-    assert code == 1 and "items failed" in sentence(error)
+    assert code == 2 and words in sentence(error)
     assert "root:" not in said + error
-    assert not any(b"root:x" in p.read_bytes() for p in space.root.rglob("*") if p.is_file())
+    parts = (space.table, space.root / "stage")
+    files = (p for part in parts for p in part.rglob("*") if p.is_file())
+    assert not any(b"root:x" in p.read_bytes() for p in files)
+
+
+def test_no_module_joins_a_folder_with_a_column_of_paths_by_itself():
+    columns = "|".join(sorted({column for some in schema.PATH.values() for column in some}))
+    own = re.compile(rf'/ \w+\["({columns})"\]')
+    assert not [
+        f"{path.relative_to(ROOT)}: {line.strip()}"
+        for path in sorted((ROOT / "src").rglob("*.py"))
+        for line in path.read_text(encoding="utf-8").splitlines()
+        if own.search(line) and ".is_file()" not in line
+    ]
 
 
 @pytest.mark.parametrize(

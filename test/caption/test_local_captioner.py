@@ -142,6 +142,24 @@ def test_a_film_keeps_its_captioner_while_the_server_is_stopped(tmp_path):
     assert (again.providers, again.local.model) == (("local", "tags"), "qwen2.5vl:3b")
 
 
+@pytest.mark.parametrize(
+    "kept",
+    [
+        {"provider": "local", "model": "m", "endpoint_url": "http://198.51.100.1/v1"},
+        {"provider": "openai", "model": "m", "endpoint_url": ""},
+        {"provider": "openai", "model": "m", "endpoint_url": "http://127.0.0.1:9/v1"},
+        {"provider": "transformers", "model": "somebody/model"},
+        {"provider": "transformers", "model": "HERE"},
+        {"provider": ["local"], "model": 1},
+    ],
+)
+def test_a_films_folder_names_no_captioner_elsewhere(tmp_path, kept):
+    kept = {name: str(tmp_path) if value == "HERE" else value for name, value in kept.items()}
+    (tmp_path / local_captioner.KEPT).write_text(json.dumps(kept))
+    settings = CaptioningConfig(providers=("auto",))
+    assert local_captioner.resolve(settings, tmp_path).providers == ("tags",)
+
+
 def test_without_any_the_tables_answer(tmp_path):
     used = local_captioner.resolve(_auto(), tmp_path)
     assert used.providers == ("tags",)

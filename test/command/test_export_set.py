@@ -7,6 +7,7 @@ import tomllib
 
 import cv2
 import numpy as np
+import polars as pl
 import pytest
 from set_on_disk import make_set
 
@@ -43,6 +44,23 @@ def test_a_set_is_exported_for_kohya_and_looked_at_as_kohya_would(bunny, space, 
     assert "3 pictures, 2 repeats, 1 bucket, 1 step per epoch at batch size 8, dropped 0" in out
     assert "rights: licence of the film not given: do not publish" in out
     assert json.loads((tmp_path / "out" / "export.json").read_text())["trigger"] == "anna"
+
+
+@pytest.mark.parametrize("form", ["imagefolder", "kohya", "onetrainer", "webdataset"])
+@pytest.mark.parametrize("way", ["link", "linked folder", "path"])
+def test_a_set_that_names_files_elsewhere_is_not_exported(bunny, space, tmp_path, form, way):
+    secret = tmp_path / "secret.png"
+    secret.write_bytes((space.root / "dataset" / "anna" / "0000.png").read_bytes())
+    place = {"link": "dataset/anna/own.png", "linked folder": "near/secret.png"}.get(
+        way, str(secret)
+    )
+    (space.root / "dataset" / "anna" / "own.png").symlink_to(secret)
+    (space.root / "near").symlink_to(tmp_path)
+    table = pl.read_parquet(space.table / "dataset.parquet").with_columns(file=pl.lit(place))
+    table.write_parquet(space.table / "dataset.parquet")
+    code, _, err = bunny("export", "set", "--format", form, "--output", "out")
+    assert code == 2 and "leads out of it" in err and len(err.splitlines()) == 1
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize("form", ["imagefolder", "kohya", "onetrainer", "webdataset"])

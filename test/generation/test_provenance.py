@@ -159,6 +159,12 @@ def test_lost_or_changed_start_is_refused(tmp_path):
         reproduce.to_request(facts, tmp_path / "a.png")
 
 
+def test_a_picture_that_names_a_model_of_a_hub_has_none_downloaded(saved):
+    facts = {**reproduce.read_reproducible(saved[0]), "base_model": "somebody/model"}
+    with pytest.raises(UserError, match=r"--set models\.base_model=somebody/model to download it"):
+        reproduce.load_base(facts, "another/model")
+
+
 def test_picture_of_others_cannot_be_drawn_again(tmp_path):
     Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
     (tmp_path / "b.png").write_text("words")

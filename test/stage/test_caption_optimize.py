@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import bare_film
 import pytest
 
-from bunny.caption import tuned_prompt
+from bunny.caption import program, tuned_prompt
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.stage.caption import Caption
@@ -206,8 +206,34 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_sent(tmp_path, edite
         assert running.requests == []
 
 
+def test_a_tuned_prompt_names_no_model_address_key_or_picture(tmp_path, caplog):
+    film(tmp_path)
+    own = program.signature().dump_state()
+    address = {"type": "image_url", "image_url": {"url": "http://198.51.100.1/x.png"}}
+    picture = f"<<CUSTOM-TYPE-START-IDENTIFIER>>{[address]}<<CUSTOM-TYPE-END-IDENTIFIER>>"
+    demo = {"facts": [picture], "names": ["bunny"], "caption": "a raincoat", "picture": picture}
+    with server() as other, server(by_example=WRITTEN) as running:
+        lm = {"model": "openai/x", "model_type": "chat", "api_base": f"{other.url}/v1"}
+        request = {"api_base": f"{other.url}/v1", "api_key": "k"}
+        state = {"signature": own, "demos": [demo], "lm": lm, "config": request, "forward": "x"}
+        tuned = tuned_prompt.TunedPrompt(
+            kind="examples", base_hash=program.prompt_hash(), state=state
+        )
+        tuned_prompt.write(tmp_path / "stage" / "caption", tuned, is_used=True)
+        stage(tmp_path, running.url).execute()
+        assert other.requests == []
+        bodies = [body for _, _, body in running.requests]
+    assert set(texts(tmp_path).values()) == {WRITTEN_BY_MODEL}  # its example was told
+    contents = [m["content"] for body in bodies for m in body["messages"]]
+    parts = [one for content in contents if isinstance(content, list) for one in content]
+    pictures = [one["image_url"]["url"][:5] for one in parts if one["type"] == "image_url"]
+    assert pictures == ["data:"] * NUM_FRAMES  # one a question, none of the example
+    assert "ignored: config, forward, lm" in caplog.text
+
+
 def test_a_tuned_prompt_that_was_changed_by_hand_is_refused(tmp_path):
-    tuned = tuned_prompt.TunedPrompt(kind="examples", base_hash="00", state={"demos": []})
+    state = {"signature": {"instructions": "Look.", "fields": []}, "demos": []}
+    tuned = tuned_prompt.TunedPrompt(kind="examples", base_hash="00", state=state)
     path = tuned_prompt.write(tmp_path, tuned, is_used=True)
     assert tuned_prompt.read_current(tmp_path) == tuned
     path.write_text(path.read_text().replace('"demos": []', '"demos": [1]'))

@@ -1,14 +1,17 @@
 """Tables: checked on write, ordered, atomic."""
 
 import os
+import re
 import stat
 
 import numpy as np
 import polars as pl
 import pyarrow.parquet
 import pytest
+import table_row
 
 from bunny.core import atomic
+from bunny.core.error import UserError
 from bunny.table import schema, store
 
 
@@ -194,3 +197,56 @@ def test_later_columns_take_their_place_and_unknown_ones_come_last(tmp_path):
     assert table["error"].to_list() == [None, None] and table.schema["error"] == pl.String
     store.write_parquet(tmp_path / "other.parquet", older)  # of no schema: as it is
     assert store.read(tmp_path, "other").equals(older)
+
+
+# Columns that sound like paths and are none that a workspace's folder is joined with.
+NO_PATH = {
+    ("film", "path"),  # the user's
+    ("batch_film", "film"),  # the user's
+    ("frame", "source_file"),  # a label: the picture's name in the user's folder
+    ("extra_frame", "source_file"),
+    ("library_film", "film"),  # a label, as the next two
+    ("library_picture", "film"),
+    ("library_picture", "film_hash"),
+    ("library_picture", "film_licence"),
+}
+
+
+def test_every_column_that_names_a_file_is_marked_as_a_path():
+    texts = {
+        (name, column)
+        for name, table in schema.TABLE.items()
+        for column, kind in table.columns().items()
+        if kind.dtype in (pl.String, pl.List(pl.String))
+    }
+    sounds = re.compile("file|path|folder|^film(?!_id)|reference_id$|^run_id$")
+    named = {one for one in texts if sounds.search(one[1])} - NO_PATH
+    marked = {(name, column) for name, columns in schema.PATH.items() for column in columns}
+    assert named <= marked <= texts
+
+
+@pytest.mark.parametrize(
+    "place", ["/etc/passwd", "../x", "a/../../x", "..", "C:/x", r"\\host\x", "a/.. /x", "a\0"]
+)
+def test_a_path_that_leads_out_of_its_folder_is_neither_written_nor_read(tmp_path, place):
+    for name, columns in schema.PATH.items():
+        for column in columns:
+            is_list = isinstance(schema.TABLE[name].columns()[column].dtype, pl.List)
+            changes = {column: ["a", place] if is_list else place}
+            row = table_row.fill(name, changes)
+            with pytest.raises(UserError, match=f"expected paths inside .* in column {column}"):
+                store.from_rows(name, [row])
+            good = table_row.table(name, [{column: ["a"] if is_list else "a"}])
+            bad = good.with_columns(pl.Series(column, [changes[column]]))
+            store.write_parquet(tmp_path / f"{name}.parquet", bad, name)
+            for get in (store.read, lambda *one: store.scan(*one).collect()):
+                with pytest.raises(UserError, match=f"in column {column}, found .*leads out"):
+                    get(tmp_path, name)
+
+
+def test_a_column_of_another_type_is_refused_by_its_name(tmp_path):
+    table = table_row.table("frame", [{"file": "a"}])
+    wrong = table.with_columns(shot_index=pl.lit("first"))
+    store.write_parquet(tmp_path / "frame.parquet", wrong, "frame")
+    with pytest.raises(UserError, match="expected the values of table frame in columns shot_index"):
+        store.read(tmp_path, "frame")

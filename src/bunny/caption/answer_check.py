@@ -79,6 +79,6 @@ def _without_hidden(text: str) -> str:
 
 
 def as_data(text: str) -> str:
-    """A name or fact as one line that holds no mark of the prompt's own fields."""
+    """A name or fact as one line that holds no mark of the prompt's own fields or pictures."""
     one_line = "".join(" " if unicodedata.category(c) == "Cc" else c for c in _without_hidden(text))
-    return re.sub(r"\[\[\s*##|##\s*\]\]", "", one_line).strip()
+    return re.sub(r"\[\[\s*##|##\s*\]\]|<(?=<)", "", one_line).strip()

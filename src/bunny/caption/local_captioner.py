@@ -170,9 +170,7 @@ def _ask(host: str, port: int, path: str, body: dict | None = None) -> dict[str,
 
 def _cached_models() -> Iterator[LocalCaptioner]:
     """Captioners whose files are whole in the hub's cache, the better ones first."""
-    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
-    cache = Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
-    folders = sorted(cache.glob("models--*/snapshots/*"))
+    folders = sorted(_cache().glob("models--*/snapshots/*"))
     of_type = {folder: _model_type(folder) for folder in folders}
     for wanted in MODEL_TYPES:
         for folder, kind in of_type.items():
@@ -183,6 +181,12 @@ def _cached_models() -> Iterator[LocalCaptioner]:
             yield LocalCaptioner(provider="tagger", model=str(folder))
 
 
+def _cache() -> Path:
+    """Folder of the hub's cache."""
+    home = Path(os.environ.get("HF_HOME", Path.home() / ".cache" / "huggingface"))
+    return Path(os.environ.get("HF_HUB_CACHE", home / "hub"))
+
+
 def _model_type(folder: Path) -> str:
     with suppress(OSError, ValueError):
         found = json.loads((folder / "config.json").read_text(encoding="utf-8"))
@@ -191,6 +195,16 @@ def _model_type(folder: Path) -> str:
 
 
 def _kept(folder: Path) -> LocalCaptioner | None:
-    with suppress(OSError, ValueError, TypeError):
-        return LocalCaptioner(**json.loads((folder / KEPT).read_text(encoding="utf-8")))
+    """Who captioned the film before, if `find` could give it: a film's folder names no other."""
+    with suppress(OSError, ValueError, TypeError, AttributeError, RecursionError):
+        kept = LocalCaptioner(**json.loads((folder / KEPT).read_text(encoding="utf-8")))
+        if kept.provider == "local":
+            is_here = not is_away(urlsplit(kept.endpoint_url).hostname or "")
+        else:
+            is_known = kept.provider in ("transformers", "tagger", "clip") and not kept.endpoint_url
+            path = Path(kept.model)
+            is_cached = path.resolve().is_relative_to(_cache().resolve())
+            is_gone = path.is_absolute() and not path.exists()  # of another machine, or cleaned up
+            is_here = is_known and (is_cached or is_gone)
+        return kept if is_here else None
     return None

@@ -125,7 +125,7 @@ class Captioner:
         says = "what was wrong with your previous answer; answer again without that"
         self.program = dspy.Predict(self.signature())
         if tuned is not None:
-            self.program.load_state(dict(tuned.state))
+            self.program.load_state(tuned.words)
         again = self.program.signature.append("fault", dspy.InputField(desc=says), type_=str)
         self.again = dspy.Predict(again)
         self.again.demos = self.program.demos

@@ -12,7 +12,7 @@ from bunny.caption import tags
 from bunny.caption.answer import CaptionQuestion
 from bunny.caption.metadata_facts import Facts
 from bunny.caption.trigger import TOLD_CLASS
-from bunny.core import file_hash
+from bunny.core import file_hash, safe_path
 
 MAX_SIDE_PX = 768  # of a picture that is sent: vision models scale to about this themselves
 JPEG_QUALITY = 85
@@ -76,7 +76,9 @@ class QuestionMaker:
     def picture_hash(self, index: int) -> str:
         """SHA-256 of the stored picture; raises `OSError` when it is missing."""
         if index not in self._hashes:
-            self._hashes[index] = file_hash.hash_file(self.folder / str(self.facts[index].file))
+            self._hashes[index] = file_hash.hash_file(
+                safe_path.join(self.folder, str(self.facts[index].file))
+            )
         return self._hashes[index]
 
 
@@ -97,7 +99,7 @@ def decode_picture(folder: Path, file: str | None, flags: int) -> np.ndarray:
     """
     if file is None:
         raise ValueError("this frame has no picture in the tables; run stage extract again")
-    data = np.frombuffer((folder / file).read_bytes(), dtype=np.uint8)
+    data = np.frombuffer(safe_path.join(folder, file).read_bytes(), dtype=np.uint8)
     picture = cv2.imdecode(data, flags) if data.size else None
     if picture is None:
         raise ValueError(f"{file}: could not decode this picture; run stage extract again")

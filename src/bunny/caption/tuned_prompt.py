@@ -6,6 +6,8 @@ of them is in use. Going back to our own prompt deletes that file alone.
 
 import hashlib
 import json
+import logging
+import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -14,7 +16,10 @@ from typing import Any
 from bunny.core import atomic
 from bunny.core.error import UserError
 
+logger = logging.getLogger(__name__)
+
 FOLDER, CURRENT = "program", "current.json"
+FIELD_WORDS = ("prefix", "description")  # of a field, in a program's state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,6 +33,29 @@ class TunedPrompt:
     scores: Mapping[str, float] = field(default_factory=dict)
     num_train: int = 0  # pictures
     num_held_out: int = 0  # pictures
+
+    @property
+    def words(self) -> dict[str, Any]:
+        """Instructions and examples of `state`, as dspy loads them.
+
+        A program's state may also name a model with its address and key, settings of requests and
+        pictures: whoever made the file would have questions sent there. They are left out.
+        """
+        signature = self.state["signature"]
+        fields = [{key: str(one[key]) for key in FIELD_WORDS} for one in signature["fields"]]
+        return {
+            "signature": {"instructions": str(signature["instructions"]), "fields": fields},
+            "demos": [
+                {key: _plain(value) for key, value in demo.items() if key != "picture"}
+                for demo in self.state["demos"]
+            ],
+            "lm": None,
+        }
+
+    @property
+    def ignored(self) -> list[str]:
+        """What `state` says beside that."""
+        return sorted(k for k, v in self.state.items() if v and k not in ("signature", "demos"))
 
     @property
     def prompt_hash(self) -> str:
@@ -74,9 +102,24 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
         tuned = TunedPrompt(**values)
         if tuned.prompt_hash != number:
             raise ValueError("its words were changed")
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        tuned.words  # noqa: B018 that they can be read
+        ignored = tuned.ignored
+    except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(
             f"{chosen}: expected a tuned prompt, could not read it ({error}); go back to our own "
             "with `bunny caption FILM --no-optimize`"
         ) from error
+    if ignored:
+        logger.warning(
+            "%s: only instructions and examples of a tuned prompt are used; ignored: %s",
+            path.name,
+            ", ".join(ignored),
+        )
     return tuned
+
+
+def _plain(value: Any) -> str | list[str]:
+    """Words of an example without the mark by which dspy makes pictures of them."""
+    if isinstance(value, list):
+        return [str(_plain(one)) for one in value]
+    return re.sub("<(?=<)", "", str(value))

@@ -20,6 +20,7 @@ from bunny.caption.program import Captioner, signature_hash, to_answer
 from bunny.caption.provider import ModelCall, ServedModel, import_dspy
 from bunny.caption.trigger import TOLD_CLASS, CharacterWords, has_word, place_triggers
 from bunny.clip.caption import CAMERA
+from bunny.core import safe_path
 
 MOMENTS = 3  # beginning, middle, end
 MOMENT_PX, GAP_PX = 512, 8  # width of each in the picture that is sent, and between them
@@ -50,7 +51,7 @@ class ClipQuestion:
         names = (row["character"], *row["also_shown"])
         return cls(
             clip_id=row["clip_id"],
-            path=folder / row["file"],
+            path=safe_path.join(folder, row["file"]),
             sha256=row["sha256"],
             names=names,
             other_names=tuple(name for name in cast if name not in names),

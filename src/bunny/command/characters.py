@@ -18,7 +18,7 @@ import polars as pl
 
 from bunny.character import reference, subject
 from bunny.command import film_workspace
-from bunny.core import atomic, reference_folder, workspace
+from bunny.core import atomic, reference_folder, safe_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -114,7 +114,7 @@ def read_subjects(space: Workspace) -> pl.DataFrame:
 
 def portrait(space: Workspace, name: str) -> Path:
     """Where somebody's picture lies."""
-    return space.root / FOLDER / f"{name}.jpg"
+    return safe_path.join(space.root / FOLDER, f"{name}.jpg")
 
 
 def run_command(source: Mapping[str, Any], data_dir: str | None) -> str:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bunny.command import film_workspace
 from bunny.contract.row_count import plural
-from bunny.core import atomic, file_hash, film_file, image_file, jsonl, workspace
+from bunny.core import atomic, file_hash, film_file, image_file, jsonl, safe_path, workspace
 from bunny.core.error import BunnyError, UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.workspace import Workspace
@@ -302,8 +302,12 @@ class _FilmCheck:
             hashes = known[hashed].to_list() if hashed else [None] * known.height
             missing = []
             for file, wanted in zip(known[column].to_list(), hashes, strict=True):
-                path = root / file
                 self.num_files += 1
+                try:
+                    path = safe_path.join(root, file)
+                except UserError as error:
+                    yield self._say(f"table/{name}.parquet", str(error), "person")
+                    continue
                 if not path.is_file():
                     missing.append(file)
                 elif wanted and file_hash.hash_file(path) != wanted:

@@ -13,7 +13,7 @@ import polars as pl
 from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import AdapterExport
-from bunny.core import file_hash, input_path, workspace
+from bunny.core import file_hash, input_path, safe_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -177,7 +177,7 @@ def _rows(space: Workspace) -> pl.DataFrame:
 
 def _source(space: Workspace, row: Mapping[str, Any]) -> Path:
     """The checkpoint's file, if it is still the one of the table."""
-    path = space.checkpoint / row["file"]
+    path = safe_path.join(space.checkpoint, row["file"])
     if not path.is_file() or file_hash.hash_file(path) != row["hash"]:
         found = "a file with different content" if path.is_file() else "no such file"
         raise UserError(

@@ -15,7 +15,7 @@ from bunny.command import export_set, film_workspace
 from bunny.command.export_set import ExportedSet
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import ClipExport, PairExport
-from bunny.core import film_file, image_file
+from bunny.core import film_file, image_file, safe_path
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -257,7 +257,7 @@ def _at_rate(
 
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
     return TrainingClip(
-        file=root / row["file"],
+        file=safe_path.join(root, row["file"]),
         caption=" ".join(row["caption"].split()),
         width_px=row["width_px"],
         height_px=row["height_px"],
@@ -276,7 +276,7 @@ def _stills(space: Workspace, who: str) -> list[TrainingStill]:
     )
     stills = [
         TrainingStill(
-            file=space.root / row["file"],
+            file=safe_path.join(space.root, row["file"]),
             caption=" ".join(row["caption"].split()),
             width_px=row["width_px"],
             height_px=row["height_px"],
@@ -289,10 +289,10 @@ def _stills(space: Workspace, who: str) -> list[TrainingStill]:
 
 
 def _pair(row: dict[str, Any], root: Path, clips: Mapping[str, dict[str, Any]]) -> TrainingPair:
-    target, *references = (root / file for file in row["files"])
+    target, *references = (safe_path.join(root, file) for file in row["files"])
     clip = clips.get(row["target_clip_id"] or "")
     if clip is not None:
-        target = root / clip["file"]
+        target = safe_path.join(root, clip["file"])
         width, height = clip["width_px"], clip["height_px"]
     else:
         picture = image_file.read(target) if target.is_file() else None

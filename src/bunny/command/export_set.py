@@ -13,7 +13,7 @@ from bunny.command import film_workspace
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import SetExport
 from bunny.contract import fingerprint
-from bunny.core import exit_code
+from bunny.core import exit_code, safe_path
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -221,7 +221,7 @@ def rights_record(space: Workspace, config: Config, date: str = "") -> RightsRec
     """
     source = space.source()
     if space.is_series:
-        text = (space.root / "dataset" / rights.FILE).read_text(encoding="utf-8")
+        text = safe_path.join(space.root, f"dataset/{rights.FILE}").read_text(encoding="utf-8")
         joined: RightsRecord = json.loads(text)
         return {**joined, "date": date} if date else joined
     tables = {name: store.read_or_empty(space.table, name) for name in RIGHTS_TABLES}

@@ -26,7 +26,7 @@ from bunny.character import forgotten, reference
 from bunny.command import clean, film_workspace, forget_others, forget_people, joint_set
 from bunny.command.forget_others import HandBox
 from bunny.command.option.workspace import ForgetOptions
-from bunny.core import atomic, jsonl, reference_folder, remote_workspace, workspace
+from bunny.core import atomic, jsonl, reference_folder, remote_workspace, safe_path, workspace
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import addition, approval, image_folder
@@ -310,7 +310,8 @@ class _Film:
         for table, frame in self.tables.items():
             home = checkpoint if table in ("adapter", "training_run") else root
             for name in forget.files_of(frame, self.who):
-                for path in (home / name, (home / name).with_suffix(".txt")):
+                file = safe_path.join(home, name)
+                for path in (file, file.with_suffix(".txt")):
                     atomic.remove_file(path)
         for folder in self._folders():
             atomic.remove_folder(folder)
@@ -319,7 +320,7 @@ class _Film:
             if not any(path.parent.iterdir()) and path.parent.name == self.who.name:
                 path.parent.rmdir()
         for run in self.who.runs:
-            atomic.remove_folder(self.space.log / "tensorboard" / run)
+            atomic.remove_folder(safe_path.join(self.space.log / "tensorboard", run))
         for path in [*self._answers(), *root.glob("stage/*/stage.json")]:
             if self._names(path):
                 atomic.remove_file(path)

@@ -18,7 +18,7 @@ import polars as pl
 
 from bunny.character import forgotten
 from bunny.character.forgotten import ForgottenTrack
-from bunny.core import atomic, image_file, jsonl
+from bunny.core import atomic, image_file, jsonl, safe_path
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
 from bunny.dataset import image_folder
@@ -169,9 +169,9 @@ def remove_shown(
         home = space.checkpoint if name in ("adapter", "training_run") else space.root
         for file in forget.files_of(one, runs):
             if file not in kept:  # the evaluation names pictures of the set beside its own
-                atomic.remove_file(home / file)
+                atomic.remove_file(safe_path.join(home, file))
     for run in shown.runs:
-        atomic.remove_folder(space.log / "tensorboard" / run)
+        atomic.remove_folder(safe_path.join(space.log / "tensorboard", run))
     for name in shown.characters:
         folder = image_folder.folder_name(name)
         atomic.remove_folder(space.checkpoint / folder)
@@ -187,7 +187,8 @@ def _remove_files(root: Path, before: pl.DataFrame, after: pl.DataFrame) -> None
     """Remove files that only dropped rows name."""
     kept = set(_files(after))
     for file in (one for one in _files(before) if one not in kept):
-        for path in (root / file, (root / file).with_suffix(".txt")):
+        named = safe_path.join(root, file)
+        for path in (named, named.with_suffix(".txt")):
             atomic.remove_file(path)
 
 
@@ -223,7 +224,7 @@ def paint_frames(space: Workspace, frame: pl.DataFrame, quality: int) -> int:
         if not forgotten.boxes_in(row, places):
             continue
         number += 1
-        path = space.root / row["file"]
+        path = safe_path.join(space.root, row["file"])
         image = image_file.read(path) if path.is_file() else None
         if image is None or forgotten.is_painted(image, row, places):
             continue

@@ -9,7 +9,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny.command import joint_set
-from bunny.core import atomic, workspace
+from bunny.core import atomic, safe_path, workspace
 from bunny.core.workspace import Workspace
 from bunny.series import people_library, rejection
 from bunny.series.people_library import PeopleLibrary
@@ -45,7 +45,7 @@ def remove(data: Path, name: str) -> None:
         members = _members(library, name, own)
         references = library.reference.filter(pl.col("identity_id").is_in(own))
         for reference_id in references["reference_id"]:
-            atomic.remove_file(folder / people_library.REFERENCES / reference_id)
+            atomic.remove_file(safe_path.join(folder / people_library.REFERENCES, reference_id))
         atomic.remove_folder(folder / people_library.REFERENCES / name)
         left = library.member.join(members, on="member_id", how="anti")
         rejections = library.rejection.filter(pl.col("name") != name)

@@ -20,7 +20,7 @@ import polars as pl
 from bunny.command import film_workspace
 from bunny.command.option.model import GenerateOptions
 from bunny.core import config as configuration
-from bunny.core import exit_code, jsonl, workspace
+from bunny.core import exit_code, jsonl, safe_path, workspace
 from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -389,5 +389,5 @@ def _frame_file(facts: dict[str, Any], spaces: Sequence[Workspace]) -> Path | No
         frame = store.read_or_empty(space.table, "frame")
         rows = frame.filter(pl.col("frame_id") == (facts.get("init_frame") or ""))
         if rows.height and rows["file"][0]:
-            return space.root / rows["file"][0]
+            return safe_path.join(space.root, rows["file"][0])
     return None

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from bunny.command import characters, film_workspace, text_table
-from bunny.core import atomic, reference_folder, workspace
+from bunny.core import atomic, reference_folder, safe_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -225,8 +225,8 @@ class ReferenceSharing:
         """Copy pictures of the library into a film."""
         with workspace.lock(space):
             for reference_id in reference_ids:
-                path = self.library.folder / people_library.REFERENCES / reference_id
-                target = space.root / reference_folder.NAMED / reference_id
+                path = safe_path.join(self.library.folder / people_library.REFERENCES, reference_id)
+                target = safe_path.join(space.root / reference_folder.NAMED, reference_id)
                 atomic.write_bytes(target, path.read_bytes())
             workspace.update_references(space)
 
@@ -273,7 +273,7 @@ class ReferenceSharing:
                 if (path / reference_id).is_file():
                     touched.setdefault(path.parent.name, []).append(path / reference_id)
             if film_id is None:
-                path = folder / people_library.REFERENCES / reference_id
+                path = safe_path.join(folder / people_library.REFERENCES, reference_id)
                 self._writes.append(partial(atomic.remove_file, path))
         if film_id is None:
             self.library = replace(self.library, reference=self.library.reference.filter(~which))

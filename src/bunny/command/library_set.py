@@ -12,7 +12,7 @@ import polars as pl
 
 from bunny.caption.trigger import trigger_word
 from bunny.command import export_set, film_workspace, library, text_table
-from bunny.core import atomic, file_hash, workspace
+from bunny.core import atomic, file_hash, safe_path, workspace
 from bunny.core.config import Config, RightsConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -328,7 +328,10 @@ def origins(
     for row in rows:
         number, one = of_image[row["image_id"]]
         film, film_id = films[number], merged.film_id[number]
-        source, digest = film.space.source(), file_hash.hash_path(place / row["file"])
+        source, digest = (
+            film.space.source(),
+            file_hash.hash_path(safe_path.join(place, row["file"])),
+        )
         found[digest] = {
             "sha256": digest,
             "film_id": film_id,

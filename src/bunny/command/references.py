@@ -15,7 +15,7 @@ from bunny.character.drawn import figure_embedding, figure_search, region_search
 from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.model_set import DetectionModels
 from bunny.command import film_workspace
-from bunny.core import image_file, input_path
+from bunny.core import image_file, input_path, safe_path
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -137,7 +137,7 @@ def _mean_window(space: Workspace, net: FigureNet) -> np.ndarray:
     frame = frame.sort("frame_index")
     return region_search.measure_mean(
         frame,
-        lambda row: image_file.read(space.root / row["file"]),
+        lambda row: image_file.read(safe_path.join(space.root, row["file"])),
         partial(figure_search.mean_window, net),
         figure_embedding.RAW,
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from bunny.command import film_workspace
-from bunny.core import workspace
+from bunny.core import safe_path, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -34,7 +34,11 @@ class SearchResult:
         """One JSON object on one line."""
         rows = self.shots.to_dicts()
         for row in rows:
-            path = None if row["file"] is None else self.root[row["film_id"]] / row["file"]
+            path = (
+                None
+                if row["file"] is None
+                else safe_path.join(self.root[row["film_id"]], row["file"])
+            )
             row["picture"] = None if path is None else path.as_posix()
             row["score"] = round(row["score"], 4)
         answer = {"question": self.question, "shots": rows, "notes": list(self.notes)}

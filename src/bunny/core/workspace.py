@@ -95,9 +95,23 @@ class Workspace:
         return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
 
     def own_settings(self) -> list[str]:
-        """Settings of this film alone, `section.key=value`; see `save_settings`."""
+        """Settings of this film alone, `section.key=value`; see `save_settings`.
+
+        Raises
+        ------
+        UserError
+            If the file is no list of texts.
+        """
         path = self.root / "own_setting.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        if not path.exists():
+            return []
+        with suppress(OSError, ValueError, RecursionError):
+            found = json.loads(path.read_text(encoding="utf-8"))
+            if isinstance(found, list) and all(isinstance(one, str) for one in found):
+                return found
+        raise UserError(
+            f"{path}: expected a JSON list of section.key=value, could not read it; delete it"
+        )
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from bunny.core import file_hash, jsonl
+from bunny.core import file_hash, jsonl, safe_path
 from bunny.core.error import UserError
 
 FILE = "approval.jsonl"
@@ -61,7 +61,7 @@ def _hash_set(rows: pl.DataFrame, root: Path) -> str:
     digest = hashlib.sha256()
     for row in rows.select("role", *COLUMNS).sort("file").iter_rows(named=True):
         files = [row[key] for key in ("file", "mask_file") if row[key] is not None]
-        hashes = [_hash_file(root / name) for name in files]
+        hashes = [_hash_file(safe_path.join(root, name)) for name in files]
         digest.update(json.dumps([row, hashes], sort_keys=True).encode() + b"\n")
     return digest.hexdigest()
 

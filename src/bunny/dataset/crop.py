@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.core.config import DatasetConfig, ModelsConfig
 from bunny.dataset import view as view_module
 from bunny.dataset.crop_caption import CaptionVariant, CaptionWords, crop_caption
@@ -370,7 +370,7 @@ def read_crops(film_dir: Path, crops: Iterable[Crop]) -> Iterator[CropSource]:
 
 def _read(film_dir: Path, file: str | None) -> np.ndarray | None:
     """A stored frame, BGR; None when it cannot be read."""
-    return None if file is None else image_file.read(film_dir / file)
+    return None if file is None else image_file.read(safe_path.join(film_dir, file))
 
 
 class CropReader:

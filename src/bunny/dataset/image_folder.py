@@ -19,7 +19,7 @@ from typing import Any, cast
 import cv2
 import numpy as np
 
-from bunny.core import atomic, image_file
+from bunny.core import atomic, image_file, jsonl, safe_path
 from bunny.dataset import addition, candidate, mask, select, split
 from bunny.dataset import crop as cropping
 from bunny.dataset.crop import Crop, CropSource, Size, box_of
@@ -169,6 +169,8 @@ def load_dataset(
     import datasets
 
     datasets.disable_progress_bars()
+    for _, row in jsonl.read(folder / "metadata.jsonl", "one picture"):
+        safe_path.join(folder, str(row.get("file_name")))
     examples: dict[str, list[TrainingExample]] = {"train": [], "held-out": []}
     with tempfile.TemporaryDirectory(prefix="bunny-", ignore_cleanup_errors=True) as cache:
         loaded = datasets.load_dataset(
@@ -200,7 +202,7 @@ def load_dataset(
 
 def _read_mask(folder: Path | None, name: str) -> np.ndarray | None:
     """A training picture's mask; None where there is none."""
-    path = None if folder is None else folder / name
+    path = None if folder is None else safe_path.join(folder, name)
     if path is None or not path.is_file():
         return None
     return image_file.read(path, cv2.IMREAD_GRAYSCALE)

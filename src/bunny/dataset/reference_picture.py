@@ -20,7 +20,7 @@ from bunny.character.drawn import figure_cluster
 from bunny.character.drawn.figure_cluster import COVERED
 from bunny.character.face import detect
 from bunny.character.face import recogniser as face_recogniser
-from bunny.core import atomic, image_file, reference_folder
+from bunny.core import atomic, image_file, reference_folder, safe_path
 from bunny.core.config import DetectionConfig
 from bunny.core.error import UserError
 from bunny.dataset.appearance import measure_subjects
@@ -63,7 +63,7 @@ def _cut_figures(source: ViewSource, views: pl.DataFrame) -> list[tuple[str, np.
     found: list[tuple[str, np.ndarray]] = []
     for i in subject.choose_views(shown, MAX_TRIES, track.embedding_array(shown)):
         row = shown.row(i, named=True)
-        image = image_file.read(source.root / row["file"])
+        image = image_file.read(safe_path.join(source.root, row["file"]))
         picture = (
             None if image is None else _cut_figure(image, row, others.get(row["subject_id"], []))
         )
@@ -227,7 +227,7 @@ def _is_same_person(one: np.ndarray, other: Sequence[float], recogniser: str) ->
 
 def _cut_face(source: ViewSource, row: Mapping, face: pl.DataFrame) -> np.ndarray | None:
     """One face with its surroundings and nobody else's, BGR; None when that cannot be had."""
-    image = image_file.read(source.root / row["file"])
+    image = image_file.read(safe_path.join(source.root, row["file"]))
     if image is None:
         return None
     is_other = (pl.col("frame_id") == row["frame_id"]) & (pl.col("face_id") != row["subject_id"])

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from bunny.contract.shard import Shards
+from bunny.core import safe_path
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.evaluation import agreement, checkpoint_choice, identity_model, run_metric, verdict
 from bunny.evaluation.measure_picture import PictureMeasurer
@@ -292,7 +293,7 @@ class Evaluator:
         settings, adapter = self.settings, None
         if step:
             at = self.checkpoint[step]
-            path = self._given.checkpoint_dir / at["file"]
+            path = safe_path.join(self._given.checkpoint_dir, at["file"])
             adapter = request.WeightedAdapter(path=path, hash=at["hash"])
         drawings = [
             request.GenerationRequest(

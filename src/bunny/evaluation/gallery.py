@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.core.reference_folder import PREFIX
 from bunny.evaluation import figure_descriptor
 from bunny.table.box import BOX
@@ -82,7 +82,7 @@ def of_references(
     rows = tables["reference"].filter(pl.col("character") == character, pl.col("error").is_null())
     found = []
     for name in rows["reference_id"].sort() if folder is not None else []:
-        picture = image_file.read(folder / name)
+        picture = image_file.read(safe_path.join(folder, name))
         if picture is None or PREFIX in name or min(picture.shape[:2]) < MIN_CROP_PX:
             continue
         whole = figure_descriptor.square_crop(picture, (0, 0, picture.shape[1], picture.shape[0]))
@@ -94,7 +94,7 @@ def of_references(
 
 def _of_set(root: Path, row: dict) -> RealPicture | None:
     """A picture of the set with its subject cut out."""
-    picture = image_file.read(root / row["file"])
+    picture = image_file.read(safe_path.join(root, row["file"]))
     if picture is None:
         return None
     crop = None
@@ -131,7 +131,7 @@ def of_others(
     found = []
     for part in rows.partition_by("character", maintain_order=True):
         for row in spread(part.to_dicts(), MAX_REAL):
-            picture = image_file.read(root / row["file"])
+            picture = image_file.read(safe_path.join(root, row["file"]))
             box = [row[c] for c in BOX]
             if picture is None or min(box[2] - box[0], box[3] - box[1]) < MIN_CROP_PX:
                 continue
@@ -155,7 +155,7 @@ def background_squares(
     frame = tables["frame"].drop_nulls("file").sort("frame_index")
     away = frame.filter(~pl.col("shot_index").is_in(label["shot_index"].unique().to_list()))
     files = spread(away["file"].to_list(), MAX_BACKGROUND)
-    found = [image_file.read(root / f) for f in files]
+    found = [image_file.read(safe_path.join(root, f)) for f in files]
     squares = [
         figure_descriptor.square_crop(p, (0, 0, p.shape[1], p.shape[0]))
         for p in found
@@ -165,7 +165,7 @@ def background_squares(
         return squares
     seen = frame.join(label.select("frame_id", *BOX), on="frame_id", maintain_order="left")
     for row in spread(seen.unique("frame_id", maintain_order=True).to_dicts(), MAX_BACKGROUND):
-        picture = image_file.read(root / row["file"])
+        picture = image_file.read(safe_path.join(root, row["file"]))
         if picture is not None and (rest := _square_beside(picture, row)) is not None:
             squares.append(rest)
     return squares

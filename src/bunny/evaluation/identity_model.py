@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from bunny.character.drawn.efficientnet import INPUT_PX, EfficientNet
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.evaluation import (
     face_identity,
     figure_descriptor,
@@ -120,7 +120,10 @@ def load_identity_model(
     """
     root, tables, net = given.film_dir, given.tables, EfficientNet()
     frames = tables["frame"].sort("frame_index")["file"].drop_nulls().to_list()
-    read = (image_file.read(root / f) for f in gallery.spread(frames, gallery.MAX_BACKGROUND))
+    read = (
+        image_file.read(safe_path.join(root, f))
+        for f in gallery.spread(frames, gallery.MAX_BACKGROUND)
+    )
     film = [gallery.shrink(picture, base.resolution_px) for picture in read if picture is not None]
     wanted = settings.evaluation.identity
     if face_identity.uses_face(tables["reference"], character, wanted):

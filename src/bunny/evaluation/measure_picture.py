@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.evaluation import agreement
 from bunny.evaluation import gallery as evaluation_gallery
 from bunny.evaluation.identity_model import IdentityModel
@@ -106,13 +106,16 @@ class PictureMeasurer:
         self.root, self.character, self.eyes, self.agree = root, character, eyes, agree
         self._train = _TrainSet(root, dataset, character, eyes)
         files = dataset.filter(pl.col("character") == character)["file"].to_list()
-        read = (image_file.read(root / f) for f in evaluation_gallery.spread(files, USUAL_PICTURES))
+        read = (
+            image_file.read(safe_path.join(root, f))
+            for f in evaluation_gallery.spread(files, USUAL_PICTURES)
+        )
         usual = [eyes.net.embed(picture) for picture in read if picture is not None]
         self._usual = np.mean(usual, axis=0) if usual else 0.0
 
     def see(self, rows: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
         """Rows with what is seen in each picture, and a vector of each for diversity and drift."""
-        paths = [self.root / row["file"] if row["file"] else None for row in rows]
+        paths = [safe_path.join(self.root, row["file"]) if row["file"] else None for row in rows]
         read = [None if path is None else image_file.read(path) for path in paths]
         kept = [(row, p) for row, p in zip(rows, read, strict=True) if p is not None]
         pictures = [picture for _, picture in kept]
@@ -167,7 +170,7 @@ class _TrainSet:
         )
         is_train = pl.col("split").cast(pl.String) == "train"
         train, held_out = rows.filter(is_train), rows.filter(~is_train)
-        found = {f: image_file.read(root / f) for f in rows["file"].to_list()}
+        found = {f: image_file.read(safe_path.join(root, f)) for f in rows["file"].to_list()}
         read = {f: picture for f, picture in found.items() if picture is not None}
         train = train.filter(pl.col("file").is_in(list(read)))
         self.shape = eyes.shape

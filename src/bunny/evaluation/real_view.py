@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.evaluation import figure_descriptor, gallery
 from bunny.table.box import BOX
 
@@ -81,7 +81,7 @@ def read_views(
         found.append(("", row, None, number))
     views: list[RealView] = []
     for who, row, wanted, number in found:
-        picture = image_file.read(root / row["file"])
+        picture = image_file.read(safe_path.join(root, row["file"]))
         if picture is None:
             continue
         here = boxes.get(row["frame_id"], [])

@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 
-from bunny.core import file_hash
+from bunny.core import file_hash, safe_path
 from bunny.core.config import GenerationConfig
 from bunny.core.error import UserError
 from bunny.generation import request
@@ -267,7 +267,7 @@ def _blended_adapters(
             )
         elif rows.height:
             last = rows.row(-1, named=True)
-            file = folder / last["file"]
+            file = safe_path.join(folder, last["file"])
             found.append(WeightedAdapter(path=file, hash=last["hash"], strength=strength))
         else:
             names = ", ".join(adapter["character"].unique().sort()) or "none"
@@ -305,7 +305,9 @@ def load_init_frames(
         raise UserError(
             f"frame {missing[0]}: expected the frame_id of a frame with a picture, e.g. {example}"
         )
-    return [request.load_init_image(root / files[name], strength, name) for name in names]
+    return [
+        request.load_init_image(safe_path.join(root, files[name]), strength, name) for name in names
+    ]
 
 
 def _chosen_step(evaluation: pl.DataFrame, run_id: str) -> int | None:
@@ -316,5 +318,5 @@ def _chosen_step(evaluation: pl.DataFrame, run_id: str) -> int | None:
 
 
 def _checkpoint(folder: Path, row: dict[str, Any]) -> Checkpoint:
-    adapter = WeightedAdapter(path=folder / row["file"], hash=row["hash"])
+    adapter = WeightedAdapter(path=safe_path.join(folder, row["file"]), hash=row["hash"])
     return Checkpoint(step=row["step"], adapter=adapter, file=row["file"])

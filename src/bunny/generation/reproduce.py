@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bunny.core import file_hash
+from bunny.core import file_hash, hub
 from bunny.core.error import UserError
 from bunny.generation import provenance, request, sampler, scheduler
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
 from bunny.generation.sampler import GeneratedPicture
 from bunny.training import base as base_model
 from bunny.training.base import Base
+from bunny.training.family.folder import find_local
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -78,11 +79,22 @@ def load_base(facts: Mapping[str, Any], configured: str = "") -> Base:
     configured : str
         Folder or hub id to load where the picture's own base was a folder that is gone, e.g. of a
         project that was moved; `check_base` tells whether it is the same.
+
+    Raises
+    ------
+    UserError
+        If the picture names a model of a hub that is neither configured nor on this machine: the
+        picture may be a stranger's, and nothing is downloaded that no setting names.
     """
     precision = PRECISION.get(facts.get("dtype", ""), "auto")
     family, name = facts.get("base_family", "auto"), facts["base_model"]
     is_gone = Path(name).is_absolute() and not Path(name).exists()
     name = configured if is_gone and configured else name
+    if name != configured and find_local(name) is None and not hub.has_repository(name):
+        raise UserError(
+            f"base model {name}: expected it on this machine, found none; give "
+            f"--set models.base_model={name} to download it"
+        )
     return base_model.load_base(name, precision=precision, family=family)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.core.vector import l2_normalize
 
 Embed = Callable[[Sequence[np.ndarray]], np.ndarray]
@@ -115,5 +115,5 @@ def likeness_note(character: str, rows: Sequence[dict[str, Any]]) -> str:
 
 def _read_all(folder: Path, files: Sequence[str]) -> list[np.ndarray]:
     """Pictures as BGR uint8; unreadable ones are left out."""
-    found = [image_file.read(folder / file) for file in files]
+    found = [image_file.read(safe_path.join(folder, file)) for file in files]
     return [picture for picture in found if picture is not None]

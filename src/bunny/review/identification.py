@@ -21,7 +21,7 @@ from bunny.caption.fallback import FallbackChain, ProviderEntry
 from bunny.caption.provider import ServedModel
 from bunny.character import match, track
 from bunny.character.reference import read_known_picture
-from bunny.core import file_hash, image_file
+from bunny.core import file_hash, image_file, safe_path
 from bunny.core.vector import l2_normalize
 from bunny.review import asset_table
 from bunny.table import store
@@ -178,7 +178,7 @@ class StripMaker:
     def make(self, number: int) -> CaptionQuestion:
         """The question; raises `ValueError`, `OSError` or `UserError` if a picture is missing."""
         figure, order = self.figures[number // 2], self.order(number)
-        picture = image_file.read(self.folder / self.file[figure.frame_id])
+        picture = image_file.read(safe_path.join(self.folder, self.file[figure.frame_id]))
         if picture is None:
             raise ValueError(f"{self.file[figure.frame_id]}: could not decode this picture")
         crop = _crop(picture, figure.box)
@@ -195,7 +195,10 @@ class StripMaker:
     def key(self, number: int, depends: Sequence[object]) -> int:
         """Number made of all that the answer depends on."""
         figure, order = self.figures[number // 2], self.order(number)
-        shown = [file_hash.hash_file(self.folder / self.file[figure.frame_id]), *figure.box]
+        shown = [
+            file_hash.hash_file(safe_path.join(self.folder, self.file[figure.frame_id])),
+            *figure.box,
+        ]
         known = [file_hash.hash_file(self.reference[name]) for name in order]
         return question_key([*depends, *shown, known, number % 2])
 

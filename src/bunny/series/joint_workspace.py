@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from bunny.core import atomic
+from bunny.core import atomic, safe_path
 from bunny.dataset import image_folder
 from bunny.dataset.image_folder import WrittenDataset
 from bunny.series.picture_set import MergedFilms, PictureChoice
@@ -152,7 +152,7 @@ def copy_frames(root: Path, frame: pl.DataFrame, folder_of: Mapping[str, Path]) 
     """
     wanted = set()
     for film_id, file in frame.select("film_id", "file").iter_rows():
-        source = folder_of[film_id] / file
+        source = safe_path.join(folder_of[film_id], file)
         wanted.add(_copy(source, root / "frame" / film_id / source.name))
     _remove_others(root / "frame", wanted)
 
@@ -178,10 +178,10 @@ def copy_references(
     rows, wanted = [], set()
     for film_id, table, folder in films:
         for row in table.sort("reference_id").to_dicts() if folder is not None else []:
-            source = folder / row["reference_id"]
+            source = safe_path.join(folder, row["reference_id"])
             if source.is_file():
                 name = f"{character}/{film_id}_{source.name}"
-                wanted.add(_copy(source, root / REFERENCES / name))
+                wanted.add(_copy(source, safe_path.join(root / REFERENCES, name)))
                 rows.append(row | {"reference_id": name, "character": character})
     _remove_others(root / REFERENCES, wanted)
     return store.from_rows("reference", rows)

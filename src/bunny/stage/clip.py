@@ -27,7 +27,7 @@ from bunny.clip.plan import ClipPlan
 from bunny.contract import fingerprint
 from bunny.contract.row_count import plural
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
-from bunny.core import atomic, file_hash, film_file, image_file
+from bunny.core import atomic, file_hash, film_file, image_file, safe_path
 from bunny.dataset import rights
 from bunny.dataset.image_folder import folder_name
 from bunny.table import schema, store
@@ -217,7 +217,7 @@ class Clip(BaseStage):
     def _find_overlays(self) -> pl.DataFrame:
         """Table `clip_overlay`, from a kept picture of each scene."""
         rows = overlay.choose_pictures(*map(self.read, ("frame", "quality", "cluster")))
-        read = (image_file.read(self.input_dir / file) for file in rows["file"])
+        read = (image_file.read(safe_path.join(self.input_dir, file)) for file in rows["file"])
         found = overlay.find_overlays(picture for picture in read if picture is not None)
         return store.from_rows("clip_overlay", overlay.make_rows(found, rows))
 

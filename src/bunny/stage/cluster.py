@@ -17,7 +17,7 @@ from bunny.character.drawn import efficientnet, figure_cluster, figure_vector
 from bunny.contract import stage
 from bunny.contract.row_count import plural
 from bunny.contract.shard import ShardWork
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.scene import cluster_table, embed
 from bunny.table import store
 
@@ -137,7 +137,7 @@ class Cluster(stage.BaseStage):
 
     def _read_picture(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame's file as BGR; None when there is no picture in it."""
-        return image_file.read(self.input_dir / frame["file"])
+        return image_file.read(safe_path.join(self.input_dir, frame["file"]))
 
 
 def _note(rows: pl.DataFrame, sure: str, sure_people: str) -> str:

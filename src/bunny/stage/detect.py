@@ -38,7 +38,7 @@ from bunny.character.drawn import (
 from bunny.character.model_set import DetectionModels
 from bunny.contract import stage
 from bunny.contract.shard import ShardWork, fill_missing, plan_missing
-from bunny.core import image_file, onnx_session
+from bunny.core import image_file, onnx_session, safe_path
 from bunny.core.config import DetectionConfig
 from bunny.dataset import addition
 from bunny.table import store
@@ -495,4 +495,6 @@ class Detect(stage.BaseStage):
 
     def _read(self, frame: Mapping) -> np.ndarray | None:
         """Pixels of a frame as BGR, forgotten people painted over; None: none in its file."""
-        return forgotten.hide(image_file.read(self.input_dir / frame["file"]), frame, self._places)
+        return forgotten.hide(
+            image_file.read(safe_path.join(self.input_dir, frame["file"])), frame, self._places
+        )

@@ -21,7 +21,7 @@ from bunny.caption.trigger import trigger_word
 from bunny.character import forgotten
 from bunny.contract.row_count import plural
 from bunny.contract.stage import BaseStage, StageOutput, settings_of
-from bunny.core import atomic, image_file
+from bunny.core import atomic, image_file, safe_path
 from bunny.dataset import image_folder, rights
 from bunny.pair import alignment, change, edit_pair, reference_pair, source
 from bunny.pair.edit_pair import EditPair
@@ -143,15 +143,17 @@ class PairStage(BaseStage):
             return row
         pictures = [self._reference_picture(reference) for reference in references]
         if kind == "reference":
-            pictures.insert(0, _read(self.output_dir / target.file))
+            pictures.insert(0, _read(safe_path.join(self.output_dir, target.file)))
         return row | self._write(row["pair_id"], who, kind, pictures)
 
     def _reference_picture(self, picture: PairPicture) -> np.ndarray | None:
         """A reference, before white where a plain background is asked for."""
-        pixels = _read(self.output_dir / picture.file)
+        pixels = _read(safe_path.join(self.output_dir, picture.file))
         if pixels is None or not self.config.pair.has_plain_background or not picture.mask_file:
             return pixels
-        shown = image_file.read(self.output_dir / picture.mask_file, cv2.IMREAD_GRAYSCALE)
+        shown = image_file.read(
+            safe_path.join(self.output_dir, picture.mask_file), cv2.IMREAD_GRAYSCALE
+        )
         if shown is None or shown.shape != pixels.shape[:2]:
             return None
         part = shown[..., None].astype(np.float32) / 255
@@ -167,7 +169,7 @@ class PairStage(BaseStage):
         for who, frames in source.read_states({**self._tables, "frame": shown}).items():
             if who not in names:
                 continue
-            read = lru_cache(8)(lambda file: _read(self.output_dir / file))
+            read = lru_cache(8)(lambda file: _read(safe_path.join(self.output_dir, file)))
             called = trigger_word(self.config.captioning.trigger_word, who)
             pairs = edit_pair.choose_pairs(frames, read, called, self.config.pair)
             splits = source.shot_splits(self._tables, self._places, who)
@@ -196,7 +198,10 @@ class PairStage(BaseStage):
         }
         if pair.reason is not None or found is None:
             return row
-        one, two = _read(self.output_dir / before.file), _read(self.output_dir / after.file)
+        one, two = (
+            _read(safe_path.join(self.output_dir, before.file)),
+            _read(safe_path.join(self.output_dir, after.file)),
+        )
         if one is None or two is None:
             return row | {"error": "a picture cannot be read; run stage extract again"}
         source_picture, target = alignment.cut_common(one, two, found.matrix)

@@ -13,7 +13,7 @@ import numpy as np
 import polars as pl
 from dataframely.exc import SchemaError, ValidationError
 
-from bunny.core import atomic, disk_full
+from bunny.core import atomic, disk_full, safe_path
 from bunny.core.error import BunnyError, UserError
 from bunny.table import migration, schema
 
@@ -31,7 +31,7 @@ class TableError(BunnyError):
 
 
 class DamagedTableError(TableError, UserError):
-    """A file is no parquet table, or only a part of one."""
+    """A file is no parquet table, only a part of one, or not one that its stage writes."""
 
 
 class TableVersionError(TableError, UserError):
@@ -82,6 +82,7 @@ def check(name: str, frame: pl.DataFrame) -> pl.DataFrame:
         valid = declared.validate(frame, cast=True)
     except (ValidationError, SchemaError, pl.exceptions.PolarsError) as error:
         raise TableError(f"table {name} does not match its schema: {error}") from error
+    _check_paths(f"table {name}", name, valid)
     return valid.select(declared.column_names()).sort(declared.primary_key())
 
 
@@ -103,8 +104,8 @@ def read(folder: Path, name: str) -> pl.DataFrame:
     Raises
     ------
     TableError
-        If it is missing, cannot be read as parquet, lacks a column, or is of a newer version or of
-        one from which no migration leads.
+        If it is missing, cannot be read as parquet, lacks a column, names a path that leads out of
+        its folder, or is of a newer version or of one from which no migration leads.
     """
     path = find(folder, name)
     if path is None:
@@ -126,16 +127,18 @@ def read(folder: Path, name: str) -> pl.DataFrame:
             f"{path}: expected the columns of table {name}, found none named {', '.join(missing)}, "
             "as a file of another version or program; delete it and run the film again"
         )
-    return _with_later_values(path, name, whole)
+    found = _with_later_values(path, name, whole)
+    _check_paths(path, name, found)
+    return found
 
 
 def scan(folder: Path, name: str) -> pl.LazyFrame:
     """As `read`, of which only the columns and rows that are asked for are read from the file.
 
-    A table that has to be migrated is read wholly.
+    A table that has to be migrated, or that names files, is read wholly.
     """
     path = find(folder, name)
-    if path is None or path.stem != name or _steps(path, name):
+    if path is None or path.stem != name or name in schema.PATH or _steps(path, name):
         return read(folder, name).lazy()
     return pl.scan_parquet(path)
 
@@ -269,12 +272,12 @@ def _with_later_columns(name: str, frame: pl.DataFrame) -> pl.DataFrame:
 
 
 def _with_later_values(path: Path, name: str, frame: pl.DataFrame) -> pl.DataFrame:
-    """Make enums of a file that had fewer values those of today, so that both can be compared."""
+    """Give columns today's types: enums of a file had fewer values, others are somebody's own."""
     declared = schema.TABLE[name].columns() if name in schema.TABLE else {}
     other = {
         column: spec.dtype
         for column, spec in declared.items()
-        if isinstance(spec.dtype, pl.Enum) and frame.schema[column] != spec.dtype
+        if column not in schema.VECTOR.get(name, ()) and frame.schema[column] != spec.dtype
     }
     try:
         return frame.cast(other) if other else frame  # pyright: ignore[reportArgumentType]
@@ -283,6 +286,25 @@ def _with_later_values(path: Path, name: str, frame: pl.DataFrame) -> pl.DataFra
             f"{path}: expected the values of table {name} in columns {', '.join(other)}, found "
             "others, as in a file of another version or program; delete it and run the film again"
         ) from error
+
+
+def _check_paths(where: object, name: str, frame: pl.DataFrame) -> None:
+    """Refuse a table in which a path leads out of its folder; links are followed where one opens.
+
+    Raises
+    ------
+    DamagedTableError
+    """
+    for column in schema.PATH.get(name, ()):
+        names = frame[column]
+        names = names.explode() if isinstance(names.dtype, pl.List) else names
+        wrong = names.filter(names.str.contains(safe_path.LEADS_OUT).fill_null(value=False))
+        if len(wrong):
+            raise DamagedTableError(
+                f"{where}: expected paths inside its folder in column {column}, found "
+                f"{ascii(wrong[0])[:200]}, which leads out of it; delete this table and run the "
+                "film again"
+            )
 
 
 def _series(name: str, values: list[Any], dtype: pl.DataType) -> pl.Series:

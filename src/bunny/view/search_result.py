@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.table import store
 from bunny.view import style, thumbnail, tile
 
@@ -111,7 +112,7 @@ def strip_pictures(
         frame = frame.join(own.select("shot_index"), on="shot_index", how="semi")
         chosen = {row["shot_index"]: _choose(frame, row) for row in own.iter_rows(named=True)}
         tiles = {
-            r["frame_id"]: tile.Tile(file=root[film_id] / r["file"])
+            r["frame_id"]: tile.Tile(file=safe_path.join(root[film_id], r["file"]))
             for rows in chosen.values()
             for r in rows
         }

@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.table import content_cache
 from bunny.table.box import BOX
 from bunny.view import contact_sheet
@@ -105,7 +106,7 @@ class SubjectThumbnails:
         """
         tiles = {
             row["subject_id"]: Tile(
-                file=None if row["file"] is None else self._root / row["file"],
+                file=None if row["file"] is None else safe_path.join(self._root, row["file"]),
                 box=tuple(row[c] for c in BOX),
             )
             for row in rows

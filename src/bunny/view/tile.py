@@ -9,6 +9,7 @@ from typing import TypeVar
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.dataset.coverage import Coverage
 from bunny.quality import reason
 from bunny.table.box import BOX, Box
@@ -135,7 +136,7 @@ def people(root: Path, people: pl.DataFrame) -> list[Tile]:
     """One picture a person with what is known of it."""
     return [
         Tile(
-            file=None if row["file"] is None else root / row["file"],
+            file=None if row["file"] is None else safe_path.join(root, row["file"]),
             box=tuple(row[c] for c in BOX),
             title=row["name"],
             note=describe_person(row),
@@ -318,7 +319,7 @@ def _timed(frame: pl.DataFrame, quality: pl.DataFrame) -> pl.DataFrame:
 
 
 def _file(root: Path, name: str | None) -> Path | None:
-    return None if name is None else root / name
+    return None if name is None else safe_path.join(root, name)
 
 
 def _likeness(distance: float | None) -> str:
@@ -333,7 +334,7 @@ def alike_pairs(root: Path, summaries: Iterable[Coverage]) -> list[Tile]:
     """The most alike pictures, two tiles a pair, the most alike pair of each character first."""
     return [
         Tile(
-            file=root / file,
+            file=safe_path.join(root, file),
             title=f"{number}{letter}: distance {pair.distance:.3f}",
             note=f"{pair.relation}, {Path(file).stem}",
             tone="bad" if pair.relation == "other shot" else "plain",
@@ -364,7 +365,7 @@ def gap_fillers(
     )
     return [
         Tile(
-            file=root / row["file"] if row["file"] else None,
+            file=safe_path.join(root, row["file"]) if row["file"] else None,
             title=row["value"],
             note=f"shot {row['shot_index']}, {style.clock(row['timestamp_s'])}: "
             f"{coverage_text.reason_of(row)}",

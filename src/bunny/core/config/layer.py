@@ -10,7 +10,7 @@ import yaml
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
-from bunny.core.config import filter_preset
+from bunny.core.config import filter_preset, own_setting
 from bunny.core.config.settings import Config
 from bunny.core.error import UserError
 from bunny.core.log import PASSWORD
@@ -46,7 +46,14 @@ def _read_sources(
     main = root / "config" / "main.yaml"
     if main.exists():
         yield main.relative_to(root).as_posix(), read_yaml(main)
-    for text in filter(None, map(_own_of_today, own)):
+    held, ignored = own_setting.split(filter(None, map(_own_of_today, own)))
+    if ignored:
+        logger.warning(
+            "the film's own settings of %s are ignored: only config/, the environment and --set "
+            "may set them",
+            ", ".join(dict.fromkeys(ignored)),
+        )
+    for text in held:
         yield f"the film's own {text}", _parse_override(text)
     local = [p for p in sorted((root / "config").glob("local_*.yaml")) if _holds(p, film_id)]
     for path in local:
@@ -123,8 +130,6 @@ def _own_of_today(text: str) -> str:
     A film is still opened with the rest; what a person gives now is refused instead.
     """
     key, _, value = (part.strip() for part in text.partition("="))
-    if key == "captioning.provider":
-        return f"captioning.providers=[{value}]"
     if (key, value) in REPLACED_VALUE:
         return f"{key}={REPLACED_VALUE[key, value]}"
     if key not in RENAMED:
@@ -172,6 +177,7 @@ def load(
         Defaults to `os.environ`.
     own : iterable of str
         The film's own settings, in the form of `overrides`; only `config/main.yaml` is weaker.
+        Those that only the user may set are ignored with a warning, see `own_setting`.
 
     Raises
     ------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.core.config import DetectionConfig, SearchConfig
 from bunny.library.search import catalogue, minilm, vector_space
 from bunny.library.search.vector_space import VectorSpace
@@ -193,7 +194,9 @@ class FilmLibrary:
             return self.sentence_model(frame["sentence"].to_list())
         from bunny.character import reference
 
-        files = [self.root[film] / f for film, f in frame.select("film_id", "file").rows()]
+        files = [
+            safe_path.join(self.root[film], f) for film, f in frame.select("film_id", "file").rows()
+        ]
         pictures = [reference.read_picture(f) for f in files]
         if bad := [f.name for f, p in zip(files, pictures, strict=True) if p is None]:
             logger.warning("%d pictures could not be read, first: %s", len(bad), bad[0])

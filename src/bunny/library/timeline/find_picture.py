@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import file_hash, image_file
+from bunny.core import file_hash, image_file, safe_path
 from bunny.core.error import UserError
 from bunny.library.timeline import locate
 from bunny.library.timeline.locate import LocationAnswer, Place, SourceFilm
@@ -152,7 +152,7 @@ def _by_content(what: str, path: Path, source: SourceFilm) -> LocationAnswer | N
             place = locate.locate_clip(source, row)
             return _answer(source, what, "identical to a clip", [place])
         return None
-    files = {key: (row, source.root / row["file"]) for key, row in _stored(source)}
+    files = {key: (row, safe_path.join(source.root, row["file"])) for key, row in _stored(source)}
     same = locate.same_content(path, ((key, file) for key, (_, file) in files.items()))
     for key in same:
         return _of_stored(source, what, key, files[key][0], "identical to a stored picture")
@@ -165,7 +165,7 @@ def _by_similarity(what: str, path: Path, source: SourceFilm) -> LocationAnswer 
     if look is None:
         raise UserError(f"{what}: expected a picture, could not read it; save it as PNG or JPEG")
     pictures = source.tables["dataset"].to_dicts()
-    looks = [(row, _picture_hash(source.root / row["file"])) for row in pictures]
+    looks = [(row, _picture_hash(safe_path.join(source.root, row["file"]))) for row in pictures]
     rows = [row for row, seen in looks if seen]
     if found := _nearest(look, [seen for _, seen in looks if seen]):
         place = locate.locate_picture(source, rows[found.index]["image_id"])
@@ -191,7 +191,7 @@ def _by_crop(what: str, path: Path, source: SourceFilm) -> LocationAnswer | None
     for scales in ((1.0,), CROP_SCALES):  # most pictures are stored at the frame's own scale
         best, best_id = CROP_CORRELATION_MIN, ""
         for frame_id, file in frames.select("frame_id", "file").iter_rows():
-            frame = image_file.read(source.root / file)
+            frame = image_file.read(safe_path.join(source.root, file))
             score = 0.0 if frame is None else _match_crop(luma.to_luma(frame), picture, scales)
             if score > best:
                 best, best_id = score, frame_id

@@ -23,7 +23,7 @@ from bunny.table.schema import (
 )
 from bunny.table.schema.dataset import LIGHT, POSE, SHOT_SIZE
 
-__all__ = ["LIGHT", "POSE", "SHOT_SIZE", "TABLE", "VECTOR", "VERSION"]
+__all__ = ["LIGHT", "PATH", "POSE", "SHOT_SIZE", "TABLE", "VECTOR", "VERSION"]
 
 TABLE: dict[str, type[dy.Schema]] = {
     "film": film.Film,
@@ -99,4 +99,11 @@ VECTOR: dict[str, tuple[str, ...]] = {
     name: vectors
     for name, table in TABLE.items()
     if (vectors := tuple(c for c, kind in table.columns().items() if isinstance(kind, dy.Any)))
+}
+
+# Columns marked with `path_column.IS_PATH`.
+PATH: dict[str, tuple[str, ...]] = {
+    name: paths
+    for name, table in TABLE.items()
+    if (paths := tuple(c for c, k in table.columns().items() if (k.metadata or {}).get("is_path")))
 }

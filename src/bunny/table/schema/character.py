@@ -2,6 +2,8 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 
 class Face(dy.Schema):
     """One detected face with its embedding."""
@@ -169,7 +171,7 @@ class Calibration(dy.Schema):
 class Reference(dy.Schema):
     """One reference picture and what it gave."""
 
-    reference_id = dy.String(primary_key=True)  # "<character>/<file>"
+    reference_id = dy.String(primary_key=True, metadata=IS_PATH)  # "<character>/<file>"
     character = dy.String()
     content_hash = dy.String()
     route = dy.Enum(["face", "region"])  # a face was found, or the whole picture is the subject

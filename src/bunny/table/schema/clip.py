@@ -2,6 +2,8 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 CAMERA = [
     "static",
     "pan left",
@@ -115,7 +117,7 @@ class Clip(dy.Schema):
     coverage = dy.Float32(min=0, max=1)
     also_shown = dy.List(dy.String())
     frame_indices = dy.List(dy.Int64())  # of the film, one a frame of the clip
-    file = dy.String()  # relative to the film's folder; the caption lies beside it as .txt
+    file = dy.String(metadata=IS_PATH)  # the caption lies beside it as .txt
     caption = dy.String()
     has_audio = dy.Bool()
     sha256 = dy.String(regex="^[0-9a-f]{64}$")

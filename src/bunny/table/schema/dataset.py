@@ -2,6 +2,8 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 POSE = ["left-profile", "left", "frontal", "right", "right-profile", "unknown"]
 SHOT_SIZE = ["close-up", "medium", "wide"]
 LIGHT = ["dark", "medium", "bright"]
@@ -57,8 +59,8 @@ class DatasetSchema(dy.Schema):
     frame_id = dy.String()
     subject_id = dy.String()  # of a class picture: its frame_id
     shot_index = dy.Int32(min=0)
-    file = dy.String()
-    mask_file = dy.String(nullable=True)  # white where the subject is
+    file = dy.String(metadata=IS_PATH)
+    mask_file = dy.String(nullable=True, metadata=IS_PATH)  # white where the subject is
     x0_px = dy.Float32()  # the crop, in pixels of the frame's picture
     y0_px = dy.Float32()
     x1_px = dy.Float32()

@@ -3,6 +3,8 @@
 import dataframely as dy
 import polars as pl
 
+from bunny.table.schema.path_column import IS_PATH
+
 
 class Film(dy.Schema):
     """One film: what it is and what was found in it."""
@@ -101,7 +103,7 @@ class Frame(dy.Schema):
     time_base_num = dy.Int64(min=1)
     time_base_den = dy.Int64(min=1)
     timestamp_s = dy.Float64()  # pts * time base
-    file = dy.String(nullable=True)  # null when the picture could not be made
+    file = dy.String(nullable=True, metadata=IS_PATH)  # null when the picture could not be made
     width_px = dy.Int32(nullable=True, min=1)
     height_px = dy.Int32(nullable=True, min=1)
     crop_x0_px = dy.Int32(min=0, nullable=True)  # where `file` lies in the picture as shown,

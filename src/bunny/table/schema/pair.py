@@ -2,6 +2,8 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 KIND = ["reference", "edit", "clip"]  # clip: a reference pair whose target is a clip
 REASON = [  # why a pair was left out
     "background",
@@ -24,7 +26,7 @@ class TrainingPairSchema(dy.Schema):
     `reference_frame_ids`; of an edit pair the one reference is the picture before the change.
     """
 
-    pair_id = dy.String(primary_key=True)
+    pair_id = dy.String(primary_key=True, metadata=IS_PATH)  # names exported files
     kind = dy.Enum(KIND)
     character = dy.String()
     split = dy.Enum(["train", "held-out"])
@@ -41,7 +43,7 @@ class TrainingPairSchema(dy.Schema):
     residual = dy.Float32(min=0, nullable=True)  # mean luma difference of the aligned background
     instruction = dy.String(nullable=True)
     also_shown = dy.List(dy.String(), nullable=True)
-    files = dy.List(dy.String(), nullable=True)  # relative to the film's folder
+    files = dy.List(dy.String(), nullable=True, metadata=IS_PATH)  # relative to the film's folder
     sha256 = dy.List(dy.String(), nullable=True)  # of each file
     reason = dy.Enum(REASON, nullable=True)  # null: taken
     error = dy.String(nullable=True)

@@ -2,6 +2,8 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 KIND = ["face", "figure"]
 
 
@@ -68,7 +70,8 @@ class RejectedElsewhere(dy.Schema):
 class LibraryReference(dy.Schema):
     """One reference picture of a named identity that films share."""
 
-    reference_id = dy.String(primary_key=True)  # "<name>/<file>" below `library/reference`
+    # "<name>/<file>" below `library/reference`
+    reference_id = dy.String(primary_key=True, metadata=IS_PATH)
     identity_id = dy.String()
     film_id = dy.String()  # that it comes from
     sha256 = dy.String()  # of the file
@@ -79,7 +82,7 @@ class LibraryReference(dy.Schema):
 class LibraryPicture(dy.Schema):
     """One picture of a set that was drawn from many films."""
 
-    file = dy.String(primary_key=True)  # relative to the set
+    file = dy.String(primary_key=True, metadata=IS_PATH)  # relative to the set
     sha256 = dy.String()  # of the file
     film_id = dy.String()
     film = dy.String()  # name of its file

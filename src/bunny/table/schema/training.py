@@ -2,11 +2,13 @@
 
 import dataframely as dy
 
+from bunny.table.schema.path_column import IS_PATH
+
 
 class TrainingRun(dy.Schema):
     """One fine-tune."""
 
-    run_id = dy.String(primary_key=True)
+    run_id = dy.String(primary_key=True, metadata=IS_PATH)
     character = dy.String()
     trigger = dy.String()
     base_model = dy.String()
@@ -22,7 +24,7 @@ class TrainingRun(dy.Schema):
     loss_last = dy.Float32(nullable=True)
     held_out_loss_first = dy.Float32(nullable=True)  # fixed noise and times, before training
     held_out_loss_last = dy.Float32(nullable=True)
-    adapter_file = dy.String(nullable=True)  # relative to the checkpoint folder
+    adapter_file = dy.String(nullable=True, metadata=IS_PATH)  # relative to the checkpoint folder
     adapter_hash = dy.String(nullable=True)
     status = dy.Enum(["done", "failed", "stopped"])
     error = dy.String(nullable=True)
@@ -31,7 +33,7 @@ class TrainingRun(dy.Schema):
 class TrainingStep(dy.Schema):
     """The loss curve."""
 
-    run_id = dy.String(primary_key=True)
+    run_id = dy.String(primary_key=True, metadata=IS_PATH)
     step = dy.Int32(primary_key=True, min=0)
     loss = dy.Float32(nullable=True)
     held_out_loss = dy.Float32(nullable=True)
@@ -42,10 +44,10 @@ class TrainingStep(dy.Schema):
 class Adapter(dy.Schema):
     """One checkpoint of a fine-tune as an adapter that can be loaded."""
 
-    run_id = dy.String(primary_key=True)
+    run_id = dy.String(primary_key=True, metadata=IS_PATH)
     step = dy.Int32(primary_key=True, min=0)
     character = dy.String()
-    file = dy.String()  # relative to the checkpoint folder
+    file = dy.String(metadata=IS_PATH)  # relative to the checkpoint folder
     hash = dy.String()
     held_out_loss = dy.Float32(nullable=True)
     is_last = dy.Bool()
@@ -57,7 +59,7 @@ PROMPT_SET = ["choose", "report", "class", "pair", "other", "real"]
 class Evaluation(dy.Schema):
     """What was measured on a checkpoint's drawings, one number a row, with its interval."""
 
-    run_id = dy.String(primary_key=True)
+    run_id = dy.String(primary_key=True, metadata=IS_PATH)
     character = dy.String(primary_key=True)  # whom the pictures were asked to show
     step = dy.Int32(primary_key=True, min=0)  # 0: the base alone
     # choose: checkpoints are chosen by these; report: figures to go by; class: the class word
@@ -75,13 +77,13 @@ class EvaluationPicture(dy.Schema):
     """One picture drawn for the evaluation, or one of the film (real), with what was seen in it."""
 
     picture_id = dy.String(primary_key=True)
-    run_id = dy.String()
+    run_id = dy.String(metadata=IS_PATH)
     character = dy.String()  # whom it was asked to show, or shows
     step = dy.Int32(min=0)  # 0: the base alone
     prompt_set = dy.Enum(PROMPT_SET)
     prompt = dy.String(nullable=True)  # null of real ones
     seed = dy.Int64(nullable=True)
-    file = dy.String(nullable=True)
+    file = dy.String(nullable=True, metadata=IS_PATH)
     likeness = dy.Float32(nullable=True)  # the recogniser's score; null: no face was found
     identity = dy.Float32(nullable=True)  # score where 0 is a stranger, 1 the character itself
     is_somebody = dy.Bool(nullable=True)  # a face was found; null: not asked
@@ -98,9 +100,9 @@ class Picture(dy.Schema):
     """One drawn picture with all that is needed to draw it again."""
 
     picture_id = dy.String(primary_key=True)
-    run_id = dy.String(nullable=True)
+    run_id = dy.String(nullable=True, metadata=IS_PATH)
     character = dy.String(nullable=True)
-    file = dy.String(nullable=True)
+    file = dy.String(nullable=True, metadata=IS_PATH)
     prompt = dy.String()
     negative_prompt = dy.String(nullable=True)
     seed = dy.Int64()
@@ -109,7 +111,7 @@ class Picture(dy.Schema):
     width_px = dy.Int32(min=1)
     height_px = dy.Int32(min=1)
     base_model = dy.String()
-    adapter_file = dy.String(nullable=True)  # null: the base alone
+    adapter_file = dy.String(nullable=True, metadata=IS_PATH)  # null: the base alone
     adapter_hash = dy.String(nullable=True)
     step = dy.Int32(nullable=True, min=0)  # of the checkpoint
     strength = dy.Float32(nullable=True, min=0)  # of the adapter

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, safe_path
 from bunny.core.error import UserError
 from bunny.dataset import crop, rights
 from bunny.dataset.crop_caption import CaptionVariant
@@ -377,8 +377,8 @@ def to_json(row: Mapping[str, Any]) -> str:
 def _picture(row: Mapping[str, Any], film_dir: Path) -> ExportPicture:
     """One row of the table."""
     return ExportPicture(
-        file=film_dir / row["file"],
-        mask=film_dir / row["mask_file"] if row.get("mask_file") else None,
+        file=safe_path.join(film_dir, row["file"]),
+        mask=safe_path.join(film_dir, row["mask_file"]) if row.get("mask_file") else None,
         caption=" ".join(row["caption"].split()),
         variants=tuple(
             CaptionVariant(text=" ".join(text.split()), share=share)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import cv2
 
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.table.box import BOX, Box, crop_box
 
 SIZE_PX = 160  # longest side
@@ -136,7 +136,10 @@ def sources(
         box = tuple(row[c] for c in BOX)
         is_whole = own is None or None in box
         source = ThumbnailSource(
-            file=root / file, width_px=width, height_px=height, box=None if is_whole else box
+            file=safe_path.join(root, file),
+            width_px=width,
+            height_px=height,
+            box=None if is_whole else box,
         )
         found.append(source if file else None)
     return found

@@ -16,6 +16,7 @@ from typing import Any, Protocol, TypedDict
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.core.error import UserError
 from bunny.dataset import approval, rights
 from bunny.dataset.approval import SetState
@@ -106,7 +107,7 @@ def list_sets(root: Path) -> list[SentSet]:
 
 def list_rights(root: Path) -> list[str]:
     """What is known of the rights of the film's sets, a sentence each."""
-    path = root / RIGHTS
+    path = safe_path.join(root, RIGHTS.as_posix())
     try:
         known = json.loads(path.read_text(encoding="utf-8"))
         film, consent, notes = known["film"], known["consent"], known["notes"]
@@ -138,7 +139,7 @@ def _cut(root: Path, row: Mapping[str, Any] | None) -> bytes:
     if row is None:
         return b""
     size = {"width_px": row["width_px"], "height_px": row["height_px"]}
-    return thumbnail.cut(ThumbnailSource(file=root / row["file"], **size))
+    return thumbnail.cut(ThumbnailSource(file=safe_path.join(root, row["file"]), **size))
 
 
 def decide(root: Path, message: Mapping[str, Any], user: str) -> str:

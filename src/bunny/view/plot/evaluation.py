@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.table import scalar
 from bunny.view import style
 from bunny.view.tile import Tile
@@ -177,7 +178,7 @@ def _tile(root: Path, row: dict) -> Tile:
     number = "" if row["identity"] is None else f", identity {row['identity']:.2f}"
     copy = ", a copy" if row["is_copy"] else ""
     return Tile(
-        file=None if row["file"] is None else root / row["file"],
+        file=None if row["file"] is None else safe_path.join(root, row["file"]),
         title=f"step {row['step']}" if row["step"] else "base",
         note=row["error"] or f"{who}{number}{copy}",
         tone="bad" if row["is_copy"] else "good" if is_right else "plain",

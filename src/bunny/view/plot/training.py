@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.view import contact_sheet, style
 from bunny.view.report.section import ReportPlot
 
@@ -187,7 +188,7 @@ def grids(root: Path, picture: pl.DataFrame) -> list[ReportPlot]:
 
     folders = dict.fromkeys(Path(f).parent for f in picture["file"].drop_nulls().sort())
     found = []
-    for path in (root / folder / GRID_FILE for folder in folders):
+    for path in (safe_path.join(root, (f / GRID_FILE).as_posix()) for f in folders):
         if path.is_file():
             with Image.open(path) as opened:
                 image = opened.convert("RGB")

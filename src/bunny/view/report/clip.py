@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from bunny.core import safe_path
 from bunny.view import contact_sheet, style, tile
 from bunny.view.report import section
 from bunny.view.report.section import ReportData, ReportGroup, ReportPicture, ReportSection
@@ -111,7 +112,7 @@ def _strip(root: Path, row: dict) -> ReportPicture | None:
     """A few frames side by side; None for a clip that cannot be read."""
     from PIL import Image
 
-    frames = read_frames(root / row["file"], FRAME_PX)
+    frames = read_frames(safe_path.join(root, row["file"]), FRAME_PX)
     if not frames:
         return None
     at = np.linspace(0, len(frames) - 1, FRAMES_A_STRIP).round().astype(int)
@@ -131,7 +132,7 @@ def _strip(root: Path, row: dict) -> ReportPicture | None:
 
 def _loop(root: Path, row: dict) -> ReportPicture | None:
     """The clip as a small picture that moves; None for one that cannot be read."""
-    frames = read_frames(root / row["file"], LOOP_PX)[::LOOP_STEP]
+    frames = read_frames(safe_path.join(root, row["file"]), LOOP_PX)[::LOOP_STEP]
     if not frames:
         return None
     held = io.BytesIO()

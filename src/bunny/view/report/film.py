@@ -7,6 +7,7 @@ from typing import get_args
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.core.config import StageName
 from bunny.view import style, tile
 from bunny.view.plot import film as plot_film
@@ -308,5 +309,5 @@ def _reference_file(folder: Path | None, reference_id: str) -> Path | None:
     """References lie in `<name>/<file>` or, one a character, as `<file>` beside each other."""
     if folder is None:
         return None
-    nested = folder / reference_id
-    return nested if nested.exists() else folder / Path(reference_id).name
+    nested = safe_path.join(folder, reference_id)
+    return nested if nested.exists() else safe_path.join(folder, Path(reference_id).name)

@@ -9,6 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from bunny.core import safe_path
 from bunny.view import contact_sheet, style, tile
 from bunny.view.report import clip, section
 from bunny.view.report.section import ReportData, ReportGroup, ReportPicture, ReportSection
@@ -70,7 +71,7 @@ def _group(root: Path, kind: str, rows: Sequence[Mapping[str, Any]]) -> ReportGr
 
 def _row(root: Path, row: Mapping[str, Any]) -> ReportPicture | None:
     """Target and references side by side; None where one cannot be read."""
-    target, *references = (root / file for file in row["files"])
+    target, *references = (safe_path.join(root, file) for file in row["files"])
     if row["kind"] == "clip":
         frames = clip.read_frames(target, 2 * SIDE_PX)
         pictures = [frames[0], frames[-1]] if frames else []

@@ -15,7 +15,7 @@ import polars as pl
 from bunny.character import model_file
 from bunny.character.drawn import efficientnet
 from bunny.contract import machine
-from bunny.core import image_file
+from bunny.core import image_file, safe_path
 from bunny.dataset import coverage
 from bunny.table import content_cache
 from bunny.view.tile import spread
@@ -111,9 +111,10 @@ def cache_key(path: Path, name: str) -> str:
 
 def _vectors(root: Path, files: list[str], name: str) -> np.ndarray:
     """One row a file, NaN where it cannot be read; from the cache where it is known."""
-    keys = [cache_key(root / file, name) for file in files]
+    paths = [safe_path.join(root, file) for file in files]
+    keys = [cache_key(path, name) for path in paths]
     known = content_cache.read(root / FILE, SCHEMA)
-    missing = {key: root / file for key, file in zip(keys, files, strict=True) if key not in known}
+    missing = {key: path for key, path in zip(keys, paths, strict=True) if key not in known}
     if missing:
         known |= _measure(missing, name)
         content_cache.write(root / FILE, SCHEMA, {key: known[key] for key in set(keys)})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.core.config.run import ProjectConfig
 from bunny.core.workspace import SERIES
 from bunny.dataset import coverage, gap
@@ -215,13 +216,17 @@ def _drawn(data: ReportData) -> list[ReportGroup]:
         return []
     return [
         group(
-            [tile.Tile(file=data.root / row["file"], tone="plain") for row in first],
+            [tile.Tile(file=safe_path.join(data.root, row["file"]), tone="plain") for row in first],
             "The base model alone",
             kind="square",
         ),
         group(
             [
-                tile.Tile(file=data.root / row["file_ours"], note=row["prompt"], tone="good")
+                tile.Tile(
+                    file=safe_path.join(data.root, row["file_ours"]),
+                    note=row["prompt"],
+                    tone="good",
+                )
                 for row in first
             ],
             "With the adapter",

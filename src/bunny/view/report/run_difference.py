@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from bunny.contract import fingerprint
+from bunny.core import safe_path
 from bunny.table import corrected
 from bunny.table.box import BOX, Box
 from bunny.view.report import scene_difference
@@ -52,7 +53,7 @@ class ComparedRun:
 
     def file(self, name: str | None) -> Path | None:
         """A picture of the run; None where there is none."""
-        path = self.root / name if name else None
+        path = safe_path.join(self.root, name) if name else None
         return path if path and path.is_file() else None
 
 

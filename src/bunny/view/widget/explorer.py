@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from bunny.core import config as configuration
-from bunny.core import workspace
+from bunny.core import safe_path, workspace
 from bunny.core.error import UserError
 from bunny.view import thumbnail, tile
 
@@ -165,5 +165,5 @@ def keep_button(space: Workspace) -> Button:
 def frame_pictures(space: Workspace, frame: pl.DataFrame) -> dict[str, str]:
     """Small pictures of frames, at most `MAX_THUMBNAILS`, spread over the film."""
     shown = tile.spread(frame.drop_nulls("file").to_dicts(), thumbnail.MAX_THUMBNAILS)
-    tiles = {r["frame_id"]: tile.Tile(file=space.root / r["file"]) for r in shown}
+    tiles = {r["frame_id"]: tile.Tile(file=safe_path.join(space.root, r["file"])) for r in shown}
     return thumbnail.load(space.root / "thumbnail.parquet", tiles)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import polars as pl
 
+from bunny.core import safe_path
 from bunny.core.error import BunnyError
 from bunny.dataset.crop_caption import CaptionWords
 from bunny.table import store
@@ -149,7 +150,7 @@ def open_generation(space: Workspace, config: Config) -> GenerationData:
     names = run["character"].unique().sort()
     drawn = store.read_or_empty(space.table, "picture").drop_nulls("file")
     tiles = {
-        row["picture_id"]: tile.Tile(file=space.root / row["file"])
+        row["picture_id"]: tile.Tile(file=safe_path.join(space.root, row["file"]))
         for row in tile.spread(drawn.to_dicts(), thumbnail.MAX_THUMBNAILS)
     }
     return GenerationData(
