@@ -1,6 +1,7 @@
 """A real local server that speaks as OpenAI, Anthropic and Bedrock do, as a script tells it."""
 
 import contextlib
+import gzip
 import http.server
 import json
 import socket
@@ -42,6 +43,7 @@ class Reply:
     text: str | None = GOOD
     status: int = 200
     body: Any = None  # sent as it is when given (str) or as JSON
+    is_endless: bool = False  # the body comes again and again, until the client hangs up
     delay_s: float = 0.0
     headers: dict[str, str] = field(default_factory=dict)
     refusal: str | None = None
@@ -69,6 +71,7 @@ class Service:
 
     url: str = ""
     requests: list[tuple[str, dict, dict]] = field(default_factory=list)  # path, headers, body
+    num_endless: int = 0  # bodies of endless answers that were taken
 
 
 def _openai(body: dict, reply: Reply) -> dict:
@@ -138,10 +141,13 @@ def serve(
                 form = _anthropic if self.path.endswith("/messages") else form
                 answer = form(body, reply)
             raw = (answer if isinstance(answer, str) else json.dumps(answer or {})).encode()
+            for _ in range(reply.headers.get("Content-Encoding", "").count("gzip")):
+                raw = gzip.compress(raw)
             with contextlib.suppress(ConnectionError):
                 self.send_response(reply.status)
                 self.send_header("Content-Type", "application/json")
-                self.send_header("Content-Length", str(len(raw)))
+                if not reply.is_endless:
+                    self.send_header("Content-Length", str(len(raw)))
                 for name, value in reply.headers.items():
                     self.send_header(name, value)
                 self.end_headers()
@@ -149,6 +155,9 @@ def serve(
                     self.wfile.write(raw[i : i + 1])
                     time.sleep(reply.trickle_s)
                 if not reply.trickle_s:
+                    self.wfile.write(raw)
+                while reply.is_endless:
+                    service.num_endless += 1
                     self.wfile.write(raw)
 
         def log_message(self, *args: Any) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import threading
+import time
 
 import pytest
 
@@ -28,7 +29,7 @@ VLLM = {
 
 
 @contextlib.contextmanager
-def _serve(answers, redirect=""):
+def _serve(answers, redirect="", pause_s=0.0):
     """A server on loopback; gives its address and the paths that were asked for."""
     asked = []
 
@@ -48,7 +49,10 @@ def _serve(answers, redirect=""):
                 self.send_header("Location", redirect)
             self.send_header("Content-Length", str(len(raw)))
             self.end_headers()
-            self.wfile.write(raw)
+            with contextlib.suppress(ConnectionError):
+                for at in range(0, len(raw), 1 if pause_s else len(raw)):
+                    self.wfile.write(raw[at:] if not pause_s else raw[at : at + 1])
+                    time.sleep(pause_s)
 
         def log_message(self, *args) -> None:
             pass
@@ -171,3 +175,12 @@ def test_without_any_the_tables_answer(tmp_path):
 def test_auto_stands_alone():
     with pytest.raises(ValueError, match="auto alone"):
         CaptioningConfig(providers=("auto", "tags"))
+
+
+def test_a_server_that_never_ends_is_not_waited_for(monkeypatch, tmp_path):
+    """Each byte comes within the time for the next, the whole never does."""
+    monkeypatch.setattr(local_captioner, "TIMEOUT_S", 0.2)
+    with _serve(VLLM, pause_s=0.05) as (url, _):
+        started = time.monotonic()
+        assert local_captioner.find(_auto(url)) is None
+        assert time.monotonic() - started < 2.0

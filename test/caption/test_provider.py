@@ -219,6 +219,25 @@ def test_a_trickle_of_bytes_is_no_answer(name):
     assert time.monotonic() - started < 5
 
 
+LONG = service.GOOD + " " * (4 << 20)
+FLOODS = {
+    "endless": Reply(body="x" * (1 << 16), is_endless=True),
+    "refused endlessly": Reply(status=500, body="x" * (1 << 16), is_endless=True),
+    "long": Reply(text=LONG),
+    "inflated": Reply(text=LONG, headers={"Content-Encoding": "gzip"}),
+    "inflated twice": Reply(headers={"Content-Encoding": "gzip, gzip"}),
+}
+
+
+@pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
+@pytest.mark.parametrize("flood", FLOODS)
+def test_an_answer_of_any_length_is_read_to_a_limit(name, flood):
+    with service.serve(lambda n: FLOODS[flood] if n == 0 else Reply()) as server:
+        answer = program.Captioner(_model(name, server.url, max_retries=1)).ask(QUESTION)
+        assert server.num_endless << 16 < 64 << 20  # limit and buffers of the connection
+    assert (answer.status, len(server.requests)) == ("done", 2)
+
+
 @pytest.mark.parametrize("name", ["openai", "anthropic", "local", "bedrock"])
 def test_a_connection_that_is_reset_is_tried_again(name):
     answer, requests = _ask(name, Reply(is_reset=True), Reply())

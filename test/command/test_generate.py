@@ -30,3 +30,10 @@ def test_a_prompt_has_the_words_that_are_set(tmp_path):
             space, Config(captioning=captioning), options, {"character": "bunny"}
         )
         assert [(one.prompt, one.seed) for one in made] == [(words, 3), (words, 4)]
+
+
+@pytest.mark.parametrize("count", [10**9, 10**18])
+def test_a_count_is_bounded_before_it_takes_memory(tmp_path, count):
+    space = workspace.locate(tmp_path, str(tmp_path / "data"), "film")
+    with pytest.raises(UserError, match=rf"at most 100000 pictures .* got {count};"):
+        generate.make_requests(space, Config(), GenerateOptions(count=count), {"character": "anna"})

@@ -11,7 +11,8 @@ delayed      it is done only after `pause_s`, when the client may have given up 
 trickle      the answer comes in 20 pieces over `pause_s`
 
 Whoever lists a bucket is refused, since S3's lists were once allowed to lag, and other servers' do;
-but for commands that look for what can be deleted (`allows_lists`).
+but for commands that look for what can be deleted (`allows_lists`). Headers that are `ignored`
+never reach the server, as on one that does not know them.
 """
 
 import http.client
@@ -36,6 +37,7 @@ class FaultProxy(ThreadingHTTPServer):
         self.now, self.most = 0, 0  # requests at this moment, and at most
         self._counting = threading.Lock()
         self.pause_s, self._ended = 1.0, threading.Event()
+        self.ignored = ()  # in lower case
         self.plan = lambda number, method, path: None  # gives one of the faults, or None
 
     def pause(self, share=1.0):
@@ -87,7 +89,8 @@ class _Handler(BaseHTTPRequestHandler):
         if fault == "delayed":
             proxy.pause()
         there = http.client.HTTPConnection(proxy.server)
-        headers = {k: v for k, v in self.headers.items() if k.lower() != "transfer-encoding"}
+        left = ("transfer-encoding", *proxy.ignored)
+        headers = {k: v for k, v in self.headers.items() if k.lower() not in left}
         headers["Content-Length"] = str(len(body))
         there.request(self.command, self.path, body, headers)
         answer = there.getresponse()

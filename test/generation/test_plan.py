@@ -74,7 +74,15 @@ def test_a_drive_letter_is_no_strength():
     assert plan.parse_blend(r"C:\lora\ink.safetensors") == (r"C:\lora\ink.safetensors", 1.0)
 
 
-@pytest.mark.parametrize("text", ["64", "x64", "64x", "0x64", "-8x8", "64x64x64", "axb"])
+@pytest.mark.parametrize(
+    "text", ["64", "x64", "64x", "0x64", "-8x8", "64x64x64", "axb", "64x16385", "9" * 5000 + "x8"]
+)
 def test_wrong_sizes_are_refused(text):
     with pytest.raises(UserError, match="expected <width>x<height>"):
         plan.parse_size(text)
+
+
+def test_more_pictures_than_anybody_looks_at_are_not_planned():
+    many = GenerationConfig(prompts=("a",) * 1000, seeds=tuple(range(101)))
+    with pytest.raises(UserError, match=r"at most 100000 pictures .* got 101000;"):
+        plan.requests(many, "anna")

@@ -8,6 +8,7 @@ import subprocess
 import time
 from pathlib import Path
 
+import boto3
 import polars as pl
 import pytest
 from noise_film import encode
@@ -15,6 +16,7 @@ from small_project import QUICK, command
 
 from bunny.command import remote_folder
 from bunny.core import workspace
+from bunny.core.error import UserError
 from bunny.remote import film_index, manifest
 from bunny.remote.object_store import ObjectStore
 from bunny.review import event_log
@@ -84,6 +86,47 @@ def test_a_run_there_equals_a_run_here_and_another_machine_goes_on(s3, proxy, ma
     text = b"".join(p.read_bytes() for home in (one, two) for p in home.rglob("*") if p.is_file())
     assert b"planted-secret-key" not in text
     assert proxy.num_lists == 0  # who lists a bucket is refused
+
+
+@pytest.mark.parametrize(
+    ("ignored", "named"),
+    [
+        (("if-match", "if-none-match"), "If-None-Match and If-Match"),
+        (("if-match",), "If-Match"),
+        (("if-none-match",), "If-None-Match"),
+    ],
+)
+def test_a_server_that_ignores_conditions_is_refused(s3, proxy, tmp_path, ignored, named):
+    proxy.ignored = ignored
+    with remote_folder.use(), pytest.raises(UserError, match=f"ignores {named}, so"):
+        workspace.find(tmp_path, s3)
+    assert not objects(proxy)
+
+
+def test_conditions_are_tried_once_and_nothing_of_it_stays(s3, proxy, tmp_path):
+    for _ in range(2):
+        with remote_folder.use():
+            workspace.find(tmp_path, s3)
+    writes = [path for method, path in proxy.asked if method == "PUT"]
+    assert len(writes) == 3 and len(set(writes)) == 1
+    assert not objects(proxy)
+
+
+def test_who_may_only_read_is_not_refused(s3, proxy, machine):
+    proxy.ignored = ("if-match", "if-none-match")  # nobody here can overwrite anything
+    proxy.plan = lambda number, method, path: None if method == "GET" else "403"
+    done = bunny(machine("one"), "status", "--data-dir", s3)
+    assert done.returncode == 0, done.stderr
+    proxy.plan = lambda number, method, path: None
+    done = bunny(machine("two"), "status", "--data-dir", s3)
+    assert done.returncode == 2 and "Traceback" not in done.stderr, done.stderr
+
+
+def objects(proxy):
+    """Keys of the bucket."""
+    proxy.allows_lists = True
+    found = boto3.client("s3").list_objects_v2(Bucket="films").get("Contents", ())
+    return [one["Key"] for one in found]
 
 
 def test_a_server_that_hangs_is_asked_again(s3, proxy, machine, alone, monkeypatch):

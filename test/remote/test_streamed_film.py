@@ -283,8 +283,10 @@ def test_the_hash_is_that_of_the_file_and_is_read_once(proxy, tmp_path, large, s
     assert workspace.hash_film(tmp_path, streamed) == film_file.sha256(small)
 
 
-def test_a_film_that_is_replaced_meanwhile_is_refused(proxy, project, large, small):
+@pytest.mark.parametrize("ignored", [(), ("if-match",)])
+def test_a_film_that_is_replaced_meanwhile_is_refused(proxy, project, large, small, ignored):
     put(large, ChecksumAlgorithm="SHA256")
+    proxy.ignored = ignored
 
     def replace(number, method, path):
         if number == 12:

@@ -1,11 +1,13 @@
 """What a film is, and what is refused, in one sentence."""
 
+import struct
 from fractions import Fraction
 
 import av
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from bunny.core.error import UserError
 from bunny.video import probe
@@ -100,6 +102,20 @@ def _write_encrypted(path, film_tools):
     path.write_bytes(data)
 
 
+def _write_y4m(path, rate):
+    frames = (b"FRAME\n" + bytes(16 * 16 * 3 // 2)) * 4
+    path.write_bytes(f"YUV4MPEG2 W16 H16 {rate} Ip A1:1 C420\n".encode() + frames)
+
+
+def _write_gif(path, side_px):
+    """A small animation whose head promises another size."""
+    first, second = (Image.new("L", (16, 16), light) for light in (0, 200))
+    first.save(path, "GIF", save_all=True, append_images=[second])
+    data = bytearray(path.read_bytes())
+    data[6:10] = struct.pack("<HH", side_px, side_px)
+    path.write_bytes(data)
+
+
 @pytest.mark.parametrize(
     ("make", "words"),
     [
@@ -118,8 +134,22 @@ def _write_encrypted(path, film_tools):
         (lambda p, t: _write_audio(p), "only audio in it"),
         (_write_index_lost, "without its index (moov atom)"),
         (_write_encrypted, "cannot be decoded"),
+        (lambda p, t: _write_y4m(p, "F1000000000:1"), "found 1e+09 where at most 10000"),
+        (lambda p, t: _write_gif(p, 12000), "found 12000x12000 px where at most"),
     ],
-    ids=["text", "utf8", "zip", "empty", "random", "picture", "audio", "no-moov", "encrypted"],
+    ids=[
+        "text",
+        "utf8",
+        "zip",
+        "empty",
+        "random",
+        "picture",
+        "audio",
+        "no-moov",
+        "encrypted",
+        "rate",
+        "size",
+    ],
 )
 def test_what_is_no_film_is_refused_in_one_sentence(tmp_path, film_tools, make, words):
     path = tmp_path / "x.mp4"

@@ -69,6 +69,12 @@ def test_frames_that_are_dense_enough_get_none_between():
     assert extra_frame.choose_frames(shot, _frames(kept), 0.25).height == 8  # 7 gaps and the end
 
 
+def test_a_shot_that_lasts_for_years_has_no_more_times_than_frames():
+    shot = pl.DataFrame([_shot(0, 0, 40, rate=Fraction(1, 10**9))])
+    found = extra_frame.choose_frames(shot, _frames([(0, 14, 14e9)]), 0.5)
+    assert found["frame_index"].to_list() == [i for i in range(40) if i != 14]
+
+
 def test_nothing_is_taken_beside_a_dissolve():
     shots = pl.DataFrame([_shot(0, 0, 20, "start"), _shot(1, 20, 40, "dissolve")])
     found = extra_frame.choose_frames(shots, _frames([]), 0.25)

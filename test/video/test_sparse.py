@@ -1,5 +1,6 @@
 """A few frames decoded alone are the frames of the whole decode."""
 
+from dataclasses import replace
 from fractions import Fraction
 
 import numpy as np
@@ -29,6 +30,8 @@ def test_first_frames_at_or_after_equal_times():
     assert packet_index.at_interval(packets, Fraction(5, 8), MILLI).tolist() == [0, 7, 13, 19]
     gap = Packets(pts=np.array([50, 60, 5000]), position=np.arange(3), is_keyframe=np.ones(3, bool))
     assert packet_index.at_interval(gap, Fraction(1), MILLI).tolist() == [0, 2]
+    years = replace(gap, pts=np.array([0, 1, 2**62]))
+    assert packet_index.at_interval(years, Fraction(1, 100), MILLI).tolist() == [0, 2]
 
 
 def test_cost_is_counted_from_the_keyframe_before():

@@ -7,6 +7,7 @@ API_runtime_Converse.html
 import base64
 from typing import Any, Literal
 
+from bunny.core import http_body
 from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.error import UserError
 
@@ -72,7 +73,9 @@ class ConverseEngine:
             max_pool_connections=captioning.batch_size,
         )
         url = captioning.bedrock.endpoint_url or None
-        return cls(session.client("bedrock-runtime", endpoint_url=url, config=config))
+        client = session.client("bedrock-runtime", endpoint_url=url, config=config)
+        seconds = captioning.timeout_seconds + captioning.connect_timeout_seconds
+        return cls(http_body.bound_client(client, seconds))
 
     def complete(self, request: Any) -> Any:
         """Send one canonical request, give back one canonical response."""

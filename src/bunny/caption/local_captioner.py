@@ -17,14 +17,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from bunny.caption.provider import is_away
-from bunny.core import atomic
+from bunny.core import atomic, http_body
 from bunny.core.config import CaptioningConfig
 
 AUTO, TAGS = "auto", "tags"
 KEPT = "captioner.json"  # in the stage's folder: who captioned this film before
 OLLAMA_PORT, VLLM_PORT = 11434, 8000  # their defaults
 TIMEOUT_S = 2.0
-MAX_BYTES = 1_000_000  # longest answer of a server
 # vLLM does not tell which models see; these are the names of families that do.
 SEES = re.compile(
     r"vl\b|vl-|vl[\d.]|llava|vision|pixtral|molmo|internvl|minicpm-?v|moondream|idefics|smolvlm"
@@ -162,7 +161,8 @@ def _ask(host: str, port: int, path: str, body: dict | None = None) -> dict[str,
     with closing(connection), suppress(OSError, http.client.HTTPException, ValueError):
         connection.request("POST" if data else "GET", path, data, head)
         answer = connection.getresponse()
-        found = json.loads(answer.read(MAX_BYTES))
+        chunks = iter(lambda: answer.read1(http_body.CHUNK), b"")
+        found = json.loads(b"".join(http_body.bounded(chunks, TIMEOUT_S)))
         is_good = answer.status == http.client.OK and isinstance(found, dict)
         return found if is_good else None
     return None

@@ -2,13 +2,13 @@
 
 import ipaddress
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
-from types import SimpleNamespace
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any, TypedDict
 from urllib.parse import urlsplit
 
 from bunny.caption.bedrock import ConverseEngine
+from bunny.core import http_body
 from bunny.core.config import AwsConfig, CaptioningConfig
 from bunny.core.config.captioning import ServedCaptionConfig
 from bunny.core.error import UserError
@@ -118,17 +118,61 @@ def make_lm(model: ServedModel) -> Any:
     if model.provider == "bedrock":
         options["engine"] = ConverseEngine.connect(captioning, model.aws)
     else:
-        wait = dict.fromkeys(("read", "write", "pool"), captioning.timeout_seconds)
-        timeout = SimpleNamespace(connect=captioning.connect_timeout_seconds, **wait)
-        options |= {"engine": "lm15", "api_key": key, "timeout": timeout}
-        if model.config.endpoint_url:
-            options["api_base"] = model.config.endpoint_url.rstrip("/")
-    kind = _metered(dspy)
+        options["engine"] = _engine(model, options["model"], key)
+    kind = _metered(dspy, options["engine"])
     try:
         return kind(**options)
     except dspy.LMConfigurationError:  # a reasoning model, which takes neither setting
         budget = max(REASONING_MIN_TOKENS, captioning.max_tokens)
         return kind(**(options | {"temperature": None, "max_tokens": budget}))
+
+
+def _engine(model: ServedModel, name: str, key: str | None) -> Any:
+    """dspy's own engine with a transport that reads answers through `http_body.bounded`."""
+    from dspy import lm15
+    from dspy._vendor.lm15.transports import StdlibTransport, TransportResponse
+    from dspy.clients.engines.lm15_engine import LM15Engine
+
+    own, wait_s = model.captioning, model.captioning.timeout_seconds
+
+    def within_limits(answer: Any) -> Iterator[bytes]:
+        if "," in (answer.header("content-encoding") or ""):
+            raise lm15.TransportError("expected an answer that is compressed at most once")
+        try:
+            yield from http_body.bounded(answer, wait_s + own.connect_timeout_seconds)
+        except TimeoutError as error:
+            raise lm15.TimeoutError(str(error)) from error
+        except ValueError as error:
+            raise lm15.TransportError(str(error)) from error
+
+    class BoundedTransport(StdlibTransport):
+        def stream(self, request: Any) -> Any:
+            answer = super().stream(request)
+            return TransportResponse(
+                status=answer.status,
+                reason=answer.reason,
+                headers=answer.headers,
+                http_version=answer.http_version,
+                chunks=within_limits(answer),
+                release=lambda _: answer.close(),
+            )
+
+    transport = BoundedTransport(
+        connect_timeout=own.connect_timeout_seconds,
+        read_timeout=wait_s,
+        write_timeout=wait_s,
+        pool_timeout=wait_s,
+    )
+    config = lm15.RouterConfig(transport=transport)
+    provider = LM15Engine(config).resolve(name).provider
+    url = model.config.endpoint_url.rstrip("/")
+    return LM15Engine(
+        replace(
+            config,
+            api_keys={provider: key} if key else None,
+            base_urls={provider: url} if url else None,
+        )
+    )
 
 
 def is_away(host: str) -> bool:
@@ -191,7 +235,17 @@ def _read_key(provider: str) -> str | None:
     return key
 
 
-def _metered(dspy: Any) -> type:
+def _estimate_usd(response: Any, engine: Any, name: str) -> float | None:
+    """Cost of an answer by dspy's price list, which it asks for its own engines alone."""
+    if isinstance(engine, ConverseEngine):
+        return None
+    from dspy.clients.costs import estimate_cost
+
+    route = engine.resolve(name)
+    return estimate_cost(response, provider=route.provider, requested_model=route.model)[0]
+
+
+def _metered(dspy: Any, engine: Any) -> type:
     """An LM that remembers what its calls cost and not what was said: pictures are large."""
 
     class MeteredLM(dspy.LM):
@@ -200,7 +254,7 @@ def _metered(dspy: Any) -> type:
             said_no = [part.text for part in response.message.parts if part.type == "refusal"]
             call: ModelCall = {
                 "usage": entry["usage"],
-                "cost": entry["cost"],
+                "cost": _estimate_usd(response, engine, self.model),
                 "refusal": " ".join(said_no) or None,
                 "is_filtered": response.finish_reason == "content_filter",
                 "is_cut": response.finish_reason == "length",

@@ -68,7 +68,9 @@ def read_prompts(path: Path) -> list[str]:
 def _merge(options: GenerateOptions, settings: GenerationConfig) -> GenerationConfig:
     """The settings with the options in their place; seeds are the options' own."""
     width, height = plan.parse_size(options.size) if options.size else (None, None)
-    seeds = [seed + i for seed in options.seeds or SEEDS_DEFAULT for i in range(options.count)]
+    firsts = options.seeds or SEEDS_DEFAULT
+    plan.check_number(len(firsts) * options.count)
+    seeds = [seed + i for seed in firsts for i in range(options.count)]
     given = {
         "prompts": tuple(options.prompts) or None,
         "seeds": tuple(dict.fromkeys(seeds)),

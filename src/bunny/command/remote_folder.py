@@ -6,14 +6,15 @@ import atexit
 import hashlib
 import logging
 import threading
+import time
 from collections.abc import Collection, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bunny.core import atomic, workspace
 from bunny.core import config as configuration
-from bunny.core import workspace
 from bunny.core.error import BunnyError
 from bunny.core.remote_workspace import UnnamedObjects
 from bunny.core.workspace import Workspace
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 CACHE = "data/cache"  # of the project: one folder for each address
+CHECKED = ".conditional-writes"  # server that was found to have them
+CHECKED_S = 86400.0
 BAR_AFTER_S = 2.0
 SEND_S = 10.0  # between looks for what people said in a film that stays open, as on the board
 
@@ -63,6 +66,7 @@ class S3Folders:
         self._cache_gib, self._lease_s = settings.cache_gib, settings.lease_seconds
         index, _ = film_index.read(store)
         place.mkdir(parents=True, exist_ok=True)
+        _check_server(store, place)
         with self._busy:
             self._store[place] = store
             try:
@@ -355,6 +359,17 @@ class S3Folders:
                 yield True
         except Timeout:
             yield False
+
+
+def _check_server(store: ObjectStore, place: Path) -> None:
+    """Refuse a server without conditional writes; one that has them is asked once a day."""
+    note = place / CHECKED
+    with suppress(OSError):
+        is_new = time.time() - note.stat().st_mtime < CHECKED_S
+        if is_new and note.read_text(encoding="utf-8") == store.endpoint:
+            return
+    if store.check_conditions():
+        atomic.write_bytes(note, store.endpoint.encode())
 
 
 def _size_of(film_id: str, entries: Collection[Entry]) -> tuple[str, int, int]:

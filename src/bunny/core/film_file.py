@@ -228,7 +228,7 @@ class StreamedFilm:
             try:
                 found = s3.ask(lambda: self._get(0, 1))
             except self._client.exceptions.ClientError as error:
-                if s3.error_code(error) in ("416", "InvalidRange"):
+                if s3.error_code(error) in s3.BEYOND:
                     raise self._empty() from error
                 raise
             found["Body"].close()
@@ -251,7 +251,15 @@ class StreamedFilm:
                 f"{self.address}: expected a server that answers range requests, found one that "
                 "does not; copy the film to this machine"
             )
+        if found["ETag"] != (self._etag or found["ETag"]):  # a server that ignores If-Match
+            found["Body"].close()
+            raise self._replaced()
         return found
+
+    def _replaced(self) -> UserError:
+        return UserError(
+            f"{self.address}: the film was replaced while it was being read; run it again"
+        )
 
     def _empty(self) -> UserError:
         return UserError(
@@ -271,10 +279,8 @@ class StreamedFilm:
                     raise FilmMissingError(
                         f"{address}: expected a film, found no such object; check the address"
                     ) from error
-                if code in s3.CHANGED:
-                    raise UserError(
-                        f"{address}: the film was replaced while it was being read; run it again"
-                    ) from error
+                if code in (*s3.CHANGED, *s3.BEYOND):
+                    raise self._replaced() from error
                 raise
 
 

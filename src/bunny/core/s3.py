@@ -12,12 +12,16 @@ from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any, TypeVar
 
+from bunny.core import http_body
 from bunny.core.error import BunnyError, UserError
 
 SCHEME = "s3://"
 ATTEMPTS, CONNECT_S, READ_S = 6, 10.0, 60.0
+ANSWER_S, ANSWER_BYTES = 300.0, 64 << 20  # of an answer that is no object, e.g. a list of 1,000
 GONE = ("404", "NoSuchKey", "NotFound")
 CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
+BEYOND = ("416", "InvalidRange")
+UNKNOWN_REQUEST = ("501", "NotImplemented", "InvalidRequest", "InvalidArgument")
 REASON = {
     "NoSuchBucket": "there is no such bucket; create it or correct the address",
     "AccessDenied": "access was denied; check the credentials and the bucket's policy",
@@ -78,7 +82,8 @@ def _make_client(environment: tuple[tuple[str, str], ...], timeout_s: float) -> 
             connect_timeout=min(CONNECT_S, timeout_s),
             read_timeout=timeout_s,
         )
-        return Session(botocore_session=session).client("s3", config=config)
+        client = Session(botocore_session=session).client("s3", config=config)
+        return http_body.bound_client(client, ANSWER_S, ANSWER_BYTES)
     except ValueError as error:
         raise UserError(
             "AWS_ENDPOINT_URL: expected an address like https://host:port, found something else; "

@@ -17,6 +17,8 @@ from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapt
 from bunny.training.base import Base
 
 BASE_KEY = "base"
+MAX_PICTURES = 100_000  # of one call
+MAX_SIDE_PX = 16384  # as generation.width
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise
 
 
@@ -139,7 +141,13 @@ def requests(
         Words for the character; they replace ``{trigger}`` in prompts.
     starts : sequence of InitImage
         None: all from noise.
+
+    Raises
+    ------
+    UserError
+        If there would be more than `MAX_PICTURES`.
     """
+    check_number(len(settings.prompts) * max(1, len(starts)) * len(settings.seeds))
     return [
         GenerationRequest(
             prompt=prompt.replace("{trigger}", subject),
@@ -156,6 +164,20 @@ def requests(
         for start in list(starts) or [None]
         for seed in settings.seeds
     ]
+
+
+def check_number(number: int) -> None:
+    """Refuse more pictures than one call may draw, before they are planned.
+
+    Raises
+    ------
+    UserError
+    """
+    if number > MAX_PICTURES:
+        raise UserError(
+            f"expected at most {MAX_PICTURES} pictures (prompts x start pictures x seeds), got "
+            f"{number}; use fewer seeds or a smaller --count"
+        )
 
 
 def parse_blend(text: str) -> tuple[str, float]:
@@ -198,8 +220,12 @@ def parse_size(text: str) -> tuple[int, int]:
     (640, 384)
     """
     width, sign, height = text.lower().partition("x")
-    if not sign or not width.isdecimal() or not height.isdecimal() or not int(width) * int(height):
-        raise UserError(f"size {text}: expected <width>x<height> in px, e.g. 512x512")
+    sides = (width, height)
+    if not sign or not all(one.isdecimal() and 0 < int(one[:9]) <= MAX_SIDE_PX for one in sides):
+        raise UserError(
+            f"size {text}: expected <width>x<height> in px, each at most {MAX_SIDE_PX}, e.g. "
+            "512x512"
+        )
     return int(width), int(height)
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import os
+import uuid
 from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -26,6 +27,8 @@ CHUNK = 1 << 20
 THREADS = 8  # requests at a time; botocore keeps ten connections
 BATCH = 1000  # objects that one request may delete, by S3
 DENIED = ("AccessDenied", "403", "MethodNotAllowed", "NotImplemented", "InvalidRequest")
+READ_ONLY = ("AccessDenied", "403", "AllAccessDisabled", "MethodNotAllowed", "405")
+LARGEST_BYTES = 256 << 20  # of an object that is read into memory: indices, manifests, leases
 
 
 class ChangedError(Exception):
@@ -72,12 +75,75 @@ class ObjectStore:
         self._bucket, self._prefix = bucket, f"{prefix}/" if prefix else ""
         self._client = s3.connect()
 
+    @property
+    def endpoint(self) -> str:
+        """Address of the server."""
+        return str(self._client.meta.endpoint_url)
+
+    def check_conditions(self) -> bool:
+        """Refuse a server that writes an object although the condition of the write fails.
+
+        Gives False where nothing may be written, so that nothing can be overwritten either.
+
+        Raises
+        ------
+        UserError
+            If it ignores If-None-Match or If-Match: two machines would overwrite each other.
+        """
+        key = f"object/{uuid.uuid4().hex * 2}"  # `sweep` deletes what a kill leaves of it
+        with self._explained(key):
+            try:
+                self._put(key, b"")
+            except self._client.exceptions.ClientError as error:
+                if s3.error_code(error) in READ_ONLY:
+                    return False
+                raise
+            try:
+                ignored = [
+                    header
+                    for header, name, value in (
+                        ("If-None-Match", "IfNoneMatch", "*"),
+                        ("If-Match", "IfMatch", f'"{"0" * 32}"'),
+                    )
+                    if not self._is_refused(key, **{name: value})
+                ]
+            finally:
+                with suppress(self._client.exceptions.ClientError):  # may be forbidden
+                    self._client.delete_object(Bucket=self._bucket, Key=self._prefix + key)
+        if ignored:
+            raise UserError(
+                f"{self.address}: expected a server that refuses a write whose condition fails, "
+                f"found one that ignores {' and '.join(ignored)}, so that two machines would "
+                "overwrite each other's work; use a server with conditional writes, e.g. AWS S3 "
+                "or a current MinIO"
+            )
+        return True
+
+    def _is_refused(self, key: str, **condition: str) -> bool:
+        """Whether the server refuses to write an object on a condition that does not hold."""
+        try:
+            self._put(key, b"", **condition)
+        except self._client.exceptions.ClientError as error:
+            if s3.error_code(error) in (*s3.CHANGED, *s3.GONE):
+                return True
+            if s3.error_code(error) in s3.UNKNOWN_REQUEST:
+                return False
+            raise
+        return False
+
     def get(self, key: str) -> tuple[bytes, str] | None:
         """Content and ETag of a small object; None where there is none."""
 
         def read() -> tuple[bytes, str]:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            return found["Body"].read(), found["ETag"]
+            data = found["Body"].read(LARGEST_BYTES + 1)
+            if len(data) > LARGEST_BYTES:
+                found["Body"].close()
+                raise UserError(
+                    f"{self.address}/{key}: expected an object of {LARGEST_BYTES >> 20} MiB at "
+                    "most, found a larger one; restore an earlier version of that object"
+                )
+            return data, found["ETag"]
 
         with self._explained(key):
             try:
@@ -197,6 +263,12 @@ class ObjectStore:
                     f"{self.address}/{key}: expected an object, found none; restore it or run the "
                     "film again"
                 ) from error
+            if "ContentLength" not in found:  # it might never end
+                found["Body"].close()
+                raise BunnyError(
+                    f"{self.address}/{key}: expected an answer with its size, got one without; "
+                    "use another server"
+                )
             try:
                 for part in found["Body"].iter_chunks(CHUNK):
                     digest.update(part)

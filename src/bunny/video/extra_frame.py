@@ -107,8 +107,10 @@ def choose_frames(shot: pl.DataFrame, frame: pl.DataFrame, interval_s: float) ->
     )
     rows: list[tuple[int, int]] = []
     for row in shots.iter_rows(named=True):
-        times = _times_between(row, np.array(known.get(row["shot_index"], [])), interval_s)
         first, end = row["first_frame_index"], row["end_frame_index"]
+        least = (row["end_s"] - row["start_s"]) / (end - first) / 2  # takes every frame
+        known_s = np.array(known.get(row["shot_index"], []))
+        times = _times_between(row, known_s, max(interval_s, least))
         share = (times - row["start_s"]) / max(1e-9, row["end_s"] - row["start_s"])
         place = np.floor(share * (end - first) + ROUNDING_S)
         index = np.unique(np.clip(first + place, first, end - 1))

@@ -100,12 +100,9 @@ def at_interval(packets: Packets, interval_s: Fraction, time_base: Fraction) -> 
         Rising; one frame may answer several times of a gap and stands once.
     """
     step = interval_s / time_base
-    span = int(packets.pts[-1] - packets.pts[0])
-    times = [
-        packets.pts[0] + -(-k * step.numerator // step.denominator)
-        for k in range(int(span / step) + 1)
-    ]
-    return np.unique(np.searchsorted(packets.pts, np.array(times, np.int64)))
+    pts = packets.pts.tolist()
+    past = [(one - pts[0]) // step for one in pts]  # whole steps, exactly
+    return np.array([i for i, k in enumerate(past) if i == 0 or k > past[i - 1]], np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -28,6 +28,8 @@ logger = logging.getLogger(__name__)
 FOLDER_RATE = {"sequence": Fraction(24), "pictures": Fraction(1)}
 SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
+MAX_PIXELS = 1 << 27  # of a frame as shown: 16K (15360x8640) is within it
+MAX_RATE = 10_000  # frames a second: detectors look over parts of a second, however many frames
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
 # ISO/IEC 23091-2 code points of transfer characteristics, as FFmpeg names them.
 TRANSFER = {
@@ -158,11 +160,15 @@ def _probe_pyav(path: FilmPlace, stream_index: int | None) -> FilmInfo:
     with film_file.open_container(path) as container:
         stream = _choose_stream(path, _film_streams(path, container), stream_index)
         context = stream.codec_context
+        aspect = _aspect(stream.sample_aspect_ratio)
+        rate = video_container.standard_rate(
+            stream.average_rate or stream.guessed_rate or Fraction(0)
+        )
+        _check_bounds(path, shown_size(context.width, context.height, aspect, 0), rate)
         first = _first_frame(container, stream)
         if first is None:
             raise _NoFrameError
         rotation, is_mirrored = video_container.orientation(first)
-        aspect = _aspect(stream.sample_aspect_ratio)
         width, height = shown_size(context.width, context.height, aspect, rotation)
         return FilmInfo(
             path=path,
@@ -175,9 +181,7 @@ def _probe_pyav(path: FilmPlace, stream_index: int | None) -> FilmInfo:
             stored_height_px=context.height,
             width_px=width,
             height_px=height,
-            rate=video_container.standard_rate(
-                stream.average_rate or stream.guessed_rate or Fraction(0)
-            ),
+            rate=rate,
             time_base=stream.time_base,
             rotation_deg=rotation,
             sample_aspect=aspect,
@@ -248,7 +252,12 @@ def _probe_opencv(path: FilmPlace) -> FilmInfo | None:
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", QUIET)  # read when a file is opened
     capture = cv2.VideoCapture(str(path))
     try:
-        is_read, picture = capture.read() if capture.isOpened() else (False, None)
+        if not capture.isOpened():
+            return None
+        size = [capture.get(p) for p in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT)]
+        rate = Fraction(min(max(0.0, capture.get(cv2.CAP_PROP_FPS)), 1e9)).limit_denominator(1001)
+        _check_bounds(path, (int(size[0]), int(size[1])), rate)
+        is_read, picture = capture.read()
         if not is_read or picture is None:
             return None
         promised = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))
@@ -265,7 +274,7 @@ def _probe_opencv(path: FilmPlace) -> FilmInfo | None:
             stored_height_px=height,
             width_px=width,
             height_px=height,
-            rate=Fraction(max(0.0, capture.get(cv2.CAP_PROP_FPS))).limit_denominator(1001),
+            rate=rate,
             time_base=OPENCV_TIME_BASE,
             rotation_deg=0,  # OpenCV turns the picture itself
             sample_aspect=Fraction(1),
@@ -306,6 +315,16 @@ def _probe_folder(folder: Path, kind: str) -> FilmInfo:
         num_frames_promised=len(paths),
         has_audio=False,
     )
+
+
+def _check_bounds(path: FilmPlace, size: tuple[int, int], rate: Fraction) -> None:
+    """Refuse a header whose numbers are damage, or meant to fill the memory, before decoding."""
+    if size[0] * size[1] > MAX_PIXELS:
+        most = f"at most {MAX_PIXELS / 1e6:.0f} million pixels a frame"
+        _refuse(path, f"{size[0]}x{size[1]} px where {most} are read; scale it down")
+    if rate > MAX_RATE:
+        most = f"at most {MAX_RATE} frames per second"
+        _refuse(path, f"{float(rate):g} where {most} are read; convert it to its true frame rate")
 
 
 def _aspect(value: Fraction | None) -> Fraction:
