@@ -23,6 +23,7 @@ LINE_PX = 15
 FONT_PX = 12
 BOX_MARGIN = 0.35  # share of the box's larger side added around it
 MAX_NOTE_LINES = 3
+MAX_HEADING_PX = 1600
 
 
 def sheet(tiles: Sequence[Tile], columns: int = 6, width_px: int = 160) -> Image.Image:
@@ -115,7 +116,8 @@ def wrap(text: str, width_px: int, font: ImageFont.FreeTypeFont, max_lines: int)
 
 
 def _fit(line: str, width_px: int, font: ImageFont.FreeTypeFont) -> str:
-    """Shorten one line that is too wide by itself."""
+    """Make a text one line, shortened where it is too wide by itself."""
+    line = " ".join(line.split())[:width_px]  # a letter is at least a pixel wide
     if font.getlength(line) <= width_px:
         return line
     while line and font.getlength(line + "…") > width_px:
@@ -158,6 +160,7 @@ def _cut(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.
 
 def _words(text: str, *, is_strong: bool = False) -> Image.Image:
     font = _font(is_strong)
+    text = _fit(text, MAX_HEADING_PX, font)
     width = max(240, round(font.getlength(text)) + 2 * GAP_PX)
     canvas = Image.new("RGB", (width, LINE_PX + GAP_PX + 4), PAPER)
     ImageDraw.Draw(canvas).text((GAP_PX, GAP_PX), text, INK if is_strong else FAINT, font=font)
