@@ -20,8 +20,9 @@ import polars as pl
 import pytest
 from bunny_sentence import sentence
 
-from bunny.core import image_file, workspace
+from bunny.core import atomic, image_file, workspace
 from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.stage.extract import Extract
 from bunny.table import store
 
@@ -366,3 +367,40 @@ def test_every_way_of_damage_changes_bytes_and_is_repeatable():
     assert {way for way, _ in found} == {"flip", "cut", "hole", "double", "zero", "join"}
     assert all(changed != data for _, changed in found)
     assert found == [fuzz.damage(data, other, random.Random(seed)) for seed in range(60)]
+
+
+# -- outputs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def old_film(tmp_path_factory):
+    """A data folder with a small film of an older version."""
+    data = tmp_path_factory.mktemp("data")
+    source = Path(__file__).parent / "material" / "old_workspace" / "corrected"
+    shutil.copytree(source, data / "output" / "short-film-97512643")
+    return data
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export json --output",
+        "export feedback --out",
+        "export timeline --out",
+        "pack --output",
+        "search meadow --html",
+        "compare short first --html",
+        "export set --character anna --output",
+        "generate --output",
+    ],
+)
+def test_an_output_goes_into_no_device_and_through_no_file(tmp_path, bunny, old_film, command):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("mine")
+    for output, words in (("pipe", "expected a"), ("file/x", "file is not a folder")):
+        code, _, error = bunny(command, tmp_path / output, "--data-dir", old_film)
+        assert code == 2 and words in sentence(error)
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(UserError, match="found a device"):
+        atomic.write_bytes(tmp_path / "pipe", b"x")

@@ -29,6 +29,7 @@ from pathlib import Path
 
 from bunny.core import (
     atomic,
+    disk_full,
     file_hash,
     film_file,
     input_path,
@@ -316,7 +317,12 @@ def lock(space: Workspace, wait_s: float = 0.0):
             "machine": socket.gethostname(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
+        try:
+            atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
+        except OSError as error:
+            if not disk_full.is_full(error):
+                raise
+            atomic.remove_file(space.root / HOLDER)  # of another; `clean` may free space still
         with ExitStack() as elsewhere:
             for one in OPENED:
                 elsewhere.enter_context(one.hold(space, wait_s))
