@@ -26,6 +26,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from bunny.core import (
     atomic,
@@ -33,6 +34,7 @@ from bunny.core import (
     file_hash,
     film_file,
     input_path,
+    json_file,
     reference_folder,
     remote_workspace,
 )
@@ -92,13 +94,58 @@ class Workspace:
         return self.root / "stage" / name
 
     def source(self) -> SourceRecord:
-        """What `create` wrote."""
-        return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+        """What `create` wrote.
+
+        Raises
+        ------
+        UserError
+            If that file is damaged.
+        """
+        return read_source(self.root)
 
     def own_settings(self) -> list[str]:
-        """Settings of this film alone, `section.key=value`; see `save_settings`."""
+        """Settings of this film alone, `section.key=value`; see `save_settings`.
+
+        Raises
+        ------
+        UserError
+            If their file is damaged.
+        """
         path = self.root / "own_setting.json"
-        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+        if not path.exists():
+            return []
+        try:
+            found = json.loads(path.read_text(encoding="utf-8"))
+        except (ValueError, RecursionError) as error:
+            found = error
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise UserError(
+                f'{path}: expected a JSON list of settings such as ["seed=1"], could not read it; '
+                "fix or delete the file"
+            )
+        return found
+
+
+def read_source(film_dir: Path) -> SourceRecord:
+    """Read which film and references a film's folder was made of.
+
+    Raises
+    ------
+    UserError
+        If `source.json` is missing or damaged.
+    """
+    path = film_dir / "source.json"
+    try:
+        found = json_file.read_object(path)
+        texts = found.get("film"), found.get("content_hash"), found.get("references")
+        if not found.get("film") or not all(isinstance(one, str | None) for one in texts):
+            raise ValueError("expected film, content_hash and references as texts")
+    except (OSError, ValueError) as error:
+        raise UserError(
+            f"{path}: expected which film this folder is of, could not read it ({error}); restore "
+            "the file, or delete it and run the film again: `bunny run FILM --references FOLDER`"
+        ) from error
+    return cast(SourceRecord, found)
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bunny.core import image_file
 from bunny.view.tile import Tile
@@ -66,12 +66,12 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
     if tile.file is None:
         return Image.new("RGB", size, MISSING)
     try:
-        with image_file.load_pillow().open(tile.file) as image:
+        with image_file.open_picture(tile.file) as image:
             if tile.box is None:
                 scale = 2 * min(size[0] / image.width, size[1] / image.height)
                 image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
             picture = image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except OSError as error:
         logger.debug("picture could not be read for the gallery: %s", error)
         return Image.new("RGB", size, MISSING)
     if tile.box is not None:
