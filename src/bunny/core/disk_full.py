@@ -30,6 +30,7 @@ PATH_FAULTS = {
     errno.ENOTCONN: "the folder is no longer there; check its disk or network drive",
     errno.ENXIO: "found a device or socket; check the path",
 }
+MAX_SHOWN = 400  # characters of a path
 RESUME = "then run the same command again to resume"
 
 
@@ -45,11 +46,16 @@ def describe(error: BaseException) -> str | None:
     found = _find_fault(error)
     if found is not None:
         number, file = found
-        place = f"{file}: " if file else ""
+        place = f"{_shorten(file)}: " if file else ""
         return f"{place}{DISK_FAULTS[number]}, {RESUME}"
     if isinstance(error, OSError) and error.errno in PATH_FAULTS and error.filename is not None:
-        return f"{error.filename}: {PATH_FAULTS[error.errno]}"
+        return f"{_shorten(error.filename)}: {PATH_FAULTS[error.errno]}"
     return None
+
+
+def _shorten(path: object) -> str:
+    text = str(path)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
 
 
 def is_full(error: BaseException) -> bool:
