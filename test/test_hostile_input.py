@@ -20,8 +20,9 @@ import polars as pl
 import pytest
 from bunny_sentence import sentence
 
-from bunny.core import image_file, workspace
+from bunny.core import atomic, image_file, workspace
 from bunny.core.config import Config
+from bunny.core.error import UserError
 from bunny.stage.extract import Extract
 from bunny.table import schema, store
 
@@ -108,6 +109,15 @@ def test_zero_characters_are_refused_in_lists_and_settings(tmp_path, bunny):
     assert code == 2 and "zero character" in sentence(error)
     code, _, error = bunny("batch", "--list", "list.csv", "--data-dir", "data")
     assert code == 2 and "\0" not in error
+
+
+@pytest.mark.parametrize(
+    "text", [f"film\n{'x' * 1_000_000}\n", "x" * 1_000_000, 'film\n"' + "x" * 9]
+)
+def test_a_list_with_a_huge_line_is_refused_in_a_short_sentence(tmp_path, bunny, text):
+    (tmp_path / "list.csv").write_text(text)
+    code, _, error = bunny("batch", "--list", "list.csv", "--data-dir", "data")
+    assert code == 2 and len(sentence(error)) < 500
 
 
 # -- references -----------------------------------------------------------------------------------
@@ -389,3 +399,66 @@ def test_every_way_of_damage_changes_bytes_and_is_repeatable():
     assert {way for way, _ in found} == {"flip", "cut", "hole", "double", "zero", "join"}
     assert all(changed != data for _, changed in found)
     assert found == [fuzz.damage(data, other, random.Random(seed)) for seed in range(60)]
+
+
+# -- records --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"[1]", b"null", b'{"a": {"b": [1]}}', b"\xff\xfe\0", b"[" * 9**5]
+)
+@pytest.mark.parametrize("name", ["own_setting.json", "source.json"])
+def test_a_damaged_record_of_a_film_is_named(bunny, old_film, name, content):
+    path = old_film / "output" / "short-film-97512643" / name
+    before = path.read_bytes() if path.exists() else None
+    path.write_bytes(content)
+    try:
+        code, _, error = bunny("status", "short", "--data-dir", old_film)
+    finally:
+        path.unlink() if before is None else path.write_bytes(before)
+    assert code == 2 and f"{name}: expected" in sentence(error)
+
+
+def test_a_picture_that_promises_too_much_comes_from_nowhere(tmp_path, bunny, old_film):
+    path = tmp_path / "bomb.png"
+    path.write_bytes(_png(20_000, 20_000, (1, 1)))
+    for words in ("where", "generate short --again"):
+        code, _, error = bunny(words, path, "--data-dir", old_film)
+        assert code == 2 and "expected a" in sentence(error)
+
+
+# -- outputs --------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def old_film(tmp_path_factory):
+    """A data folder with a small film of an older version."""
+    data = tmp_path_factory.mktemp("data")
+    source = Path(__file__).parent / "material" / "old_workspace" / "corrected"
+    shutil.copytree(source, data / "output" / "short-film-97512643")
+    return data
+
+
+@POSIX
+@pytest.mark.parametrize(
+    "command",
+    [
+        "export json --output",
+        "export feedback --out",
+        "export timeline --out",
+        "pack --output",
+        "search meadow --html",
+        "compare short first --html",
+        "export set --character anna --output",
+        "generate --output",
+    ],
+)
+def test_an_output_goes_into_no_device_and_through_no_file(tmp_path, bunny, old_film, command):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").write_text("mine")
+    for output, words in (("pipe", "expected a"), ("file/x", "file is not a folder")):
+        code, _, error = bunny(command, tmp_path / output, "--data-dir", old_film)
+        assert code == 2 and words in sentence(error)
+    assert (tmp_path / "pipe").is_fifo() and (tmp_path / "file").read_text() == "mine"
+    with pytest.raises(UserError, match="found a device"):
+        atomic.write_bytes(tmp_path / "pipe", b"x")

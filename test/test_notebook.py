@@ -166,8 +166,8 @@ def test_overrides_skip_what_is_as_configured():
 
 
 def test_sentences_are_said_as_a_list():
-    assert notebook.bullet_list(["one.", "two."]).data == "- one.\n- two."
-    assert notebook.bullet_list([]).data == "*none*"
+    assert str(notebook.bullet_list(["one.", "two."])) == "- one.\n- two."
+    assert str(notebook.bullet_list([])) == "- none"
 
 
 def test_the_next_step_is_the_first_stage_that_is_not_done():
@@ -177,11 +177,16 @@ def test_the_next_step_is_the_first_stage_that_is_not_done():
         )
 
     done = state("cluster", "done")
-    stale = notebook.next_step([done, state("review", "stale", "feedback changed")]).data
-    assert stale == "Next: open `10_review.ipynb`, since stage review is stale (feedback changed)."
-    new = notebook.next_step([done, state("caption", "never run"), state("dataset", "stale")]).data
-    assert new == "Next: open `05_caption.ipynb`, since stage caption has not run yet."
-    assert "All stages are done" in notebook.next_step([done]).data
+    stale = notebook.next_step([done, state("review", "stale", "feedback changed")])
+    assert (
+        str(stale)
+        == "Next: open `10_review.ipynb`, since stage review is stale (feedback changed)."
+    )
+    new = notebook.next_step([done, state("caption", "never run"), state("dataset", "stale")])
+    assert str(new) == "Next: open `05_caption.ipynb`, since stage caption has not run yet."
+    assert "All stages are done" in str(notebook.next_step([done]))
+    hostile = notebook.next_step([state("review", "stale", "`x` is <script>alert(1)</script>")])
+    assert "<code>x</code> is &lt;script&gt;" in hostile._repr_html_()
 
 
 def test_start_without_a_film_makes_nothing(tmp_path, monkeypatch):

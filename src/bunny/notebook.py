@@ -23,6 +23,7 @@ from bunny.contract.result import StageResult, StageState
 from bunny.core import config as configuration
 from bunny.core import workspace
 from bunny.core.error import StageError, UserError
+from bunny.view.html import Note
 
 if TYPE_CHECKING:
     from bunny.core.config import Config
@@ -212,36 +213,29 @@ def to_overrides(values: Mapping[str, Any]) -> list[str]:
     return [f"{key}={json.dumps(v)}" for key, v in values.items() if v is not None]
 
 
-def describe_result(result: StageResult):
-    """A stage's result and its note, as Markdown for a notebook."""
-    from IPython.display import Markdown
-
+def describe_result(result: StageResult) -> Note:
+    """A stage's result and its note, for a notebook."""
     done = "was up to date" if result.status == "skipped" else f"{result.status} in"
     took = "" if result.status == "skipped" else f" {result.seconds:.1f} s"
     failed = f"; {result.failed} failed" if result.failed else ""
-    note = f"\n\n*{result.note}*" if result.note else ""
-    return Markdown(f"Stage **{result.name}** {done}{took}{failed}.{note}")
+    sentence = f"Stage {result.name} {done}{took}{failed}."
+    return Note([sentence, result.note] if result.note else [sentence])
 
 
-def bullet_list(sentences: Iterable[str]):
-    """Sentences as a list, whole and wrapped, as Markdown for a notebook."""
-    from IPython.display import Markdown
-
-    return Markdown("\n".join(f"- {sentence}" for sentence in sentences) or "*none*")
+def bullet_list(sentences: Iterable[str]) -> Note:
+    """Sentences as a list, whole and wrapped, for a notebook."""
+    return Note(list(sentences) or ["none"], is_list=True)
 
 
-def next_step(states: Iterable[StageState]):
-    """What to open next, as Markdown for a notebook."""
-    from IPython.display import Markdown
-
+def next_step(states: Iterable[StageState]) -> Note:
+    """What to open next, for a notebook."""
     for state in states:
         if state.state != "done":
             how = "has not run yet" if state.state == "never run" else f"is {state.state}"
             why = f" ({state.why})" if state.why else ""
-            return Markdown(
-                f"Next: open `{NOTEBOOK[state.name]}.ipynb`, since stage {state.name} {how}{why}."
-            )
-    return Markdown("All stages are done. The result is in `report.html` in the film's workspace.")
+            name = f"`{NOTEBOOK[state.name]}.ipynb`"
+            return Note([f"Next: open {name}, since stage {state.name} {how}{why}."])
+    return Note(["All stages are done. The result is in `report.html` in the film's workspace."])
 
 
 def _run_one(

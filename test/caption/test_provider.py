@@ -23,6 +23,7 @@ from bunny.caption import limit, program, provider
 from bunny.caption.answer import CaptionQuestion, ProviderStopped
 from bunny.caption.cost import Budget
 from bunny.caption.fallback import FallbackChain, ProviderEntry
+from bunny.caption.tuned_prompt import TunedPrompt
 from bunny.core.error import UserError
 
 service = SimpleNamespace(**runpy.run_path(str(Path(__file__).with_name("service.py"))))
@@ -519,3 +520,10 @@ def test_each_provider_reads_its_own_key(monkeypatch, name, key):
     _, [(_, headers, _)] = _ask(name, Reply())
     sent = [said for said in ("sk-1", "sk-2", "kept") if said in str(headers)]
     assert sent == ([] if key is None else [key])
+
+
+@pytest.mark.parametrize("state", [{}, {"demos": 1}, {"signature": []}])
+def test_a_tuned_prompt_with_the_state_of_no_program_is_refused(state):
+    tuned = TunedPrompt(kind="examples", base_hash="00", state=state)
+    with pytest.raises(UserError, match="expected the state of a dspy program"):
+        program.Captioner(_model("local", "http://127.0.0.1:9"), tuned=tuned)

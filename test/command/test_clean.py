@@ -4,6 +4,7 @@ import json
 import os
 import time
 
+import full_disk
 import pytest
 
 from bunny.command import clean
@@ -165,3 +166,12 @@ def test_a_film_that_nobody_touched_for_so_long_goes_whole(space, bunny, monkeyp
     assert {*contents(space)} == {"log/other-film/1.jsonl"}
     code, _, err = bunny("clean", "--expired", "--only", "log")
     assert (code, "--only: expected without --expired" in err) == (2, True)
+
+
+def test_a_full_disk_is_freed(space, bunny):
+    with full_disk.full_after(0):
+        report = run(space, is_removed=True)
+    assert report.to_text().endswith("freed 339 B")
+    assert not (space.root / "report.html").exists()
+    code, out, _ = bunny("clean", "--yes", "--data-dir", space.root.parents[1])
+    assert code == 0 and "freed 0 B" in out

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import pytest
 from IPython.core.interactiveshell import InteractiveShell
-from IPython.display import Markdown
 from PIL import Image
 
 from bunny.command import notebook_film
+from bunny.view.html import Note
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -43,8 +43,8 @@ def test_pictures_have_words_in_place_of_a_class(shell):
     notebook_film.name_pictures()
     shown, _ = shell.display_formatter.format(Image.new("RGB", (4, 3)))
     assert shown["text/plain"] == "picture: 4 x 3 px"
-    shown, _ = shell.display_formatter.format(Markdown("**done**"))
-    assert shown["text/plain"] == "**done**"
+    shown, _ = shell.display_formatter.format(Note(["done"]))
+    assert shown["text/plain"] == "done"
 
 
 def test_an_error_of_ours_is_one_sentence_in_a_notebook(shell, capsys):

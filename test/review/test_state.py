@@ -2,6 +2,7 @@
 
 import hashlib
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import polars as pl
 import pytest
@@ -183,6 +184,27 @@ def test_undo_and_undo_of_undo(shots):
     assert state.cluster_of(s(6)) is None and state.is_undone(moved.event_id)
     state.apply(create_event.undo(state, ANA, undone.event_id))
     assert state.cluster_of(s(6)) == "scene-001"
+
+
+def test_corrections_stay_in_order_when_the_clock_is_set_back(shots):
+    state = ReviewState.of(shots)
+    first = create_event.rename(state, ANA, "scene-001", "attic", level="scene")
+    ahead = datetime.now(UTC) + timedelta(hours=1)  # the clock showed this before it was set back
+    state.apply(replace(first, time=ahead.isoformat()))
+    later = [
+        create_event.rename(state, ANA, "scene-001", name, level="scene")
+        for name in ("cellar", "loft")
+    ]
+    assert [e.event_id for e in ReviewState.of(shots).replay([*later, *state.every]).every] == [
+        first.event_id,
+        *(e.event_id for e in later),
+    ]
+    for event in later:
+        state.apply(event)
+    assert state.clusters("scene")["name"].drop_nulls().to_list() == ["loft"]
+    assert create_event.last_event_by(state, "ana") == later[1]
+    state.apply(create_event.undo(state, ANA, later[1].event_id))
+    assert state.clusters("scene")["name"].drop_nulls().to_list() == ["cellar"]
 
 
 def test_undoing_an_early_event_replays_the_later_ones(shots):

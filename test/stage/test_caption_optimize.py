@@ -239,8 +239,9 @@ def test_a_tuned_prompt_that_was_changed_by_hand_is_refused(tmp_path):
     path.write_text(path.read_text().replace('"demos": []', '"demos": [1]'))
     with pytest.raises(UserError, match="go back to our own with `bunny caption FILM --no-opt"):
         tuned_prompt.read_current(tmp_path)
-    path.unlink()
-    with pytest.raises(UserError, match="expected a tuned prompt, could not read it"):
-        tuned_prompt.read_current(tmp_path)
+    for content in ("[1]", "null", '"text"', '{"kind": 1}', None):
+        path.unlink() if content is None else path.write_text(content)
+        with pytest.raises(UserError, match="expected a tuned prompt, could not read it"):
+            tuned_prompt.read_current(tmp_path)
     assert tuned_prompt.switch_off(tmp_path)
     assert tuned_prompt.read_current(tmp_path) is None

@@ -6,6 +6,7 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from safetensors.torch import load_file
 
 from bunny.core import file_hash
@@ -252,14 +253,17 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
     assert seen == [3 if kind == "nothing" else 1]
 
 
-def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, caplog):
+@pytest.mark.parametrize("is_list", [False, True])
+def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, caplog, is_list):
     train(tiny_base, tmp_path)
-    (tmp_path / "checkpoint-000004" / "state.pt").write_bytes(b"cut short")
+    path = tmp_path / "checkpoint-000004" / "state.pt"
+    torch.save([1], path) if is_list else path.write_bytes(b"cut short")
     seen = []
     again = train(tiny_base, tmp_path, on_step=lambda s: seen.append(s.step))
     assert seen == [3, 4]
     assert again.adapter_hash == whole[0].adapter_hash
-    assert "checkpoint-000004 cannot be read" in caplog.text
+    words = "holds no state" if is_list else "cannot be read"
+    assert f"checkpoint-000004 {words}" in caplog.text
 
 
 def test_base_is_given_back_as_it_was(tiny_base, tmp_path):

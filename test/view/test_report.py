@@ -13,7 +13,9 @@ from bunny.character.drawn import efficientnet
 from bunny.core import atomic, file_hash
 from bunny.core.config import Config
 from bunny.table import store
-from bunny.view import style
+from bunny.view import contact_sheet, style, tile
+from bunny.view.plot import dataset_coverage, recognition, training
+from bunny.view.plot import film as plot_film
 from bunny.view.report import coverage, model, section
 from bunny.view.report import page as report_page
 from bunny.view.report import result as report_result
@@ -34,6 +36,20 @@ SECTIONS = [
     "details",
     "missing",
 ]
+
+NAME = "A$$AP <script>alert(1)</script> $\\frac$ _x_ | `rm` \U0001f430"
+TEXT = f"{NAME}\n\t\u202e$x $ </title>" + "very long " * 400
+USER_TEXT = {
+    "film": {"path": TEXT},
+    "cluster": {"cluster_id": NAME},
+    "label": {"character": NAME},
+    "dataset": {"character": NAME, "place": NAME},
+    "picture": {"prompt": TEXT, "error": TEXT},
+    "candidate": {"character": NAME, "place": NAME, "detail": TEXT},
+    "caption": {"text": TEXT, "error": TEXT},
+    "reference": {"character": NAME, "error": TEXT},
+    "training_run": {"character": NAME, "trigger": NAME, "base_model": TEXT},
+}
 
 # Each tile becomes one colour, its mean: the kept pictures are small, and tell all but its grain.
 FLATTEN = """async () => {
@@ -241,19 +257,31 @@ def test_pictures_that_are_gone_are_grey_tiles(space, data):
     assert after.uri.startswith("data:image/jpeg") and after.uri != before.uri
 
 
-def test_names_are_escaped(space, settings, table):
-    evil = "<script>alert(1)</script>"
-    label = table("label").with_columns(character=pl.lit(evil))
-    store.write(space.table, "label", label)
-    store.write(space.table, "dataset", table("dataset").with_columns(character=pl.lit(evil)))
-    store.write(space.table, "picture", table("picture").with_columns(prompt=pl.lit(evil)))
-    candidate = table("candidate").with_columns(
-        character=pl.lit(evil), detail=pl.lit(evil), place=pl.lit(evil)
-    )
-    store.write(space.table, "candidate", candidate)
+def test_texts_of_people_are_only_words(space, settings, table):
+    for name, texts in USER_TEXT.items():
+        rows = table(name).with_columns(pl.lit(text).alias(c) for c, text in texts.items())
+        store.write(space.table, name, rows)
     text = report_page.write(space, settings).read_text(encoding="utf-8")
-    assert "<script" not in text
-    assert "&lt;script&gt;" in text
+    assert "<script" not in text and text.count("</title") == 1
+    assert "A$$AP &lt;script&gt;" in text
+    dataset, frame = table("dataset"), table("frame")
+    for figure in (
+        plot_film.plot_scenes(table("cluster"), frame),
+        recognition.plot_presence(table("label"), frame),
+        recognition.plot_similarity(table("label"), 0.4, 0.4),
+        dataset_coverage.plot_cells(dataset),
+        dataset_coverage.plot_balance(dataset),
+        dataset_coverage.plot_places(dataset),
+        dataset_coverage.plot_reasons(table("candidate")),
+        training.plot_picture_similarity(table("picture")),
+        style.empty_plot(NAME),
+    ):
+        assert style.to_png(figure)[:4] == b"\x89PNG"
+    for tiles in (
+        tile.scenes(space.root, table("cluster"), frame),
+        tile.drawings(space.root, table("picture")),
+    ):
+        assert contact_sheet.rows(tiles).width < 2000
 
 
 def test_loss_that_did_not_fall_is_said(space, data, table):

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 
 from bunny import pipeline
-from bunny.core import film_file
+from bunny.core import film_file, input_path
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmPlace
 from bunny.table import store
@@ -19,6 +19,7 @@ FINETUNE_STAGES = ("finetune", "evaluate", "generate")  # gain from a GPU
 PREPARE_STAGES = tuple(name for name in pipeline.STAGE if name not in FINETUNE_STAGES)
 COLUMNS = ("film", "references", "settings", "until")
 SUFFIXES = (".csv", ".parquet")
+MAX_SHOWN = 200  # characters of what a list holds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,13 +64,13 @@ def read_list(path: Path) -> list[FilmTask]:
         is_csv = path.suffix.lower() == ".csv"
         rows = pl.read_csv(path, infer_schema=False) if is_csv else pl.read_parquet(path)
     except (*store.UNREADABLE, OSError) as error:
-        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        why = str(error).splitlines()[0][:MAX_SHOWN] if str(error) else type(error).__name__
         raise UserError(f"{path}: could not read this list of films ({why}); fix it") from error
     unknown = sorted(set(rows.columns) - set(COLUMNS))
     if "film" not in rows.columns or unknown:
         raise UserError(
             f"{path}: expected a column film and, optionally, references, settings and until, got "
-            f"{', '.join(rows.columns) or 'no column'}"
+            f"{', '.join(rows.columns)[:MAX_SHOWN] or 'no column'}"
         )
     tasks = [
         _from_row(path, number, row) for number, row in enumerate(rows.iter_rows(named=True), 1)
@@ -86,6 +87,8 @@ def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
     if any("\0" in str(value) for value in row.values()):
         raise UserError(f"{path}: expected text in row {number}, found a zero character; fix it")
     references, settings = _text(row.get("references")), row.get("settings")
+    for name in (film, references):
+        input_path.check_path(film_file.locate(name))
     parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
     return FilmTask(
         film=film if film_file.is_address(film) else str(_beside(path, film)),

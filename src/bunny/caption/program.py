@@ -125,11 +125,21 @@ class Captioner:
         says = "what was wrong with your previous answer; answer again without that"
         self.program = dspy.Predict(self.signature())
         if tuned is not None:
-            self.program.load_state(tuned.words)
+            self._load(tuned)
         again = self.program.signature.append("fault", dspy.InputField(desc=says), type_=str)
         self.again = dspy.Predict(again)
         self.again.demos = self.program.demos
         self.adapter = dspy.ChatAdapter(use_json_adapter_fallback=False)
+
+    def _load(self, tuned: TunedPrompt) -> None:
+        try:
+            self.program.load_state(tuned.words)
+        except Exception as error:  # of dspy and pydantic, which share no class
+            raise UserError(
+                f"tuned prompt {tuned.prompt_hash}: expected the state of a dspy program, could "
+                f"not load it ({type(error).__name__}: {error}); go back to the built-in prompt "
+                "with `bunny caption FILM --no-optimize`"
+            ) from error
 
     def signature(self) -> Any:
         """The `dspy.Signature` that it asks by."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from bunny.core import atomic
+from bunny.core import atomic, json_file
 from bunny.core.error import UserError
 
 logger = logging.getLogger(__name__)
@@ -95,9 +95,9 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
     if not chosen.exists():
         return None
     try:
-        number = json.loads(chosen.read_text(encoding="utf-8"))["prompt_hash"]
+        number = json_file.read_object(chosen)["prompt_hash"]
         path = stage_folder / FOLDER / f"{int(number, 16):016x}.json"
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json_file.read_object(path)
         values.pop("is_better", None)
         tuned = TunedPrompt(**values)
         if tuned.prompt_hash != number:

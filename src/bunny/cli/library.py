@@ -31,7 +31,10 @@ def search(
 ) -> None:
     """Find shots by words, a picture, a face or another shot, in one film or all of them."""
     from bunny.command import search as command_search
+    from bunny.core import input_path
 
+    if html is not None:
+        input_path.check_output_file(html)
     wanted = command_search.make_filter(**asdict(conditions))
     found = command_search.search(
         question.words,

@@ -358,10 +358,8 @@ def _is_whole(path: Path) -> bool:
         return False
     if path.suffix.lower() not in image_file.SUFFIXES:
         return True
-    from PIL import Image
-
     try:
-        with Image.open(path) as picture:
+        with image_file.open_picture(path) as picture:
             picture.load()
     except (OSError, SyntaxError, ValueError):
         return False

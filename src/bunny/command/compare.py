@@ -6,7 +6,7 @@ from collections import Counter
 from pathlib import Path
 
 from bunny.command import film_workspace
-from bunny.core import workspace
+from bunny.core import input_path, workspace
 from bunny.core.error import UserError
 from bunny.view.report import compare as page
 from bunny.view.report import run_difference
@@ -40,6 +40,8 @@ def run(
     UserError
         If a run is not found, or both are one.
     """
+    if html is not None:
+        input_path.check_output_file(html)
     roots = [_find_run(text, data_dir) for text in (one, other)]
     if roots[0] == roots[1]:
         raise UserError(f"{other}: expected a run other than {one}, found the same folder")

@@ -96,6 +96,8 @@ def export(chosen: FilmOptions, options: SetExport) -> ExportedSet:
     check_choice("--format", form, tuple(WRITERS))
     if captions is not None:
         check_choice("--captions", captions, CAPTIONS)
+    if options.output is not None:
+        folder.check_output(options.output)
     number = _parse_repeats(options.repeats)
     space, config = film_workspace.open_film(
         chosen.film, chosen.data_dir, chosen.overrides, ("dataset/*", "export/*")

@@ -53,6 +53,7 @@ def export_feedback(
 
     library = correct.open_reviewed_film(film, data_dir)
     out = output or library.space.root / "export" / "feedback.jsonl"
+    input_path.check_output_file(out)
     if has_events:
         rows = [event.to_dict() for event in event_log.read(library.space.root)]
     else:
@@ -95,6 +96,7 @@ def export_stats(film: str | None, output: Path | None = None, data_dir: str | N
             f"(they are {config.extraction.method} and {config.extraction.shot_detector})"
         )
     out = output or space.root / "export" / "stats.csv"
+    input_path.check_output_file(out)
     try:
         atomic.write_bytes(out, _to_csv(change).encode())
     except OSError as error:

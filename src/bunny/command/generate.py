@@ -20,7 +20,7 @@ import polars as pl
 from bunny.command import film_workspace
 from bunny.command.option.model import GenerateOptions
 from bunny.core import config as configuration
-from bunny.core import exit_code, jsonl, safe_path, workspace
+from bunny.core import exit_code, input_path, jsonl, safe_path, workspace
 from bunny.core.config import Config, GenerationConfig
 from bunny.core.error import UserError
 from bunny.core.workspace import Workspace
@@ -241,6 +241,8 @@ def generate(
     """
     from bunny.training import base as base_model
 
+    if output is not None:
+        input_path.check_output_folder(output)
     if options.prompt_file is not None:
         listed = read_prompts(options.prompt_file)
         options = replace(options, prompts=[*options.prompts, *listed])
@@ -350,6 +352,8 @@ def regenerate(
     """
     from bunny.generation import reproduce
 
+    if output is not None:
+        input_path.check_output_folder(output)
     facts = reproduce.read_reproducible(picture)
     spaces, configured = _spaces(facts, data_dir, overrides)
     files = [*adapters, *(f for s in spaces for f in sorted(s.checkpoint.rglob("*.safetensors")))]

@@ -15,6 +15,7 @@ from bunny.core.config import Config
 from bunny.core.workspace import Workspace
 from bunny.table import store
 from bunny.view import style
+from bunny.view.html import Note
 
 
 def open_film(
@@ -56,21 +57,19 @@ def prepare() -> None:
     name_pictures()
 
 
-def describe_adapter(space: Workspace):
-    """Name the adapters of a film, or what to do without one, as Markdown for a notebook."""
-    from IPython.display import Markdown
-
+def describe_adapter(space: Workspace) -> Note:
+    """Name the adapters of a film, or what to do without one, for a notebook."""
     adapter = store.read_or_empty(space.table, "adapter")
     if adapter.is_empty():
-        command = f"`bunny run {space.film_id} --set models.base_model=BASE`"
-        return Markdown(
-            "**This film has no adapter yet**, so there is nothing to draw with. Choose a base "
-            "model (`models.base_model`: a folder or a hub id) and open `07_finetune.ipynb`, or "
-            f"run {command}."
+        said = "This film has no adapter yet, so there is nothing to draw with."
+        todo = (
+            "Choose a base model (`models.base_model`: a folder or a hub id) and open "
+            f"`07_finetune.ipynb`, or run `bunny run {space.film_id} --set models.base_model=BASE`."
         )
+        return Note([said, todo])
     counts = adapter.group_by("character").len().sort("character").iter_rows()
     words = [f"{name} ({style.plural(number, 'checkpoint')})" for name, number in counts]
-    return Markdown(f"Adapters: {', '.join(words)}.")
+    return Note([f"Adapters: {', '.join(words)}."])
 
 
 def enter_project() -> None:
@@ -96,7 +95,6 @@ def name_pictures() -> None:
     text = shell.display_formatter.formatters["text/plain"]
     text.for_type_by_name("plotnine.ggplot", "ggplot", _write_plot)
     text.for_type_by_name("PIL.Image", "Image", _write_picture)
-    text.for_type_by_name("IPython.core.display", "Markdown", _write_words)
     text.for_type_by_name("IPython.core.display", "HTML", _write_page)
 
 
@@ -106,10 +104,6 @@ def _write_plot(plot: Any, out: Any, _is_cycle: bool) -> None:
 
 def _write_picture(picture: Any, out: Any, _is_cycle: bool) -> None:
     out.text(f"picture: {picture.width} x {picture.height} px")
-
-
-def _write_words(words: Any, out: Any, _is_cycle: bool) -> None:
-    out.text(words.data)
 
 
 def _write_page(_page: Any, out: Any, _is_cycle: bool) -> None:

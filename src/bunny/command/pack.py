@@ -146,6 +146,7 @@ def pack(
     """
     space, config = film_workspace.open_film(film, data_dir)
     target = output or Path.cwd() / f"{space.film_id}.bunny.zip"
+    input_path.check_output_file(target)
     with workspace.lock(space, config.pipeline.lock_wait_seconds):
         for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):  # of a killed pack
             if atomic.LEFTOVER.fullmatch(path.name):

@@ -190,17 +190,10 @@ def make_filter(
 
 
 def write_html(found: SearchResult, path: Path) -> None:
-    """Write a page with the shots and their strips.
-
-    Raises
-    ------
-    UserError
-        If `path` is a folder.
-    """
-    from bunny.core import atomic, input_path
+    """Write a page with the shots and their strips."""
+    from bunny.core import atomic
     from bunny.view import search_result
 
-    input_path.check_output_file(path)
     page = search_result.page(found.shots, found.root, found.question, found.notes)
     atomic.write_bytes(path, page.encode())
 

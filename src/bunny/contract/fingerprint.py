@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NotRequired, TypedDict
 
-from bunny.core import atomic, file_hash
+from bunny.core import atomic, file_hash, json_file
 
 logger = logging.getLogger(__name__)
 
@@ -250,6 +250,6 @@ def _content_hash(film_dir: Path, table: str, stat: os.stat_result) -> str:
 def _read_json(path: Path) -> Any:
     """The object in a file; empty when there is none or it is damaged."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json_file.read_object(path)
     except (OSError, ValueError):
         return {}

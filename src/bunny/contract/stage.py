@@ -27,7 +27,7 @@ from bunny.contract.fingerprint import BegunRecord, FingerprintParts, StageRecor
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards, ShardWork, fill_missing
-from bunny.core import atomic, film_file, log, telemetry, workspace
+from bunny.core import atomic, film_file, json_file, log, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
 from bunny.core.reference_folder import SourceRecord
@@ -69,9 +69,7 @@ class BaseStage:
         self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
         self._is_wanted: Callable[[], bool] | None = None  # set where this process only helps
-        self.source: SourceRecord = json.loads(
-            (self.input_dir / "source.json").read_text(encoding="utf-8")
-        )
+        self.source: SourceRecord = workspace.read_source(self.input_dir)
 
     # -- what a stage gives ------------------------------------------------------------------
 
@@ -155,10 +153,10 @@ class BaseStage:
         if self.can_resume():
             return 1.0
         try:
-            state = json.loads((self.folder / "progress.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            state = json_file.read_object(self.folder / "progress.json")
+            return min(1.0, state["done"] / state["total"]) if state["total"] else 0.0
+        except (OSError, ValueError, KeyError, TypeError):
             return 0.0
-        return min(1.0, state["done"] / state["total"]) if state["total"] else 0.0
 
     def execute(self) -> StageResult:
         """Do the stage, or nothing when it is up to date.

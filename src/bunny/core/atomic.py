@@ -68,8 +68,26 @@ def replace(temporary: Path, target: Path) -> None:
     ------
     InUseError
         If another program has one of them open all the while (on Windows).
+    UserError
+        As `check_target`.
     """
+    check_target(target)
     _patiently(lambda: temporary.replace(target), target)
+
+
+def check_target(path: Path) -> None:
+    """Refuse to put a file in the place of a device, a pipe or a socket.
+
+    Raises
+    ------
+    UserError
+        If `path` is one of these.
+    """
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        raise UserError(
+            f"{path}: expected a file or a new path, found a device, pipe or socket; give another "
+            "output file"
+        )
 
 
 def replace_folder(temporary: Path, target: Path) -> None:

@@ -17,11 +17,25 @@ DISK_FAULTS = {
     errno.EIO: "the disk failed; check it",
     errno.EMFILE: "too many files are open; raise the limit (`ulimit -n`)",
 }
+# What is wrong with a path that an error names.
+PATH_FAULTS = {
+    errno.ENOENT: "found no such file or folder, and cannot make one there; check whether it was "
+    "moved or deleted",
+    errno.ENOTDIR: "expected a folder on this path, found a file; check the path",
+    errno.EEXIST: "expected a folder or a new path, found a file; check the path",
+    errno.EISDIR: "expected a file, found a folder; check the path",
+    errno.ENAMETOOLONG: "the name is too long; choose a shorter one",
+    errno.ELOOP: "its links lead in a circle; check the path",
+    errno.ESTALE: "the folder is no longer there; check its disk or network drive",
+    errno.ENOTCONN: "the folder is no longer there; check its disk or network drive",
+    errno.ENXIO: "found a device or socket; check the path",
+}
+MAX_SHOWN = 400  # characters of a path
 RESUME = "then run the same command again to resume"
 
 
 def describe(error: BaseException) -> str | None:
-    """What a disk refused, in one sentence; None where it was something else.
+    """What a disk refused or is wrong with a path, in one sentence; None for something else.
 
     Parameters
     ----------
@@ -30,11 +44,24 @@ def describe(error: BaseException) -> str | None:
         the system alone.
     """
     found = _find_fault(error)
-    if found is None:
-        return None
-    number, file = found
-    place = f"{file}: " if file else ""
-    return f"{place}{DISK_FAULTS[number]}, {RESUME}"
+    if found is not None:
+        number, file = found
+        place = f"{_shorten(file)}: " if file else ""
+        return f"{place}{DISK_FAULTS[number]}, {RESUME}"
+    if isinstance(error, OSError) and error.errno in PATH_FAULTS and error.filename is not None:
+        return f"{_shorten(error.filename)}: {PATH_FAULTS[error.errno]}"
+    return None
+
+
+def _shorten(path: object) -> str:
+    text = str(path)
+    return text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether a write failed for want of space."""
+    found = _find_fault(error)
+    return found is not None and found[0] in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 def write_error(what: str, error: BaseException) -> UserError:

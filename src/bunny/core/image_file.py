@@ -10,10 +10,11 @@ import io
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 if TYPE_CHECKING:
     import numpy as np
+    from PIL.Image import Image
 
 logger = logging.getLogger(__name__)
 
@@ -75,13 +76,27 @@ def decode(data: bytes, flags: int = IMREAD_COLOR) -> np.ndarray | None:
 
 def read_size(data: bytes) -> tuple[int, int] | None:
     """Width and height in pixels by a picture's head; None for no picture, or one too large."""
-    pillow = load_pillow()
     try:
-        with pillow.open(io.BytesIO(data)) as image:
+        with open_picture(io.BytesIO(data)) as image:
             return image.size
-    except (OSError, ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+    except OSError as error:
         logger.debug("%s", error)
         return None
+
+
+def open_picture(source: Path | BinaryIO) -> Image:
+    """Open a picture with Pillow; its pixels are not read yet.
+
+    Raises
+    ------
+    OSError
+        If it is no picture, cannot be read, or promises more than `MAX_PIXELS`.
+    """
+    pillow = load_pillow()
+    try:
+        return pillow.open(source)
+    except (ValueError, SyntaxError, pillow.DecompressionBombError) as error:
+        raise OSError(f"no picture that can be read ({error})") from error
 
 
 def load_pillow() -> Any:

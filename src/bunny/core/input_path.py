@@ -4,7 +4,7 @@ import errno
 import os
 from pathlib import Path
 
-from bunny.core import film_file, image_file
+from bunny.core import atomic, film_file, image_file
 from bunny.core.error import UserError
 from bunny.core.film_file import FilmAddress, FilmPlace
 from bunny.core.reference_folder import PICTURE_SUFFIXES
@@ -85,6 +85,31 @@ def check_references(path: Path | None) -> Path | None:
 
 
 def check_output_file(path: Path) -> None:
-    """Refuse a folder where a file is to be written."""
+    """Refuse what cannot become a file: a folder, a device, a path that leads through a file.
+
+    Raises
+    ------
+    UserError
+        As `check_output_folder`, too.
+    """
+    check_output_folder(path.parent)
+    check_path(path)
     if path.is_dir():
         raise UserError(f"{path}: expected an output file, got a folder; add a file name")
+    atomic.check_target(path)
+
+
+def check_output_folder(path: Path) -> None:
+    """Refuse what cannot become a folder: a file, a path that leads through one.
+
+    Raises
+    ------
+    UserError
+        Also for a path that `check_path` refuses.
+    """
+    check_path(path)
+    known = next((p for p in (path, *path.parents) if p.exists()), path)
+    if known.exists() and not known.is_dir():
+        raise UserError(
+            f"{path}: expected an output folder, but {known} is not a folder; give another path"
+        )

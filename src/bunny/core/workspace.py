@@ -26,12 +26,15 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import cast
 
 from bunny.core import (
     atomic,
+    disk_full,
     file_hash,
     film_file,
     input_path,
+    json_file,
     reference_folder,
     remote_workspace,
 )
@@ -91,8 +94,14 @@ class Workspace:
         return self.root / "stage" / name
 
     def source(self) -> SourceRecord:
-        """What `create` wrote."""
-        return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+        """What `create` wrote.
+
+        Raises
+        ------
+        UserError
+            If that file is damaged.
+        """
+        return read_source(self.root)
 
     def own_settings(self) -> list[str]:
         """Settings of this film alone, `section.key=value`; see `save_settings`.
@@ -100,18 +109,43 @@ class Workspace:
         Raises
         ------
         UserError
-            If the file is no list of texts.
+            If their file is damaged.
         """
         path = self.root / "own_setting.json"
         if not path.exists():
             return []
-        with suppress(OSError, ValueError, RecursionError):
+        try:
             found = json.loads(path.read_text(encoding="utf-8"))
-            if isinstance(found, list) and all(isinstance(one, str) for one in found):
-                return found
+        except (ValueError, RecursionError) as error:
+            found = error
+        if not isinstance(found, list) or not all(isinstance(one, str) for one in found):
+            raise UserError(
+                f'{path}: expected a JSON list of settings such as ["seed=1"], could not read it; '
+                "fix or delete the file"
+            )
+        return found
+
+
+def read_source(film_dir: Path) -> SourceRecord:
+    """Read which film and references a film's folder was made of.
+
+    Raises
+    ------
+    UserError
+        If `source.json` is missing or damaged.
+    """
+    path = film_dir / "source.json"
+    try:
+        found = json_file.read_object(path)
+        texts = found.get("film"), found.get("content_hash"), found.get("references")
+        if not found.get("film") or not all(isinstance(one, str | None) for one in texts):
+            raise ValueError("expected film, content_hash and references as texts")
+    except (OSError, ValueError) as error:
         raise UserError(
-            f"{path}: expected a JSON list of section.key=value, could not read it; delete it"
-        )
+            f"{path}: expected which film this folder is of, could not read it ({error}); restore "
+            "the file, or delete it and run the film again: `bunny run FILM --references FOLDER`"
+        ) from error
+    return cast(SourceRecord, found)
 
 
 def project_root(start: Path | None = None) -> Path:
@@ -330,7 +364,12 @@ def lock(space: Workspace, wait_s: float = 0.0):
             "machine": socket.gethostname(),
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
+        try:
+            atomic.write_bytes(space.root / HOLDER, json.dumps(holder).encode())
+        except OSError as error:
+            if not disk_full.is_full(error):
+                raise
+            atomic.remove_file(space.root / HOLDER)  # of another; `clean` may free space still
         with ExitStack() as elsewhere:
             for one in OPENED:
                 elsewhere.enter_context(one.hold(space, wait_s))

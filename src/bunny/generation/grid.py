@@ -8,7 +8,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.core import safe_path
+from bunny.core import image_file, safe_path
 from bunny.generation import provenance
 from bunny.generation.plan import GridColumn
 from bunny.generation.request import GenerationRequest
@@ -173,12 +173,10 @@ def write_grid(
     facts : mapping
         Written into the PNG.
     """
-    from PIL import Image
-
     pictures = {}
     for place, file in files.items():
         if file is not None:
-            with Image.open(safe_path.join(root, file)) as picture:
+            with image_file.open_picture(safe_path.join(root, file)) as picture:
                 pictures[place] = picture.convert("RGB")
     if pictures:
         provenance.save_png(path, draw_grid(arrange(pictures, drawings, columns)), facts)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.core import atomic
+from bunny.core import atomic, image_file
 from bunny.generation import request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
 from bunny.training.base import Base
@@ -141,12 +141,17 @@ def save_png(path: Path, picture: Image.Image, provenance: Mapping[str, Any]) ->
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """Read what `save_png` wrote; empty for other pictures."""
-    from PIL import Image
+    """Read what `save_png` wrote; empty for other pictures.
 
-    with Image.open(path) as picture:
+    Raises
+    ------
+    OSError, SyntaxError, ValueError
+        If it cannot be read.
+    """
+    with image_file.open_picture(path) as picture:
         picture.load()
-        return json.loads(picture.info.get(KEY, "{}"))
+        found = json.loads(picture.info.get(KEY, "{}"))
+    return found if isinstance(found, dict) else {}
 
 
 def to_webui_text(provenance: Mapping[str, Any]) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from bunny.core import file_hash, hub
+from bunny.core import file_hash, hub, image_file
 from bunny.core.error import UserError
 from bunny.generation import provenance, request, sampler, scheduler
 from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapter
@@ -226,9 +226,7 @@ def compare(path: Path, drawn: Image.Image, changed: Sequence[str]) -> tuple[str
     int
         Largest difference of a pixel, in [0, 255].
     """
-    from PIL import Image
-
-    with Image.open(path) as before:
+    with image_file.open_picture(path) as before:
         off = np.abs(np.asarray(before, np.int16) - np.asarray(drawn, np.int16))
     if not off.any():
         return "identical, bit for bit", 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bunny.core import file_hash
+from bunny.core import file_hash, image_file
 from bunny.core.error import UserError
 from bunny.generation import scheduler as schedulers
 from bunny.training.base import Base
@@ -96,14 +96,12 @@ def load_init_image(path: Path, strength: float, frame_id: str | None = None) ->
     UserError
         If there is no such file or it is no picture.
     """
-    from PIL import Image, UnidentifiedImageError
-
     if not path.is_file():
         raise UserError(f"{path}: file not found; expected a picture to start from")
     try:
-        with Image.open(path) as picture:
+        with image_file.open_picture(path) as picture:
             picture.verify()
-    except (UnidentifiedImageError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+    except (OSError, SyntaxError) as error:
         raise UserError(
             f"{path}: expected a picture to start from, could not read it; choose another file"
         ) from error

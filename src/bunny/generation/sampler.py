@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from bunny.core import image_file
 from bunny.generation import adapters as generation_adapters
 from bunny.generation import provenance, request, scheduler
 from bunny.generation.request import Adapters, GenerationRequest
@@ -243,7 +244,7 @@ def _start(drawing: GenerationRequest, path: Path) -> Image.Image:
     """The picture to start from, cut about its middle to the drawing's shape."""
     from PIL import Image, ImageOps
 
-    with Image.open(path) as picture:
+    with image_file.open_picture(path) as picture:
         upright = ImageOps.exif_transpose(picture).convert("RGB")
     return ImageOps.fit(upright, (drawing.width_px, drawing.height_px), Image.Resampling.LANCZOS)
 

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import polars as pl
 
+from bunny.review import event_log
 from bunny.review.snapshot import LinkEvidence
 from bunny.review.state import ReviewState
 from bunny.table import store
@@ -147,7 +148,7 @@ def feedback(state: ReviewState) -> pl.DataFrame:
         rows.append(
             {
                 "event_id": event.event_id,
-                "time": event.time,
+                "time": event_log.moment(event).isoformat(timespec="microseconds"),
                 "user": event.user,
                 "kind": event.kind,
                 "level": event.level,

@@ -321,6 +321,7 @@ def _event(
     if not context.user.strip():
         raise UserError("user: expected the name of the person who makes the correction, got none")
     return Event(
+        time=state.next_time(),
         user=context.user,
         kind=kind,
         level=level,

@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, get_args
 
@@ -24,6 +24,7 @@ from bunny.table.schema.review import EventKind, Level
 TimedBox = tuple[float, float, float, float, float]
 
 FILE = "feedback.jsonl"
+TICK = timedelta(microseconds=1)  # between two events at least
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +99,24 @@ def order_key(event: Event) -> tuple[datetime, str]:
 
     Raises
     ------
+    ValueError, OverflowError
+        As `moment`.
+    """
+    return (moment(event), event.event_id)
+
+
+def moment(event: Event) -> datetime:
+    """Time of an event in UTC.
+
+    Raises
+    ------
     ValueError
         If the time is not ISO 8601. One without a zone is taken for UTC.
+    OverflowError
+        If it is before the year 1 or after the year 9999.
     """
     time = datetime.fromisoformat(event.time)
-    return (time.replace(tzinfo=UTC) if time.tzinfo is None else time, event.event_id)
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def by_id(events: Iterable[Event]) -> dict[str, Event]:
@@ -130,9 +144,9 @@ def from_dict(values: Mapping[str, Any]) -> Event:
         if not own["event_id"] or not own["time"]:
             raise ValueError("no event_id or time")
         event = Event(**own)
-        order_key(event)
+        moment(event) + TICK  # a later one must have a time too
         return event
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(
             f"event {values.get('event_id', '?')}: not a valid correction ({error}); "
             "fix or remove the line"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
 
 import numpy as np
 import polars as pl
@@ -11,7 +12,7 @@ import polars as pl
 from bunny.core.error import UserError
 from bunny.review import cluster_reference, replay, undo
 from bunny.review.anchor import AssetIndex
-from bunny.review.event_log import AssetAnchor, ClusterRef, Event, Level, order_key
+from bunny.review.event_log import TICK, AssetAnchor, ClusterRef, Event, Level, moment, order_key
 from bunny.review.reassign import Reassignment
 from bunny.review.snapshot import NOISE, SOURCE, LinkEvidence, Snapshot
 
@@ -34,6 +35,7 @@ class ReviewState:
         self.content = content
         self._fall = fall
         self._every: dict[str, Event] = {}
+        self._latest = datetime.min.replace(tzinfo=UTC)  # time of an event known, or made here
         self._undone: set[str] = set()
         self._done: list[Event] = []
         self._kept: dict[int, Snapshot] = {0: replay.start(content)}
@@ -80,7 +82,9 @@ class ReviewState:
 
     def replay(self, events: Iterable[Event]) -> ReviewState:
         """Add events to those that are known, whatever their order; gives itself."""
-        self._every |= {e.event_id: e for e in events if e.event_id not in self._every}
+        new = {e.event_id: e for e in events if e.event_id not in self._every}
+        self._every |= new
+        self._latest = max((self._latest, *map(moment, new.values())))
         self._replay_all()
         return self
 
@@ -95,6 +99,7 @@ class ReviewState:
         before, names = self.now.copy(), dict(self.now.folders)
         if event.event_id not in self._every:
             self._every[event.event_id] = event
+            self._latest = max(self._latest, moment(event))
             is_last = not self._done or order_key(event) > order_key(self._done[-1])
             is_undone = any(e.undoes == event.event_id for e in self._every.values())
             if is_last and event.kind != "undo" and not is_undone:
@@ -228,6 +233,16 @@ class ReviewState:
         )
 
     # -- for what makes events ---------------------------------------------------------------
+
+    def next_time(self) -> str:
+        """Time of an event made now, in ISO 8601.
+
+        It is the clock's, or a microsecond after the newest event that is known or was made here:
+        a correction comes after those that its maker saw, even if the clock was set back (a hybrid
+        logical clock; Kulkarni et al. 2014).
+        """
+        self._latest = max(datetime.now(UTC), self._latest + TICK)
+        return self._latest.isoformat(timespec="microseconds")
 
     def item(self, asset_id: str) -> int:
         """Row of an item.

@@ -96,6 +96,9 @@ def load_newest(folder: Path, key: str, *, is_writer: bool = True) -> dict[str, 
             kind = type(error).__name__
             logger.warning("checkpoint %s cannot be read (%s); using an older one", path.name, kind)
             continue
+        if not isinstance(state, dict):
+            logger.warning("checkpoint %s holds no state; using an older one", path.name)
+            continue
         if state.get("key") == key:
             return state
         if is_writer:

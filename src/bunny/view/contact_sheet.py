@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps, UnidentifiedImageError
+from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from bunny.core import image_file
 from bunny.view.tile import Tile
@@ -23,6 +23,7 @@ LINE_PX = 15
 FONT_PX = 12
 BOX_MARGIN = 0.35  # share of the box's larger side added around it
 MAX_NOTE_LINES = 3
+MAX_HEADING_PX = 1600
 
 
 def sheet(tiles: Sequence[Tile], columns: int = 6, width_px: int = 160) -> Image.Image:
@@ -65,12 +66,12 @@ def thumbnail(tile: Tile, size: tuple[int, int]) -> Image.Image:
     if tile.file is None:
         return Image.new("RGB", size, MISSING)
     try:
-        with image_file.load_pillow().open(tile.file) as image:
+        with image_file.open_picture(tile.file) as image:
             if tile.box is None:
                 scale = 2 * min(size[0] / image.width, size[1] / image.height)
                 image.draft("RGB", (round(image.width * scale), round(image.height * scale)))
             picture = image.convert("RGB")
-    except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
+    except OSError as error:
         logger.debug("picture could not be read for the gallery: %s", error)
         return Image.new("RGB", size, MISSING)
     if tile.box is not None:
@@ -115,7 +116,8 @@ def wrap(text: str, width_px: int, font: ImageFont.FreeTypeFont, max_lines: int)
 
 
 def _fit(line: str, width_px: int, font: ImageFont.FreeTypeFont) -> str:
-    """Shorten one line that is too wide by itself."""
+    """Make a text one line, shortened where it is too wide by itself."""
+    line = " ".join(line.split())[:width_px]  # a letter is at least a pixel wide
     if font.getlength(line) <= width_px:
         return line
     while line and font.getlength(line + "…") > width_px:
@@ -158,6 +160,7 @@ def _cut(picture: Image.Image, box: tuple[float, float, float, float]) -> Image.
 
 def _words(text: str, *, is_strong: bool = False) -> Image.Image:
     font = _font(is_strong)
+    text = _fit(text, MAX_HEADING_PX, font)
     width = max(240, round(font.getlength(text)) + 2 * GAP_PX)
     canvas = Image.new("RGB", (width, LINE_PX + GAP_PX + 4), PAPER)
     ImageDraw.Draw(canvas).text((GAP_PX, GAP_PX), text, INK if is_strong else FAINT, font=font)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
-from bunny.view import style
+from bunny.view import html, style
 
 if TYPE_CHECKING:
     from IPython.display import HTML
@@ -84,8 +84,8 @@ def show(table: pl.DataFrame, nothing: str = "Nothing to show.") -> HTML:
     rest = table.height - MAX_ROWS
     more = f"<p>{style.plural(rest, 'more row')} not shown</p>" if rest > 0 else ""
     return HTML(
-        f"<div style='{height}width:fit-content'><table><tr>{head}</tr><tr>{body}</table></div>"
-        f"{more}"
+        f"<div class='{html.NO_MATHS}' style='{height}width:fit-content'><table><tr>{head}</tr>"
+        f"<tr>{body}</table></div>{more}"
     )
 
 
@@ -99,7 +99,7 @@ def facts(values: Mapping[str, Any]) -> HTML:
         for name, value in values.items()
         if value is not None
     )
-    return HTML(f"<table>{rows}</table>")
+    return HTML(f"<table class='{html.NO_MATHS}'>{rows}</table>")
 
 
 def word(column: str) -> str:

@@ -1,8 +1,10 @@
-"""HTML fragments of widgets: histogram, counts, tiles, tables."""
+"""HTML of notebooks and reports: sentences, histogram, counts, tiles, tables."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 
 import numpy as np
@@ -11,7 +13,36 @@ from bunny.view import style
 
 WIDTH_PX, HEIGHT_PX = 640, 120
 AXIS_PX = 18
+NO_MATHS = "mathjax_ignore tex2jax_ignore"  # class: Jupyter reads no formula between two $
 TONE = {"good": style.GOOD, "bad": style.BAD, "plain": style.QUIET, "": style.QUIET}
+
+
+@dataclass(frozen=True, repr=False)
+class Note:
+    """Sentences of a notebook's cell: escaped HTML on a page, plain text elsewhere."""
+
+    sentences: Sequence[str]
+    is_list: bool = False
+
+    def __repr__(self) -> str:
+        return "\n".join(f"- {one}" if self.is_list else one for one in self.sentences)
+
+    def _repr_html_(self) -> str:
+        tag = "li" if self.is_list else "p"
+        text = "".join(f"<{tag}>{sentence(one)}</{tag}>" for one in self.sentences)
+        outer = "ul" if self.is_list else "div"
+        return f'<{outer} class="{NO_MATHS}">{text}</{outer}>'
+
+
+def sentence(text: str) -> str:
+    """Escape a sentence; its commands, which stand between backticks, are set as code.
+
+    Examples
+    --------
+    >>> sentence("run `bunny run FILM` of <b>")
+    'run <code>bunny run FILM</code> of &lt;b&gt;'
+    """
+    return re.sub("`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def histogram(

@@ -24,7 +24,7 @@ def theme(height_in: float = 3.0, width_in: float = WIDTH_IN) -> Theme:
     """The one theme; sizes in inches at 96 dpi."""
     import plotnine as p9
 
-    return p9.theme_minimal(base_size=11, base_family="DejaVu Sans") + p9.theme(
+    made = p9.theme_minimal(base_size=11, base_family="DejaVu Sans") + p9.theme(
         figure_size=(width_in, height_in),
         dpi=DPI,
         plot_background=p9.element_rect(fill=PAPER, color=PAPER),
@@ -41,6 +41,7 @@ def theme(height_in: float = 3.0, width_in: float = WIDTH_IN) -> Theme:
         legend_key_size=12,
         strip_text=p9.element_text(size=9.5, weight="bold", ha="left"),
     )
+    return _without_maths(made)
 
 
 def colours(names: Iterable[str]) -> dict[str, str]:
@@ -52,16 +53,19 @@ def empty_plot(sentence: str) -> ggplot:
     """Stand in for a figure that has no data, saying why."""
     import plotnine as p9
 
-    return (
-        p9.ggplot()
-        + p9.annotate("text", x=0, y=0, label=sentence, size=11, color="#5A5A55")
-        + p9.theme_void()
-        + p9.theme(
-            figure_size=(WIDTH_IN, 1.0),
-            dpi=DPI,
-            plot_background=p9.element_rect(fill=PAPER, color=PAPER),
-        )
+    bare = p9.theme_void() + p9.theme(
+        figure_size=(WIDTH_IN, 1.0),
+        dpi=DPI,
+        plot_background=p9.element_rect(fill=PAPER, color=PAPER),
     )
+    words = p9.annotate("text", x=0, y=0, label=sentence, size=11, color="#5A5A55")
+    return p9.ggplot() + words + _without_maths(bare)
+
+
+def _without_maths(theme: Theme) -> Theme:
+    """Show texts as they are: matplotlib would read a formula between two $."""
+    theme._rcParams["text.parse_math"] = False
+    return theme
 
 
 def clock(seconds: float) -> str:
@@ -132,5 +136,6 @@ def to_png(figure: ggplot, dpi: int = DPI) -> bytes:
     """Draw a figure; warnings of the drawing library about fonts and empty scales are silenced."""
     with io.BytesIO() as stream, warnings.catch_warnings():
         warnings.simplefilter("ignore", category=ImportWarning)
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         figure.save(stream, format="png", dpi=dpi, verbose=False)
         return stream.getvalue()

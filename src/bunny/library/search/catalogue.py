@@ -142,7 +142,7 @@ def _said(table: Path) -> pl.DataFrame:
     said = (
         store.read_or_empty(table, "feedback")
         .filter(pl.col("kind").is_in(["comment", "caption_edit"]) & ~pl.col("is_undone"))
-        .sort("time")
+        .sort("time", "event_id")
         .explode("asset_ids")
         .join(asset, on="asset_ids")
     )

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from bunny.review import asset_table
+from bunny.review import asset_table, event_log
 from bunny.review.event_log import Event
 from bunny.review.state import ReviewState
 
@@ -271,7 +271,14 @@ def read_corrected(
 def _feedback_table(state: ReviewState) -> pl.DataFrame:
     """Events that hold, with the items that they mean today."""
     rows = [
-        (e.event_id, e.time, e.kind, e.origin, state.touched(e.event_id)[0], False)
+        (
+            e.event_id,
+            event_log.moment(e).isoformat(timespec="microseconds"),
+            e.kind,
+            e.origin,
+            state.touched(e.event_id)[0],
+            False,
+        )
         for e in state.events
     ]
     return pl.DataFrame(rows, schema=_FEEDBACK, orient="row")

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import polars as pl
 
-from bunny.core import atomic, file_hash, safe_path
+from bunny.core import atomic, file_hash, input_path, safe_path
 from bunny.core.error import UserError
 from bunny.dataset import crop, rights
 from bunny.dataset.crop_caption import CaptionVariant
@@ -127,6 +127,7 @@ def check_output(output: Path) -> None:
     UserError
         If `output` is a file, holds what is not of an export, or an edited file.
     """
+    input_path.check_output_folder(output.parent)
     if output.is_symlink() or (output.exists() and not output.is_dir()):
         raise UserError(
             f"{output}: expected a folder or a new path, found something else; choose "

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from bunny.core import safe_path
+from bunny.core import image_file, safe_path
 from bunny.view import contact_sheet, style
 from bunny.view.report.section import ReportPlot
 
@@ -184,13 +184,11 @@ def grids(root: Path, picture: pl.DataFrame) -> list[ReportPlot]:
     list of ReportPlot
         One a fine-tune; shrunk to 1600 px.
     """
-    from PIL import Image
-
     folders = dict.fromkeys(Path(f).parent for f in picture["file"].drop_nulls().sort())
     found = []
     for path in (safe_path.join(root, (f / GRID_FILE).as_posix()) for f in folders):
         if path.is_file():
-            with Image.open(path) as opened:
+            with image_file.open_picture(path) as opened:
                 image = opened.convert("RGB")
             image.thumbnail((GRID_MAX_PX, GRID_MAX_PX))
             data = base64.b64encode(contact_sheet.to_png(image)).decode()

@@ -7,8 +7,9 @@ from typing import get_args
 
 import polars as pl
 
-from bunny.core import safe_path
+from bunny.core import safe_path, workspace
 from bunny.core.config import StageName
+from bunny.core.error import UserError
 from bunny.view import style, tile
 from bunny.view.plot import film as plot_film
 from bunny.view.plot import recognition
@@ -296,11 +297,9 @@ def _reference_tiles(data: ReportData, reference: pl.DataFrame) -> list[tile.Til
 
 
 def _reference_folder(data: ReportData) -> Path | None:
-    import json
-
     try:
-        source = json.loads((data.root / "source.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
+        source = workspace.read_source(data.root)
+    except UserError:
         return None
     return Path(source["references"]) if source.get("references") else None
 

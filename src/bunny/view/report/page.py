@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunny.core import atomic
+from bunny.view import html
 from bunny.view.report import caption_audit, clip, coverage, evaluation, model, pair, result
 from bunny.view.report import film as report_film
 from bunny.view.report.result import ReportResult
 from bunny.view.report.section import ReportData, ReportSection, ReportTable
 
 if TYPE_CHECKING:
-    from markupsafe import Markup
-
     from bunny.core.config import Config
     from bunny.core.workspace import Workspace
 
@@ -89,19 +87,13 @@ class ReportPage:
 def render_page(page: ReportPage) -> str:
     """Text of a page."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    from markupsafe import Markup
 
     environment = Environment(
         loader=FileSystemLoader(TEMPLATE), autoescape=True, undefined=StrictUndefined
     )
-    environment.filters["code"] = _code
+    environment.filters["code"] = lambda text: Markup(html.sentence(str(text)))
     return environment.get_template("report.html.j2").render(vars(page))
-
-
-def _code(text: str) -> Markup:
-    """A sentence with its commands, which stand between backticks, set as code."""
-    from markupsafe import Markup, escape
-
-    return Markup(re.sub("`([^`]+)`", r"<code>\1</code>", str(escape(text))))
 
 
 def _page(data: ReportData) -> ReportPage:

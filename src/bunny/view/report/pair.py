@@ -9,7 +9,7 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
-from bunny.core import safe_path
+from bunny.core import image_file, safe_path
 from bunny.view import contact_sheet, style, tile
 from bunny.view.report import clip, section
 from bunny.view.report.section import ReportData, ReportGroup, ReportPicture, ReportSection
@@ -102,7 +102,7 @@ def _row(root: Path, row: Mapping[str, Any]) -> ReportPicture | None:
 def _open(path: Path) -> Image.Image | None:
     """A picture, RGB; None where it cannot be read."""
     try:
-        with Image.open(path) as image:
+        with image_file.open_picture(path) as image:
             return image.convert("RGB")
     except OSError:
         return None

@@ -243,7 +243,9 @@ def draw_once(values: Values, draw: Draw, make_options: Callable[..., object]) -
         )
     except BunnyError as error:
         return f"<b>{escape(str(error))}</b>"
-    images = "".join(f'<img src="{_picture(path)}" alt="{path.name}">' for path in made.files)
+    images = "".join(
+        f'<img src="{_picture(path)}" alt="{escape(path.name)}">' for path in made.files
+    )
     return f"<pre>{escape(made.to_text())}</pre>{images}"
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -143,7 +144,7 @@ def page(
     return (
         html.counts(_counts(now.decision.code))
         + f"<p>compared with the saved settings: {change}</p>"
-        + (f"<p>{now.note}</p>" if now.note else "")
+        + (f"<p>{escape(now.note)}</p>" if now.note else "")
         + f"<p>blur_threshold {threshold:.2f}: {rate_text(threshold)} of the labelled films</p>"
         + html.histogram(blur, threshold, low=0, high=1, axis="sharpness")
         + "".join(_gallery(opened, now.decision.code, *gallery) for gallery in galleries)
