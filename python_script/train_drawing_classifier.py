@@ -1,15 +1,12 @@
 """Train the classifier that tells drawings from photographs and renderings.
 
-    export PYTHONPATH=python_script/figure_embedding
     python python_script/train_drawing_classifier.py measure --material FOLDER [--drawn FOLDER]
-        [--pictures FOLDER --places FOLDER]
     python python_script/train_drawing_classifier.py train
 
 `measure` reads the films and pictures of a folder laid out as our test material is, the sample
 film, photographs that scikit-image and scikit-learn carry and scenes drawn by the sample's own pen,
 draws photographs anew, wears all of them down and keeps their styles in checkpoint/medium. Films in
-`--drawn` are drawings of our own in other styles; `--pictures` and `--places` are drawings by
-people, as `figure_embedding/collect.py` writes them. `train` prints the error on sources left out,
+`--drawn` are drawings of our own in other styles. `train` prints the error on sources left out,
 then writes the weights that `bunny.character.drawn.medium` reads. Some ten minutes of one core.
 """
 
@@ -23,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import polars as pl
-from figure_embedding import drawing, medium_picture
+from figure_embedding import medium_picture
 from sample import render
 from toy import judge_picture
 
@@ -59,8 +56,6 @@ DRAWN = {
 }
 CAUTION = 0.5  # logit taken off: a photograph called drawn loses its faces, the worse mistake
 RENDERED = ("rendered-play",)  # not redrawn: it is nearly flat as it is
-NO_DRAWING = r"^(naev|supertux)"  # sources of people's pictures that look rendered
-PLACE_PX, NUM_PEOPLE = 480, 40  # side of a scene with a figure; scenes of a source
 logger = logging.getLogger("train_drawing_classifier")
 
 
@@ -73,9 +68,8 @@ class Example:
     image: np.ndarray
 
 
-def collect(wanted: argparse.Namespace) -> Iterator[Example]:
+def collect(material: Path, drawn: Path | None) -> Iterator[Example]:
     """All pictures, as they are."""
-    material, drawn = wanted.material, wanted.drawn
     for is_drawn, sources in ((False, PHOTOGRAPHED), (True, DRAWN)):
         for source, patterns in sources.items():
             for path in (p for pattern in patterns for p in sorted(material.glob(pattern))):
@@ -87,15 +81,13 @@ def collect(wanted: argparse.Namespace) -> Iterator[Example]:
     for path in sorted(drawn.glob("*.mp4")) if drawn else []:
         for image in _frames(path, NUM_FRAMES // 5):
             yield Example(source="own-styles", is_drawn=True, image=image)
-    if wanted.pictures:
-        yield from _people(drawing.find(wanted.pictures, wanted.places, NO_DRAWING))
 
 
-def measure_all(wanted: argparse.Namespace) -> None:
+def measure_all(material: Path, drawn: Path | None) -> None:
     """Keep the style of every picture, worn down in several ways."""
     net = efficientnet.EfficientNet()
     rows, styles = [], []
-    for index, example in enumerate(_with_redrawn(collect(wanted))):
+    for index, example in enumerate(_with_redrawn(collect(material, drawn))):
         rng = np.random.default_rng([SEED, index])
         states = [example.image, *(_wear(example.image, rng, k) for k in range(NUM_WORN))]
         for state, image in enumerate(states):
@@ -216,16 +208,6 @@ def _sample() -> Iterator[Example]:
         yield Example(source="own", is_drawn=True, image=image)
 
 
-def _people(drawings: drawing.Collection) -> Iterator[Example]:
-    """Figures that people drew, each in a place; sources of one hand have one name."""
-    for number, (source, identities) in enumerate(drawings.figure.items()):
-        rng = np.random.default_rng([SEED + 2, number])
-        for name in rng.permutation(sorted(identities))[:NUM_PEOPLE]:
-            figure = cv2.imread(str(identities[str(name)][0]), cv2.IMREAD_UNCHANGED)
-            image = drawing.in_place(rng, figure, drawings, source, PLACE_PX)
-            yield Example(source=f"people-{source.split('-')[0]}", is_drawn=True, image=image)
-
-
 def _stills() -> Iterator[np.ndarray]:
     """Photographs that packages carry."""
     import skimage
@@ -293,8 +275,6 @@ def main() -> None:
     parser.add_argument("step", choices=("measure", "train"))
     parser.add_argument("--material", type=Path, help="folder of films and pictures")
     parser.add_argument("--drawn", type=Path, help="folder of films that are our own drawings")
-    parser.add_argument("--pictures", type=Path, help="folder of figures that people drew")
-    parser.add_argument("--places", type=Path, help="folder of places that people drew")
     args = parser.parse_args()
     torch.set_num_threads(1)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s")
@@ -303,10 +283,8 @@ def main() -> None:
         train()
     elif args.material is None:
         parser.error("measure: expected --material FOLDER")
-    elif (args.pictures is None) != (args.places is None):
-        parser.error("measure: expected --pictures and --places together")
     else:
-        measure_all(args)
+        measure_all(args.material, args.drawn)
 
 
 if __name__ == "__main__":

@@ -112,16 +112,6 @@ def film(
     return out, empty, [f"{source}/{one.name}" for one in cast]
 
 
-def in_place(
-    rng: np.random.Generator, figure: np.ndarray, drawings: Collection, source: str, size: int
-) -> np.ndarray:
-    """One figure, BGR or BGRA, in a square picture of a place."""
-    shape = figure.shape[:2]
-    mask = figure[..., 3] if figure.shape[2] == 4 else np.full(shape, 255, np.uint8)
-    part = np.ascontiguousarray(figure[..., :3])
-    return creature.compose(part, mask, _place(rng, drawings, source, size), rng, 1.0)
-
-
 # -- cast -------------------------------------------------------------------------------------
 
 

@@ -118,10 +118,7 @@ def test_a_picture_that_cannot_be_read_is_a_row(references, tmp_path):
 
 def test_a_line_of_words_is_told_and_a_short_row_of_shapes_is_not(references, tmp_path):
     picture = cv2.imread(str(demo.reference_dir() / "pip" / "1.jpg"))
-    for name, words, scale in (
-        ("line", "We have to leave now, hurry!", 0.7),
-        ("row", "Hello", 0.7),
-    ):
+    for name, words in (("line", "We have to leave now, hurry!"), ("row", "Hello")):
         shown = picture.copy()
         for colour, thickness in (((0, 0, 0), 4), ((255, 255, 255), 2)):
             cv2.putText(shown, words, (25, 357), 0, 0.7, colour, thickness, cv2.LINE_AA)

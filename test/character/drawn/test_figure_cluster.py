@@ -122,7 +122,7 @@ def test_a_track_alone_is_noise_when_it_is_short_or_weak(num_views, objectness, 
 
 
 def test_what_may_be_a_place_joins_no_group():
-    """Three tracks of one direction; the middle one's mean is 0.96, though its best view is sure."""
+    """Three tracks of one direction; one's mean is 0.96, though its best view is sure."""
     rows = [figure("a", "f0", None), figure("c", "f3", None)]
     rows += [figure(f"b{i}", f"f{i}", "b", objectness=0.92 + 0.08 * (i == 2)) for i in (1, 2)]
     assert groups(*rows) == {"a": 0, "b1": figure_cluster.NOISE, "b2": figure_cluster.NOISE, "c": 0}
