@@ -91,8 +91,8 @@ class Workspace:
         return self.root / "stage" / name
 
     def source(self) -> SourceRecord:
-        """What `create` wrote."""
-        return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+        """What `create` wrote; raises as `reference_folder.read_source`."""
+        return reference_folder.read_source(self.root)
 
     def own_settings(self) -> list[str]:
         """Settings of this film alone, `section.key=value`; see `save_settings`.

@@ -12,7 +12,8 @@ from typing import Any
 import polars as pl
 
 from bunny.contract import fingerprint
-from bunny.core import safe_path
+from bunny.core import reference_folder, safe_path
+from bunny.core.reference_folder import SourceRecord
 from bunny.table import corrected
 from bunny.table.box import BOX, Box
 from bunny.view.report import scene_difference
@@ -32,9 +33,9 @@ class ComparedRun:
     root: Path
 
     @cached_property
-    def source(self) -> dict[str, Any]:
+    def source(self) -> SourceRecord:
         """What the film's folder was made from."""
-        return json.loads((self.root / "source.json").read_text(encoding="utf-8"))
+        return reference_folder.read_source(self.root)
 
     @cached_property
     def records(self) -> dict[str, fingerprint.StageRecord]:
