@@ -309,6 +309,15 @@ def test_a_table_that_names_files_elsewhere_reads_none_of_them(space, film, bunn
     assert not any(b"root:x" in p.read_bytes() for p in files)
 
 
+@pytest.mark.parametrize("name", ["stage/extract/stage.json", "stage/state.json", "source.json"])
+def test_a_record_of_another_form_is_as_none_or_refused(space, bunny, name):
+    said = [b"[]", b"3", b'{"status": 1}', b'{"status": "done", "tables": {"film": 1}}', b"\xff"]
+    for data in [*said, b"[" * 100_000]:
+        (space.root / name).write_bytes(data)
+        code, _, error = bunny("status", space.film_id, "--data-dir", "data")
+        assert code == 0 or (code == 2 and "source.json: expected the record" in sentence(error))
+
+
 def test_no_module_joins_a_folder_with_a_column_of_paths_by_itself():
     columns = "|".join(sorted({column for some in schema.PATH.values() for column in some}))
     own = re.compile(rf'/ \w+\["({columns})"\]')

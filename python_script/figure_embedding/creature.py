@@ -1,8 +1,9 @@
 """Random cartoon figures: people, animals and odd shapes in random colours, poses and styles.
 
 Figures are what the embedding of drawn figures is trained on (`train_network.py`). An `Identity` is
-what stays: proportions, colours, hair, hat, garment, ears, tail. A `Style` belongs to a film: outline,
-shading, grey. Everything else (pose, turn, expression, size, framing) changes from view to view.
+what stays: proportions, colours, hair, hat, garment, ears, tail. A `Style` belongs to a film:
+outline, shading, grey. Everything else (pose, turn, expression, size, framing) changes from view to
+view.
 Drawn with OpenCV; a picture of 224 px takes about 3 ms.
 """
 

@@ -118,8 +118,8 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
     return tuned
 
 
-def _plain(value: Any) -> str | list[str]:
+def _plain(value: Any) -> Any:
     """Words of an example without the mark by which dspy makes pictures of them."""
     if isinstance(value, list):
-        return [str(_plain(one)) for one in value]
-    return re.sub("<(?=<)", "", str(value))
+        return [_plain(one) for one in value]
+    return None if value is None else re.sub("<(?=<)", "", str(value))

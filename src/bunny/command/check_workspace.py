@@ -229,7 +229,7 @@ class _FilmCheck:
         try:
             source = self._space.source()
             film, known = film_file.locate(source["film"]), source["content_hash"]
-        except (OSError, ValueError, KeyError, TypeError):
+        except (UserError, OSError, ValueError):
             what = "expected the film's path and hash, could not read them"
             yield self._say("source.json", what, "person")
             return

@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from bunny.core import atomic, file_hash, json_file
 
@@ -73,7 +73,14 @@ class StageRecord(BegunRecord):
 
 def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
-    return _read_json(film_dir / "stage" / stage / "stage.json")
+    found = _read_json(film_dir / "stage" / stage / "stage.json")
+    tables, parts = found.get("tables", {}), found.get("parts", {})
+    is_whole = isinstance(found.get("status"), str) and isinstance(parts, dict)
+    is_whole = is_whole and isinstance(tables, dict)
+    is_whole = is_whole and all(
+        isinstance(one, dict) and "sha256" in one for one in tables.values()
+    )
+    return cast("StageRecord", found if is_whole else {})
 
 
 def digest(value: object) -> str:

@@ -27,7 +27,7 @@ from bunny.contract.fingerprint import BegunRecord, FingerprintParts, StageRecor
 from bunny.contract.progress import RunProgress
 from bunny.contract.result import StageResult
 from bunny.contract.shard import Shards, ShardWork, fill_missing
-from bunny.core import atomic, film_file, json_file, log, telemetry, workspace
+from bunny.core import atomic, film_file, json_file, log, reference_folder, telemetry, workspace
 from bunny.core.config import Config
 from bunny.core.error import BunnyError, StageError, UserError
 from bunny.core.reference_folder import SourceRecord
@@ -69,7 +69,7 @@ class BaseStage:
         self.progress: RunProgress | None = None  # of the run that the stage is a part of
         self._opened: list[Shards] = []
         self._is_wanted: Callable[[], bool] | None = None  # set where this process only helps
-        self.source: SourceRecord = workspace.read_source(self.input_dir)
+        self.source: SourceRecord = reference_folder.read_source(self.input_dir)
 
     # -- what a stage gives ------------------------------------------------------------------
 

@@ -50,7 +50,7 @@ def read(space: Workspace, known: str) -> list[StageState] | None:
     try:
         kept = json.loads(_path(space).read_text(encoding="utf-8"))
         return [StageState(**one) for one in kept["states"]] if kept["stamp"] == known else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

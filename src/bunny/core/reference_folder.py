@@ -8,13 +8,15 @@ is one, stages read `reference/` of the film's folder, which holds copies of bot
                    /reference/                     copies of the user's pictures and of those
 """
 
+from contextlib import suppress
 from pathlib import Path
-from typing import NotRequired, TypedDict
+from typing import NotRequired, TypedDict, cast
 
-from bunny.core import atomic
+from bunny.core import atomic, json_file
 from bunny.core.error import UserError
 
 PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp"})
+SOURCE_TEXTS = ("film", "content_hash", "reference_hash")
 NAMED, JOINED = "named", "reference"
 PREFIX = "from_film_"
 
@@ -40,6 +42,27 @@ class SourceRecord(UsedReferences):
     film: str
     content_hash: str
     reference_hash: str
+
+
+def read_source(root: Path) -> SourceRecord:
+    """Read the `source.json` of a film's folder.
+
+    Raises
+    ------
+    UserError
+        If it is missing or damaged.
+    """
+    path = root / "source.json"
+    with suppress(OSError, ValueError):
+        found = {"reference_hash": "", **json_file.read_object(path)}
+        folders = (found.get("references"), found.get("given_references"))
+        if all(isinstance(found.get(key), str) for key in SOURCE_TEXTS) and all(
+            folder is None or isinstance(folder, str) for folder in folders
+        ):
+            return cast("SourceRecord", found)
+    raise UserError(
+        f"{path}: expected the record of a film, could not read it; delete it, then run the film"
+    )
 
 
 def user_folder(known: UsedReferences) -> Path | None:

@@ -26,7 +26,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
 
 from bunny.core import (
     atomic,
@@ -34,7 +33,6 @@ from bunny.core import (
     file_hash,
     film_file,
     input_path,
-    json_file,
     reference_folder,
     remote_workspace,
 )
@@ -94,14 +92,8 @@ class Workspace:
         return self.root / "stage" / name
 
     def source(self) -> SourceRecord:
-        """What `create` wrote.
-
-        Raises
-        ------
-        UserError
-            If that file is damaged.
-        """
-        return read_source(self.root)
+        """What `create` wrote; raises as `reference_folder.read_source`."""
+        return reference_folder.read_source(self.root)
 
     def own_settings(self) -> list[str]:
         """Settings of this film alone, `section.key=value`; see `save_settings`.
@@ -124,28 +116,6 @@ class Workspace:
                 "fix or delete the file"
             )
         return found
-
-
-def read_source(film_dir: Path) -> SourceRecord:
-    """Read which film and references a film's folder was made of.
-
-    Raises
-    ------
-    UserError
-        If `source.json` is missing or damaged.
-    """
-    path = film_dir / "source.json"
-    try:
-        found = json_file.read_object(path)
-        texts = found.get("film"), found.get("content_hash"), found.get("references")
-        if not found.get("film") or not all(isinstance(one, str | None) for one in texts):
-            raise ValueError("expected film, content_hash and references as texts")
-    except (OSError, ValueError) as error:
-        raise UserError(
-            f"{path}: expected which film this folder is of, could not read it ({error}); restore "
-            "the file, or delete it and run the film again: `bunny run FILM --references FOLDER`"
-        ) from error
-    return cast(SourceRecord, found)
 
 
 def project_root(start: Path | None = None) -> Path:

@@ -79,9 +79,11 @@ def of_references(
     folder: Path | None, tables: Mapping[str, pl.DataFrame], character: str
 ) -> list[RealPicture]:
     """The user's pictures of a character; those cut out of the film may be trained on, so not."""
+    if folder is None:
+        return []
     rows = tables["reference"].filter(pl.col("character") == character, pl.col("error").is_null())
     found = []
-    for name in rows["reference_id"].sort() if folder is not None else []:
+    for name in rows["reference_id"].sort():
         picture = image_file.read(safe_path.join(folder, name))
         if picture is None or PREFIX in name or min(picture.shape[:2]) < MIN_CROP_PX:
             continue

@@ -177,7 +177,9 @@ def copy_references(
     """
     rows, wanted = [], set()
     for film_id, table, folder in films:
-        for row in table.sort("reference_id").to_dicts() if folder is not None else []:
+        if folder is None:
+            continue
+        for row in table.sort("reference_id").to_dicts():
             source = safe_path.join(folder, row["reference_id"])
             if source.is_file():
                 name = f"{character}/{film_id}_{source.name}"

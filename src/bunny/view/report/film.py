@@ -7,7 +7,7 @@ from typing import get_args
 
 import polars as pl
 
-from bunny.core import safe_path, workspace
+from bunny.core import reference_folder, safe_path
 from bunny.core.config import StageName
 from bunny.core.error import UserError
 from bunny.view import style, tile
@@ -298,7 +298,7 @@ def _reference_tiles(data: ReportData, reference: pl.DataFrame) -> list[tile.Til
 
 def _reference_folder(data: ReportData) -> Path | None:
     try:
-        source = workspace.read_source(data.root)
+        source = reference_folder.read_source(data.root)
     except UserError:
         return None
     return Path(source["references"]) if source.get("references") else None

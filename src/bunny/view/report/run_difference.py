@@ -12,7 +12,7 @@ from typing import Any
 import polars as pl
 
 from bunny.contract import fingerprint
-from bunny.core import safe_path, workspace
+from bunny.core import reference_folder, safe_path
 from bunny.core.reference_folder import SourceRecord
 from bunny.table import corrected
 from bunny.table.box import BOX, Box
@@ -35,7 +35,7 @@ class ComparedRun:
     @cached_property
     def source(self) -> SourceRecord:
         """What the film's folder was made from."""
-        return workspace.read_source(self.root)
+        return reference_folder.read_source(self.root)
 
     @cached_property
     def records(self) -> dict[str, fingerprint.StageRecord]:
