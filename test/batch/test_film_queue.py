@@ -329,6 +329,25 @@ def test_one_film_that_cannot_be_kept_stops_no_other(queue, film, tmp_path, wait
         worker.end()
 
 
+def test_a_folder_that_cannot_be_written_to_is_said_once_and_tried_again(
+    tmp_path, film, wait_for, monkeypatch, caplog
+):
+    monkeypatch.setattr("bunny.batch.queue_worker.TICK_S", 0.01)
+    data = tmp_path / "data"
+    data.write_text("")
+    queue = FilmQueue(data, GIB)
+    worker = QueueWorker(queue, tmp_path, str(data), (), "extract")
+    worker.begin()
+    try:
+        wait_for(lambda: "the queue of films: " in caplog.text)
+        data.unlink()
+        sent = send(queue, film("a"))
+        wait_for(lambda: queue.find(sent.entry).state == "ready")
+    finally:
+        worker.end()
+    assert caplog.text.count("the queue of films: ") == 1 and "Traceback" not in caplog.text
+
+
 def test_a_film_that_is_checked_can_be_cancelled(queue, film):
     sent = send(queue, film("a"))
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from bunny.batch.engine import FilmRunner
 from bunny.batch.film_queue import FilmQueue
 from bunny.batch.queued_film import QueuedFilm
-from bunny.core import exit_code
+from bunny.core import disk_full, exit_code
 from bunny.core.error import BunnyError, UserError
 from bunny.video.probe import probe
 
@@ -51,6 +51,7 @@ class QueueWorker:
         self._settings, self._until = tuple(settings), until
         self._ended = threading.Event()
         self._num_failed: Counter[str] = Counter()  # tries to keep a film, by entry
+        self._said: set[str] = set()
         self._runner: FilmRunner | None = None
         self._thread = threading.Thread(target=self._work, name="film queue", daemon=True)
 
@@ -68,7 +69,7 @@ class QueueWorker:
     def _work(self) -> None:
         """Wait until no other server works, then check and run until the end."""
         while not self._ended.is_set():
-            with _noted("the queue of films"), self._queue.working() as is_mine:
+            with self._noted("the queue of films"), self._queue.working() as is_mine:
                 if is_mine:
                     self._queue.go_on()
                     runs = threading.Thread(target=self._run_films, name="film run", daemon=True)
@@ -77,10 +78,21 @@ class QueueWorker:
                     runs.join()
             self._ended.wait(TICK_S)
 
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Log what goes wrong with a film, or the folder, once; the others go on."""
+        try:
+            yield
+        except (BunnyError, OSError) as error:
+            said = f"{what}: {disk_full.describe(error) or error}"
+            if said not in self._said:
+                logger.warning(said)
+            self._said.add(said)
+
     def _watch(self) -> None:
         """Check films that arrived, and stop one that nobody wants any more."""
         while not self._ended.is_set():
-            with _noted("the queue of films"):
+            with self._noted("the queue of films"):
                 for film in self._queue.films():
                     if film.state == "checking":
                         self._check(film)
@@ -89,7 +101,7 @@ class QueueWorker:
             self._ended.wait(TICK_S)
 
     def _check(self, film: QueuedFilm) -> None:
-        with _noted(film.name):
+        with self._noted(film.name):
             try:
                 self._queue.check(film.entry, probe_apart)
             except OSError as error:
@@ -100,7 +112,7 @@ class QueueWorker:
 
     def _run_films(self) -> None:
         while not self._ended.is_set():
-            with _noted("the queue of films"):
+            with self._noted("the queue of films"):
                 film = self._queue.take()
                 if film is not None:
                     self._run(film)
@@ -127,15 +139,6 @@ class QueueWorker:
             self._queue.fail(film.entry, f"it could not be run ({error.strerror})")
         finally:
             self._runner = None
-
-
-@contextmanager
-def _noted(what: str) -> Iterator[None]:
-    """Log what goes wrong with a film, or with the folder, so that the others go on."""
-    try:
-        yield
-    except (BunnyError, OSError) as error:
-        logger.warning("%s: %s", what, error)
 
 
 def probe_apart(path: Path) -> None:
