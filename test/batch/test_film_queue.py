@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -117,6 +118,7 @@ def test_a_film_that_ran_from_elsewhere_is_known(queue, film, tmp_path, bunny):
         ("", None),
         ("\u202egpj.mp4", "gpj.mp4"),
         ("x" * 300 + ".mp4", "x" * 120 + ".mp4"),
+        ("映" * 90 + ".mp4", "映" * 40 + ".mp4"),
         ("Ein Film \U0001f430.mp4", "Ein Film \U0001f430.mp4"),
     ],
 )
@@ -304,6 +306,57 @@ def test_a_worker_checks_and_runs_and_a_second_one_does_nothing(queue, film, tmp
     assert len(list(queue.log_folder(sent.entry).iterdir())) == 1
     record = queue.data / "output" / done.film_id / "stage" / "extract" / "stage.json"
     assert json.loads(record.read_text())["status"] == "done"
+
+
+def test_one_film_that_cannot_be_kept_stops_no_other(queue, film, tmp_path, wait_for):
+    """A name that is too long in bytes, as older lists have them, and an entry that goes away."""
+    long = send(queue, film("a"))
+    queue._write(replace(queue.find(long.entry), name="映" * 90 + ".mp4"))
+    gone = send(queue, film("b", 2))
+    shutil.rmtree(queue.folder / gone.entry)
+    sent = send(queue, film("c", 3))
+    worker = QueueWorker(queue, tmp_path, str(queue.data), (), "extract")
+    worker.begin()
+    try:
+        wait_for(lambda: queue.find(sent.entry).state == "ready")
+        refused = wait_for(lambda: (one := queue.find(long.entry)).state == "refused" and one)
+        assert "it could not be kept" in refused.error
+        queue.remove(long.entry)
+        shutil.rmtree(queue.folder)
+        later = send(queue, film("d", 4))
+        wait_for(lambda: queue.find(later.entry).state == "ready")
+    finally:
+        worker.end()
+
+
+def test_a_folder_that_cannot_be_written_to_is_said_once_and_tried_again(
+    tmp_path, film, wait_for, monkeypatch, caplog
+):
+    monkeypatch.setattr("bunny.batch.queue_worker.TICK_S", 0.01)
+    data = tmp_path / "data"
+    data.write_text("")
+    queue = FilmQueue(data, GIB)
+    worker = QueueWorker(queue, tmp_path, str(data), (), "extract")
+    worker.begin()
+    try:
+        wait_for(lambda: "the queue of films: " in caplog.text)
+        data.unlink()
+        sent = send(queue, film("a"))
+        wait_for(lambda: queue.find(sent.entry).state == "ready")
+    finally:
+        worker.end()
+    assert caplog.text.count("the queue of films: ") == 1 and "Traceback" not in caplog.text
+
+
+def test_a_film_that_is_checked_can_be_cancelled(queue, film):
+    sent = send(queue, film("a"))
+
+    def cancel(part):
+        queue.cancel(sent.entry)
+
+    assert queue.check(sent.entry, cancel).state == "cancelled"
+    assert list((queue.data / "film").glob("*")) == []
+    queue.remove(sent.entry)
 
 
 def test_a_film_that_was_running_when_its_server_was_killed_waits_again(queue, film):

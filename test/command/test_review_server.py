@@ -163,6 +163,32 @@ def test_no_path_leads_out_of_what_is_served(board, place, path):
         assert answer.status >= 300 and b"root:" not in answer.body
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "logout",
+        "voila/templates/lab/static/",
+        "voila/templates/lab/static",
+        "voila/templates/lab/other/a.js",
+        "voila/templates/lab/static/../../a.js",
+        "voila/templates/lab%2fstatic%2fa.js",
+        "voila/templates/",
+        "voila/static/",
+        "voila/static/a%00.js",
+        "voila/static/" + "a/" * 3000,
+        "static/..",
+        "%2e%2e/a",
+        "api/kernels/x",
+        "films/upload/x",
+    ],
+)
+def test_no_path_ends_in_a_traceback(board, path):
+    port, token, said = board
+    for query in ("", f"?token={token}"):
+        assert ask(port, f"/{path}{query}").status < 500
+    assert "Traceback" not in said.read_text()
+
+
 def test_the_notebook_and_themes_are_not_served(board):
     port, token, _ = board
     for place in ("voila/files/board.ipynb", "voila/api/themes/../board.ipynb"):
@@ -195,6 +221,9 @@ def test_tokens_cannot_be_tried_without_end_and_the_right_one_still_passes(board
     wrong = {"Authorization": "token guess"}
     assert ask(port, f"/{known}", **wrong).status == 429
     assert ask(port, "/login", "POST", body="password=guess").status == 429
+    assert ask(port, f"/{known}", Authorization="Bearer\tguess").status == 429
+    # Nothing in a form is taken for a token, so it need not be counted.
+    assert ask(port, f"/{known}", "POST", body=f"token={token}").status == 403
     assert ask(port, path_of(token, known)).status == 404
     assert ask(port, f"/{known}", Authorization=f"Bearer {token}").status == 404
 
@@ -274,20 +303,31 @@ def test_a_password_that_is_soon_guessed_is_refused(data_dir, bunny, monkeypatch
         assert code == 2 and f"--ask-password: {sentence}" in error
 
 
-def test_addresses_together_may_send_so_many_forms():
-    """One of IPv6 has 2^64 addresses, which count as one."""
+@pytest.mark.parametrize(
+    "guess",
+    [
+        {"path": "/login", "method": "POST"},
+        {"path": "/api?token=guess"},
+        {"Authorization": "token guess"},
+        {"Authorization": "Bearer\tguess"},
+    ],
+)
+def test_addresses_together_may_guess_so_often(guess):
+    """One of IPv6 has 2^64 addresses, which count as one; nobody's tries are forgotten."""
     limit = login.GuessLimit("token")
 
-    def is_refused(ip, path="/login", method="POST"):
+    def is_refused(ip, path="/api", method="GET", **headers):
         line = RequestStartLine(method, path, "HTTP/1.1")
-        request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "a"}))
+        request = HTTPServerRequest(start_line=line, headers=HTTPHeaders({"Host": "a", **headers}))
         request.remote_ip = ip
         return limit.is_guessing(request)
 
-    same = [is_refused(f"2001:db8::{i:x}") for i in range(login.MAX_WRONG + 1)]
+    same = [is_refused(f"2001:db8::{i:x}", **guess) for i in range(login.MAX_WRONG + 1)]
     assert same == [False] * login.MAX_WRONG + [True]
-    others = [is_refused(f"192.0.2.{i}") for i in range(login.MAX_FORMS)]
-    assert others == [False] * (login.MAX_FORMS - login.MAX_WRONG) + [True] * login.MAX_WRONG
+    others = [is_refused(f"10.0.{i // 256}.{i % 256}", **guess) for i in range(1100)]
+    left = login.MAX_ALL - login.MAX_WRONG
+    assert others == [False] * left + [True] * (1100 - left)
+    assert is_refused("2001:db8::1", **guess)
     assert not is_refused("192.0.2.200", "/api?token=token")
     assert not is_refused("192.0.2.201", "/", "GET")
 

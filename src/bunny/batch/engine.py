@@ -24,7 +24,7 @@ from typing import Any
 from bunny.batch import film_process, film_record
 from bunny.batch.film_list import PREPARE, FilmTask
 from bunny.batch.film_record import RunningFilm
-from bunny.core import exit_code, film_file, log
+from bunny.core import atomic, exit_code, film_file, log
 
 logger = logging.getLogger(__name__)
 
@@ -33,6 +33,7 @@ STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is kil
 # Polars' handler of Ctrl-C lets a thread that waits for a lock wait on: only when that ends does
 # Python learn of it, which would be when a film ends.
 POLL_S = 0.5
+LOG_BYTES = 60  # of a log's name that are the film's
 PREFIX = "bunny: "  # of the sentence that a failed run ends with
 
 
@@ -231,7 +232,7 @@ class FilmRunner:
 
 def _log_name(task: FilmTask, number: int) -> str:
     """File for what an attempt writes."""
-    stem = film_file.locate(task.film).stem[:60] or "film"
+    stem = atomic.cut_name(film_file.locate(task.film).stem, LOG_BYTES) or "film"
     kind = "assist-" if task.is_helper else f"{task.phase}-" if task.phase else ""
     return f"{stem}-{kind}{number}.log"
 

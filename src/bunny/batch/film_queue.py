@@ -208,25 +208,42 @@ class FilmQueue:
         ----------
         probe : callable
             Raises UserError for what is no film.
+
+        Raises
+        ------
+        OSError
+            If it cannot be read or put in its place.
         """
         film = self.find(entry)
-        part = self._part(film)
+        part, content, fault = self._part(film), "", ""
         if part.exists():
             try:
                 content = file_hash.hash_file(part)
                 probe(part)
                 if known := self._same_film(film, content):
-                    raise UserError(
-                        f"{film.name}: this film is already here as {known}; nothing was added"
-                    )
+                    fault = f"{film.name}: this film is already here as {known}; nothing was added"
             except UserError as error:
+                fault = str(error).replace(str(part), film.name)
+        with self._lock():
+            film = self.find(entry)
+            if film.state != "checking":  # it was cancelled meanwhile
+                return film
+            if fault:
                 atomic.remove_file(part)
-                said = str(error).replace(str(part), film.name)
-                return self._change(entry, state="refused", ended_at=queued_film.now(), error=said)
-            place = Path(film.film) if film.film else self._free_place(film.name)
-            self._change(entry, film=str(place), name=place.name, content_hash=content)
-            atomic.replace(part, place)
-        return self._change(entry, state="ready")  # else a kill came after it was put in its place
+                return self._write(_failed(film, fault))
+            if part.exists():
+                place = Path(film.film) if film.film else self._free_place(film.name)
+                known_as = {"film": str(place), "name": place.name, "content_hash": content}
+                film = self._write(replace(film, **known_as))
+                atomic.replace(part, place)
+            return self._write(replace(film, state="ready"))
+
+    def fail(self, entry: str, fault: str) -> None:
+        """Note that a film could not be checked or run, through no fault of its content."""
+        with self._lock():
+            film = self.find(entry)
+            if film.state in ("checking", "running"):
+                self._write(_failed(film, f"{film.name}: {fault}"))
 
     # What people ask for -------------------------------------------------------------------------
 
@@ -292,7 +309,7 @@ class FilmQueue:
                 return self._write(replace(film, is_unwanted=True))
             if film.state == "waiting":
                 return self._write(replace(film, state="ready"))
-            if film.state != "uploading":
+            if film.state not in ("uploading", "checking"):
                 raise UserError(
                     f"{film.name}: there is nothing to cancel; it is {queued_film.describe(film)}"
                 )
@@ -464,6 +481,12 @@ class FilmQueue:
                 continue
             return place
         raise AssertionError("unreachable")
+
+
+def _failed(film: QueuedFilm, fault: str) -> QueuedFilm:
+    """It as refused after it was received, or as failed while it ran."""
+    state: State = "refused" if film.state == "checking" else "failed"
+    return replace(film, state=state, ended_at=queued_film.now(), error=fault, is_unwanted=False)
 
 
 def _read_source(path: Path) -> dict[str, Any]:

@@ -7,19 +7,22 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from bunny.batch.engine import FilmRunner
 from bunny.batch.film_queue import FilmQueue
 from bunny.batch.queued_film import QueuedFilm
-from bunny.core import exit_code
-from bunny.core.error import UserError
+from bunny.core import disk_full, exit_code
+from bunny.core.error import BunnyError, UserError
 from bunny.video.probe import probe
 
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
+TRIES = 3  # of keeping a film, e.g. on a folder of the network
 PROBE_S = 120.0  # for a decoder to open a film
 
 
@@ -47,6 +50,8 @@ class QueueWorker:
         self._queue, self._root, self._data_dir = queue, root, data_dir
         self._settings, self._until = tuple(settings), until
         self._ended = threading.Event()
+        self._num_failed: Counter[str] = Counter()  # tries to keep a film, by entry
+        self._said: set[str] = set()
         self._runner: FilmRunner | None = None
         self._thread = threading.Thread(target=self._work, name="film queue", daemon=True)
 
@@ -64,7 +69,7 @@ class QueueWorker:
     def _work(self) -> None:
         """Wait until no other server works, then check and run until the end."""
         while not self._ended.is_set():
-            with self._queue.working() as is_mine:
+            with self._noted("the queue of films"), self._queue.working() as is_mine:
                 if is_mine:
                     self._queue.go_on()
                     runs = threading.Thread(target=self._run_films, name="film run", daemon=True)
@@ -73,45 +78,67 @@ class QueueWorker:
                     runs.join()
             self._ended.wait(TICK_S)
 
+    @contextmanager
+    def _noted(self, what: str) -> Iterator[None]:
+        """Log what goes wrong with a film, or the folder, once; the others go on."""
+        try:
+            yield
+        except (BunnyError, OSError) as error:
+            said = f"{what}: {disk_full.describe(error) or error}"
+            if said not in self._said:
+                logger.warning(said)
+            self._said.add(said)
+
     def _watch(self) -> None:
         """Check films that arrived, and stop one that nobody wants any more."""
         while not self._ended.is_set():
-            for film in self._queue.films():
-                if film.state == "checking":
-                    self._check(film)
-                if film.state == "running" and film.is_unwanted and self._runner is not None:
-                    self._runner.stop()
+            with self._noted("the queue of films"):
+                for film in self._queue.films():
+                    if film.state == "checking":
+                        self._check(film)
+                    if film.state == "running" and film.is_unwanted and self._runner is not None:
+                        self._runner.stop()
             self._ended.wait(TICK_S)
 
     def _check(self, film: QueuedFilm) -> None:
-        try:
-            self._queue.check(film.entry, probe_apart)
-        except OSError as error:
-            logger.warning("%s: could not be checked: %s", film.name, error)
+        with self._noted(film.name):
+            try:
+                self._queue.check(film.entry, probe_apart)
+            except OSError as error:
+                self._num_failed[film.entry] += 1
+                if self._num_failed[film.entry] < TRIES:
+                    raise
+                self._queue.fail(film.entry, f"it could not be kept ({error.strerror})")
 
     def _run_films(self) -> None:
         while not self._ended.is_set():
-            film = self._queue.take()
-            if film is None:
-                self._ended.wait(TICK_S)
-                continue
-            runner = FilmRunner(
-                self._root,
-                self._data_dir,
-                self._queue.log_folder(film.entry),
-                max(1, os.cpu_count() or 1),
-                self._queue.record_folder(film.entry),
-            )
-            self._runner = runner
-            if self._ended.is_set():  # `end` may have looked before there was a runner
-                runner.stop()
-            try:
-                task = self._queue.task(film, self._settings, self._until)
-                self._queue.end(film.entry, runner.run(task))
-            except OSError as error:
-                logger.warning("%s: could not be run: %s", film.name, error)
-            finally:
-                self._runner = None
+            with self._noted("the queue of films"):
+                film = self._queue.take()
+                if film is not None:
+                    self._run(film)
+                    continue
+            self._ended.wait(TICK_S)
+
+    def _run(self, film: QueuedFilm) -> None:
+        """Run a film that was taken."""
+        runner = FilmRunner(
+            self._root,
+            self._data_dir,
+            self._queue.log_folder(film.entry),
+            max(1, os.cpu_count() or 1),
+            self._queue.record_folder(film.entry),
+        )
+        self._runner = runner
+        if self._ended.is_set():  # `end` may have looked before there was a runner
+            runner.stop()
+        try:
+            task = self._queue.task(film, self._settings, self._until)
+            self._queue.end(film.entry, runner.run(task))
+        except OSError as error:
+            logger.warning("%s: could not be run: %s", film.name, error)
+            self._queue.fail(film.entry, f"it could not be run ({error.strerror})")
+        finally:
+            self._runner = None
 
 
 def probe_apart(path: Path) -> None:

@@ -17,6 +17,7 @@ from bunny.core.error import UserError
 State = Literal[
     "uploading", "checking", "ready", "waiting", "running", "done", "refused", "failed", "cancelled"
 ]
+MAX_BYTES = 120  # of a film's name without its suffix
 SUFFIXES = frozenset(
     {
         ".mp4",
@@ -40,7 +41,6 @@ SUFFIXES = frozenset(
 )
 ENTRY = re.compile(r"[0-9a-f]{16}")
 STARTABLE: tuple[State, ...] = ("ready", "done", "refused", "failed", "cancelled")
-MAX_NAME = 120  # characters of a film's name
 HEAD_BYTES = 1 << 20  # by whose SHA-256 an upload that was cut off is known again
 
 
@@ -80,7 +80,8 @@ def clean_name(name: str) -> str:
             f"{name[:80] or 'the file'}: expected a film ({', '.join(sorted(SUFFIXES))}), got "
             f"'{suffix}'; convert it"
         )
-    stem = re.sub(atomic.FORBIDDEN, "-", stem).lstrip(".-")[:MAX_NAME].strip() or "film"
+    stem = re.sub(atomic.FORBIDDEN, "-", stem).lstrip(".-")
+    stem = atomic.cut_name(stem, MAX_BYTES).strip(" .") or "film"
     fault = atomic.portable_name_error(stem + suffix)
     return f"film-{stem}{suffix}" if fault else f"{stem}{suffix}"
 

@@ -38,6 +38,10 @@ class LimitedIdentityProvider(PasswordIdentityProvider):
             raise web.HTTPError(TOO_MANY)
         return await self._get_user(handler)
 
+    def get_token(self, handler: web.RequestHandler) -> str | None:
+        """The token that a request shows: one that is counted, so never one in a form."""
+        return next(iter(login.shown_tokens(handler.request)), None)
+
     def process_login_form(self, handler: web.RequestHandler) -> User | None:
         """The user who typed the password or the token; None: it was neither."""
         typed = handler.get_argument("password", default="")

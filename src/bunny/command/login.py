@@ -11,6 +11,7 @@ import getpass
 import hmac
 import ipaddress
 import os
+import re
 import time
 from collections import defaultdict, deque
 from typing import TYPE_CHECKING
@@ -24,8 +25,8 @@ if TYPE_CHECKING:
 PASSWORD = "BUNNY_BOARD_PASSWORD"
 MIN_LENGTH = 10  # characters of a password; with `MAX_WRONG` a minute few are ever tried
 MAX_WRONG, WRONG_S = 10, 60.0  # wrong tries that an address may make in so many seconds
-MAX_FORMS = 100  # log-in forms that all addresses together may send in that time
-MAX_ADDRESSES = 1000  # remembered
+MAX_ALL = 100  # that all addresses together may make in that time
+AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(.+)", re.IGNORECASE)  # as Jupyter reads it
 
 
 def take_password(*, is_asked: bool) -> str:
@@ -65,7 +66,7 @@ def take_password(*, is_asked: bool) -> str:
 
 
 class GuessLimit:
-    """Counts wrong tokens and log-in forms of each address.
+    """Counts wrong tokens and log-in forms, of each address and of all together.
 
     Parameters
     ----------
@@ -76,27 +77,26 @@ class GuessLimit:
     def __init__(self, token: str) -> None:
         self._token = token.encode()
         self._wrong: defaultdict[str, deque[float]] = defaultdict(deque)
-        self._forms: deque[float] = deque()
+        self._all: deque[float] = deque()
 
     def has_token(self, request: HTTPServerRequest) -> bool:
         """Whether a request shows the token in its address or head; cookies do not count."""
-        return any(hmac.compare_digest(one.encode(), self._token) for one in _shown(request))
+        return any(hmac.compare_digest(one.encode(), self._token) for one in shown_tokens(request))
 
     def is_guessing(self, request: HTTPServerRequest) -> bool:
         """Whether an address tries tokens or passwords too often; this try is counted."""
         if self.has_token(request):
             return False
         is_form = request.method == "POST" and request.path.rstrip("/").endswith("/login")
-        if not (_shown(request) or is_form):
+        if not (shown_tokens(request) or is_form):
             return False
+        for source in [one for one, tries in self._wrong.items() if not _is_full(tries, 1)]:
+            del self._wrong[source]
         wrong = self._wrong[_source(request.remote_ip or "")]
-        if _is_full(wrong, MAX_WRONG) or (is_form and _is_full(self._forms, MAX_FORMS)):
+        if _is_full(wrong, MAX_WRONG) or _is_full(self._all, MAX_ALL):
             return True
         wrong.append(time.monotonic())
-        if is_form:
-            self._forms.append(time.monotonic())
-        if len(self._wrong) > MAX_ADDRESSES:
-            self._wrong.pop(next(iter(self._wrong)))
+        self._all.append(time.monotonic())
         return False
 
 
@@ -125,8 +125,8 @@ def _source(ip: str) -> str:
     return str(ipaddress.ip_network((int(address) >> 64 << 64, 64)))
 
 
-def _shown(request: HTTPServerRequest) -> list[str]:
-    """Tokens in a request's address and head."""
-    shown = parse_qs(request.query).get("token", [])
-    scheme, _, value = request.headers.get("Authorization", "").partition(" ")
-    return [*shown, value.strip()] if scheme.lower() in ("token", "bearer") else shown
+def shown_tokens(request: HTTPServerRequest) -> list[str]:
+    """Tokens in a request's address and head; nothing else of a request is taken for a token."""
+    shown = [one for one in parse_qs(request.query).get("token", []) if one]
+    found = AUTHORIZATION.match(request.headers.get("Authorization", ""))
+    return [*shown, found[1]] if found else shown

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import ipaddress
 import logging
+import posixpath
 import re
 import socket
 import ssl
@@ -17,7 +18,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from bunny.command.login import GuessLimit
 from bunny.core.error import UserError
@@ -30,7 +31,9 @@ logger = logging.getLogger(__name__)
 EVERY_ADDRESS = ("0.0.0.0", "::")
 MAX_PORTS = 20  # tried after the first, when that is taken
 METRICS, METRICS_TYPE = "/metrics", "text/plain; version=0.0.4; charset=utf-8"
-FORBIDDEN, TOO_MANY = 403, 429  # HTTP status codes
+FORBIDDEN, NOT_FOUND, TOO_MANY = 403, 404, 429  # HTTP status codes
+TEMPLATES = "/voila/templates/"
+TEMPLATE_FILE = re.compile(rf"{TEMPLATES}[^/]+/static/[^/].*")
 SERVER_LOGGERS = ("tornado.access", "tornado.application", "tornado.general", "Voila", "traitlets")
 TOKEN = re.compile(r"(token=)[^&\s'\"]+")
 EMBEDDED = ("iframe", "frame", "embed", "object")  # Sec-Fetch-Dest of a page inside another
@@ -195,6 +198,8 @@ class RequestGuard:
         """HTTP status to refuse a request with; None: it is answered."""
         if not self._binding.is_named_by(request.host) or not _is_same_origin(request):
             return FORBIDDEN
+        if not _is_well_formed(request.path):
+            return NOT_FOUND
         return TOO_MANY if self._limit.is_guessing(request) else None
 
 
@@ -221,6 +226,7 @@ def run_voila(notebook: Path, begin: Callable[[], None], server: BoardServer) ->
     begin : callable
         Called when it listens.
     """
+    from jupyter_server import DEFAULT_STATIC_FILES_PATH
     from tornado.ioloop import IOLoop
     from traitlets.config import Config as Traits
 
@@ -237,7 +243,11 @@ def run_voila(notebook: Path, begin: Callable[[], None], server: BoardServer) ->
     settings.Voila.log_level = logging.ERROR  # of warnings none is for whoever reviews
     settings.Voila.notebook_path = str(notebook)
     settings.Voila.root_dir = str(notebook.parent)
-    settings.Voila.tornado_settings = {"headers": HEADERS, "log_function": _log_request}
+    settings.Voila.tornado_settings = {
+        "headers": HEADERS,
+        "log_function": _log_request,
+        "static_path": DEFAULT_STATIC_FILES_PATH,  # pages of Jupyter's, e.g. of errors, ask for it
+    }
     settings.MappingKernelManager.cull_idle_timeout = server.idle_s
     settings.MappingKernelManager.cull_interval = max(1, server.idle_s // 4)
     settings.VoilaConfiguration.show_tracebacks = False
@@ -328,6 +338,15 @@ def _machine_names() -> set[str]:
     """Names of this machine, small letters."""
     name = socket.gethostname().lower()
     return {name, name.partition(".")[0], f"{name.partition('.')[0]}.local"}
+
+
+def _is_well_formed(path: str) -> bool:
+    """Whether a path is one for which Voilà's handlers of files have an answer, be it a refusal."""
+    plain = unquote(path)
+    if not plain.isprintable():
+        return False
+    found = (path, plain, posixpath.normpath(plain))
+    return all(TEMPLATE_FILE.fullmatch(p) for p in found) or not plain.startswith(TEMPLATES)
 
 
 def _is_same_origin(request: HTTPServerRequest) -> bool:

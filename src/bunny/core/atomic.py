@@ -23,6 +23,7 @@ IN_USE = frozenset({5, 32, 33, 1224})
 LEFTOVER_S = 3600.0  # a write takes seconds
 LEFTOVER = re.compile(r"\..+\.[a-z0-9_]{8}\.tmp")  # names by `write_file`
 GONE = ".gone"  # ends the name of what is being removed: a kill leaves no half of it in its place
+NAME_BYTES = 240  # file systems take 255, of which the names of temporary files need some
 FORBIDDEN = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 DEVICE = re.compile(  # names that Windows keeps for devices, with any extension
     r"(con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]) *(\..*)?", re.IGNORECASE
@@ -53,7 +54,20 @@ def portable_name_error(name: str) -> str:
         return f"contains {found[0]!r}, which file names cannot contain"
     if name.endswith((".", " ")):
         return "ends in a dot or a space"
+    if len(name.encode("utf-8", "replace")) > NAME_BYTES:
+        return f"is longer than {NAME_BYTES} bytes"
     return "is a reserved device name on Windows" if DEVICE.fullmatch(name) else ""
+
+
+def cut_name(name: str, most_bytes: int = NAME_BYTES) -> str:
+    """The beginning of a name that has at most so many bytes, by which file systems count.
+
+    Examples
+    --------
+    >>> cut_name("anna", 3), cut_name("日本語", 8)
+    ('ann', '日本')
+    """
+    return name.encode("utf-8", "replace")[:most_bytes].decode("utf-8", "ignore")
 
 
 def replace(temporary: Path, target: Path) -> None:

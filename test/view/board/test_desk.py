@@ -264,6 +264,59 @@ def test_what_cannot_be_is_one_sentence(opened, film_dir, kind, values, sentence
     assert not (film_dir / event_log.FILE).exists()
 
 
+KINDS = {
+    "hello": ("query",),
+    "query": ("query",),
+    "page": ("rows", "pictures"),
+    "detail": ("row",),
+    "preview": ("rows",),
+    "act": ("action", "rows", "cluster", "other", "text", "seen", "level", "user"),
+    "undo": ("user", "seen"),
+    "redo": ("user", "seen"),
+    "poll": ("user",),
+    "upload": ("names", "cluster"),
+    "sets": (),
+    "set_pictures": ("images",),
+    "set_decide": ("character", "set_hash", "num_said", "is_withdrawn", "text"),
+    "apply": (),
+}
+WRONG = (None, True, -1, 1.5, float("inf"), float("nan"), 10**30, "", "x", "\ud800", b"x")
+WRONG = (*WRONG, [], [None], [[]], ["x"], [10**30], {}, {"level": 3}, {"a": {}}, [[0]])
+ACTS = ("assign", "propagate", "reject", "split", "approve", "comment", "caption", "merge")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_malformed_message_is_answered_by_a_sentence(opened, kind):
+    """Each field in turn is absent and of every wrong type; the board goes on."""
+    good = {
+        "rows": [0],
+        "row": 0,
+        "action": "comment",
+        "text": "a",
+        "query": {},
+        "names": ["a.png"],
+        "cluster": "scene-001",
+        "other": "scene-002",
+        "images": ["x"],
+    }
+    fields = (*KINDS[kind], "id", "view", "kind")
+    changes = [{field: value} for field in fields for value in WRONG] + [{}]
+    if kind == "act":
+        changes += [{"action": act, f: w} for act in ACTS for f in KINDS["act"][1:] for w in WRONG]
+    if kind in ("hello", "query"):
+        parts = ("level", "cluster", "who", "search", "status", "sort")
+        changes += [{"query": {part: wrong}} for part in parts for wrong in WRONG]
+    for change in changes:
+        for given in ({**good, **change}, change):
+            message = {"kind": kind, "view": opened.view, "user": "ann", "id": 7, **given}
+            answer, parts = opened.desk.handle(message)
+            assert isinstance(answer, dict) and isinstance(parts, list), change
+            assert "\n" not in answer.get("error", "")
+    for message in (None, "x", [], 1.5):
+        assert "expected a message" in opened.desk.handle(message)[0]["error"]
+    opened.ask("poll")
+
+
 def test_pages_have_words_and_pictures(opened, film_dir):
     opened.rows(level="character", sort="film")
     rows = opened.order[:2].tolist()

@@ -32,6 +32,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from bunny.core import disk_full
 from bunny.core.config import ReviewConfig
 from bunny.core.error import BunnyError, UserError
 from bunny.review import create_event, look_alike
@@ -45,6 +46,16 @@ logger = logging.getLogger(__name__)
 MAX_PAGE = 200
 MAX_NEWS = 5
 MAX_USER = 60  # characters of a name
+MAX_FAULT = 200  # characters
+# What fields of a wrong type, or out of every range, come to.
+MALFORMED = (
+    LookupError,
+    TypeError,
+    ValueError,
+    AttributeError,
+    ArithmeticError,
+    pl.exceptions.PolarsError,
+)
 Answer = tuple[dict[str, Any], list[bytes]]
 ACTIONS = ("act", "undo", "redo", "set_decide", "apply")
 Upload = Callable[[str, Sequence[tuple[str, bytes]]], str]
@@ -90,6 +101,9 @@ class BoardSession(BoardItems):
 
     def handle(self, message: Mapping[str, Any], buffers: Sequence[bytes] = ()) -> Answer:
         """Answer one message; a refusal is an answer with `error`, one sentence."""
+        if not isinstance(message, Mapping):
+            sentence = f"expected a message of named fields, got {type(message).__name__}"
+            return {"error": f"{sentence}; reload the page"}, []
         given = {"id": message.get("id"), "view": message.get("view")}
         answers = {
             "hello": self._hello,
@@ -124,12 +138,15 @@ class BoardSession(BoardItems):
                 )
         except BunnyError as error:
             return {**given, "error": str(error)}, []
-        except (KeyError, TypeError, ValueError, IndexError) as error:
+        except OSError as error:  # e.g. the film's folder is read-only
             logger.warning("board: message of kind %s failed: %r", message.get("kind"), error)
-            sentence = (
-                f"{message.get('kind')}: missing or malformed field: {error!r}; reload the page"
-            )
-            return {**given, "error": sentence}, []
+            fault = disk_full.describe(error) or f"could not be done ({error.strerror})"
+            return {**given, "error": f"{message.get('kind')}: {fault}"}, []
+        except MALFORMED as error:
+            logger.warning("board: message of kind %s failed: %r", message.get("kind"), error)
+            fault = repr(error)[:MAX_FAULT]
+            sentence = f"{message.get('kind')!s:.20}: missing or malformed field: {fault}"
+            return {**given, "error": f"{sentence}; reload the page"}, []
         return {**given, **answer}, parts
 
     def _open(self, film: BoardFilm) -> None:
