@@ -71,9 +71,20 @@ class StageRecord(BegunRecord):
     tables: dict[str, TableRecord]
 
 
+RECORD_KINDS = {  # of a record's values
+    **dict.fromkeys(("name", "status", "started_at", "fingerprint", "note"), str),
+    **dict.fromkeys(("parts", "tables"), dict),
+    **dict.fromkeys(("seconds", "peak_memory_mb", "num_items", "failed"), int | float),
+}
+
+
 def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
-    return _read_json(film_dir / "stage" / stage / "stage.json")
+    found = _read_json(film_dir / "stage" / stage / "stage.json")
+    is_record = "status" in found and all(
+        isinstance(found[key], kind) for key, kind in RECORD_KINDS.items() if key in found
+    )
+    return found if is_record else {}
 
 
 def digest(value: object) -> str:
