@@ -20,9 +20,10 @@ import polars as pl
 import pytest
 from bunny_sentence import sentence
 
-from bunny.core import atomic, image_file, workspace
+from bunny.core import atomic, config, image_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.notebook import to_overrides
 from bunny.stage.extract import Extract
 from bunny.table import store
 
@@ -439,3 +440,12 @@ def test_an_output_goes_into_no_device_and_through_no_file(tmp_path, bunny, old_
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "file").read_text() == "mine"
     with pytest.raises(UserError, match="found a device"):
         atomic.write_bytes(tmp_path / "pipe", b"x")
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["🐰", os.fsdecode(b"b\xff"), "x" * 300])
+def test_a_data_folder_of_any_name_is_opened_or_refused_in_a_sentence(tmp_path, bunny, name):
+    code, _, error = bunny("correct list", "--data-dir", name)
+    assert code == 2 and len(sentence(error)) < 500
+    [chosen] = to_overrides({"generation.prompts": ["🐰"]})
+    assert config.load(tmp_path, [chosen]).generation.prompts == ("🐰",)
