@@ -13,6 +13,7 @@ import time
 import zlib
 from pathlib import Path
 
+import attack
 import cv2
 import numpy as np
 import odd_film
@@ -26,6 +27,8 @@ from bunny.core.error import UserError
 from bunny.notebook import to_overrides
 from bunny.stage.extract import Extract
 from bunny.table import store
+
+pytestmark = pytest.mark.attack
 
 ROOT = Path(__file__).resolve().parents[1]
 FILM = "one keyframe.mp4"
@@ -205,6 +208,7 @@ def test_a_picture_of_more_pixels_than_the_limit_is_never_decoded():
 
 MEMORY = """
 import resource, sys
+import attack
 import cv2
 from pathlib import Path
 from bunny.core import image_file
@@ -449,3 +453,9 @@ def test_a_data_folder_of_any_name_is_opened_or_refused_in_a_sentence(tmp_path, 
     assert code == 2 and len(sentence(error)) < 500
     [chosen] = to_overrides({"generation.prompts": ["🐰"]})
     assert config.load(tmp_path, [chosen]).generation.prompts == ("🐰",)
+
+
+def test_attacks_are_listed_with_what_held():
+    case = '<testcase name="test_a_name[{}]">{}</testcase>'
+    cases = case.format(1, "") + case.format(2, "<failure/>") + case.format(3, "<skipped/>")
+    assert attack.to_table(f"<testsuite>{cases}</testsuite>").endswith("|\n| a name | 2 | 1 |\n")

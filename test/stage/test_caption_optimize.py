@@ -206,6 +206,7 @@ def test_what_cannot_be_tuned_is_refused_before_anything_is_sent(tmp_path, edite
         assert running.requests == []
 
 
+@pytest.mark.attack
 def test_a_tuned_prompt_that_was_changed_by_hand_is_refused(tmp_path):
     tuned = tuned_prompt.TunedPrompt(kind="examples", base_hash="00", state={"demos": []})
     path = tuned_prompt.write(tmp_path, tuned, is_used=True)
