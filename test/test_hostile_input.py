@@ -13,6 +13,7 @@ import time
 import zlib
 from pathlib import Path
 
+import attack
 import cv2
 import numpy as np
 import odd_film
@@ -20,11 +21,14 @@ import polars as pl
 import pytest
 from bunny_sentence import sentence
 
-from bunny.core import atomic, image_file, workspace
+from bunny.core import atomic, config, image_file, workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
+from bunny.notebook import to_overrides
 from bunny.stage.extract import Extract
 from bunny.table import schema, store
+
+pytestmark = pytest.mark.attack
 
 ROOT = Path(__file__).resolve().parents[1]
 FILM = "one keyframe.mp4"
@@ -204,6 +208,7 @@ def test_a_picture_of_more_pixels_than_the_limit_is_never_decoded():
 
 MEMORY = """
 import resource, sys
+import attack
 import cv2
 from pathlib import Path
 from bunny.core import image_file
@@ -471,3 +476,18 @@ def test_an_output_goes_into_no_device_and_through_no_file(tmp_path, bunny, old_
     assert (tmp_path / "pipe").is_fifo() and (tmp_path / "file").read_text() == "mine"
     with pytest.raises(UserError, match="found a device"):
         atomic.write_bytes(tmp_path / "pipe", b"x")
+
+
+@POSIX
+@pytest.mark.parametrize("name", ["🐰", os.fsdecode(b"b\xff"), "x" * 300])
+def test_a_data_folder_of_any_name_is_opened_or_refused_in_a_sentence(tmp_path, bunny, name):
+    code, _, error = bunny("correct list", "--data-dir", name)
+    assert code == 2 and len(sentence(error)) < 500
+    [chosen] = to_overrides({"generation.prompts": ["🐰"]})
+    assert config.load(tmp_path, [chosen]).generation.prompts == ("🐰",)
+
+
+def test_attacks_are_listed_with_what_held():
+    case = '<testcase name="test_a_name[{}]">{}</testcase>'
+    cases = case.format(1, "") + case.format(2, "<failure/>") + case.format(3, "<skipped/>")
+    assert attack.to_table(f"<testsuite>{cases}</testsuite>").endswith("|\n| a name | 2 | 1 |\n")

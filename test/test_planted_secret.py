@@ -15,7 +15,7 @@ from small_project import FILM, command
 from bunny import demo
 from bunny.core import workspace
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.attack]
 
 # Each is found again by its own word; the characters in the middle read otherwise in an address.
 SECRET = {

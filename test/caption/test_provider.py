@@ -523,6 +523,7 @@ def test_each_provider_reads_its_own_key(monkeypatch, name, key):
 
 
 @pytest.mark.parametrize("state", [{}, {"demos": 1}, {"signature": []}])
+@pytest.mark.attack
 def test_a_tuned_prompt_with_the_state_of_no_program_is_refused(state):
     tuned = TunedPrompt(kind="examples", base_hash="00", state=state)
     with pytest.raises(UserError, match="expected the state of a dspy program"):

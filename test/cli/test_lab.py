@@ -116,6 +116,7 @@ def test_it_listens_on_this_machine_alone_and_ends_on_ctrl_c(project):
     assert not (project / "opened").exists()
 
 
+@pytest.mark.attack
 def test_attacks_on_it_are_refused(project):
     """Of other names (DNS rebinding), other sites' pages, other places, and guessed tokens."""
     with running(project, "--port", free_port(), "--no-browser") as (process, address):

@@ -168,6 +168,7 @@ def test_a_film_that_nobody_touched_for_so_long_goes_whole(space, bunny, monkeyp
     assert (code, "--only: expected without --expired" in err) == (2, True)
 
 
+@pytest.mark.attack
 def test_a_full_disk_is_freed(space, bunny):
     with full_disk.full_after(0):
         report = run(space, is_removed=True)

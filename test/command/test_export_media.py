@@ -255,4 +255,21 @@ def test_a_film_without_clips_and_a_missing_file_are_told(bunny, space):
     assert code == 2 and "1 of 2 files are missing (first: c1.mp4)" in err
     store.write(space.table, "clip", store.from_rows("clip", []))
     code, _, err = bunny("export", "clips", "--data-dir", "data")
-    assert code == 2 and "expected rows in table clip, found none" in err
+    assert code == 2 and "stage clip has not looked for them; run `bunny run" in err
+
+
+@pytest.mark.parametrize(
+    ("stage", "table", "words", "note"),
+    [
+        ("clip", "clip", "expected clips, but stage clip found none", "left out: 3 too short"),
+        ("pair", "training_pair", "expected edit pairs, but stage pair found none", "0 edit pairs"),
+    ],
+)
+def test_a_stage_that_found_none_is_not_advised_again(bunny, space, stage, table, words, note):
+    store.write(space.table, table, store.from_rows(table, []))
+    record = space.stage(stage) / "stage.json"
+    atomic.write_bytes(record, json.dumps({"status": "done", "note": note}).encode())
+    kind = ("--kind", "edit") if stage == "pair" else ()
+    code, _, err = bunny("export", f"{stage}s", *kind, "--data-dir", "data")
+    assert code == 2 and words in err and f"({note}); change the settings" in err
+    assert "choose one" not in err

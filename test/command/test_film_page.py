@@ -122,6 +122,7 @@ def test_a_workspace_without_a_film_begins_with_the_page(page):
     assert headers["Cache-Control"] == "no-store"
 
 
+@pytest.mark.attack
 def test_nobody_without_the_token_adds_or_sees_films(page):
     entry = page.add("a.mp4", 10).rpartition("/")[2]
     for method, path in [
@@ -144,6 +145,7 @@ def test_nobody_without_the_token_adds_or_sees_films(page):
     assert page.films() == []
 
 
+@pytest.mark.attack
 def test_another_sites_page_cannot_add_films(page):
     token = f"?token={page.token}"
     evil = {"Origin": "http://evil.example", "Upload_Length": "10", "Upload_Metadata": ""}
@@ -153,6 +155,7 @@ def test_another_sites_page_cannot_add_films(page):
     assert ask(page.port, f"/films/upload{token}", "POST", body="a", **cross).status == 403
 
 
+@pytest.mark.attack
 def test_a_browser_that_is_logged_in_needs_the_pages_own_word_too(page):
     """A cookie alone, as another site's page would send it, changes nothing."""
     entered = ask(page.port, f"/films?token={page.token}")
@@ -194,6 +197,7 @@ def test_the_protocol_is_the_one_that_others_speak(page):
     page.ask("POST", f"/films/{path.rpartition('/')[2]}/remove")
 
 
+@pytest.mark.attack
 def test_what_is_too_large_is_refused_in_a_sentence(page):
     assert "expected a film" in page.add("virus.exe", 10)
     assert "1 byte to 0.001 GiB (review.max_upload_gib)" in page.add("a.mp4", 2 << 20)
@@ -258,6 +262,7 @@ def test_a_film_that_runs_says_its_share_and_time_left(tmp_path):
     assert film_page.describe(queue, replace(film, state="waiting"))["share"] is None
 
 
+@pytest.mark.attack
 def test_metadata_that_is_no_base64_is_refused():
     with pytest.raises(UserError, match="expected Base64"):
         film_page.read_metadata("filename ???")

@@ -74,6 +74,7 @@ def path_of(token, place=""):
     return f"/{place}?token={token}"
 
 
+@pytest.mark.attack
 def test_a_page_of_another_name_that_points_here_gets_nothing(board):
     """DNS rebinding: the browser believes that it talks to the attacker's own site."""
     port, token, _ = board
@@ -109,6 +110,7 @@ def test_metrics_of_the_film_are_served_to_who_shows_the_token(board, data_dir):
     assert ask(port, path_of(token, "metrics"), "POST", body="a=1").status == 403
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("origin", [EVIL, "null", "https://127.0.0.1", "http://127.0.0.1:1"])
 def test_pages_of_other_sites_are_refused_with_the_token_and_without(board, origin):
     port, token, _ = board
@@ -121,6 +123,7 @@ def test_pages_of_other_sites_are_refused_with_the_token_and_without(board, orig
     assert ask(port, "/login", "POST", body="password=x", Origin=origin).status == 403
 
 
+@pytest.mark.attack
 def test_other_sites_cannot_use_the_cookie(board):
     """Cross-site request forgery: a browser that is logged in sends its cookie along."""
     port, token, _ = board
@@ -154,6 +157,7 @@ def _xsrf(answer):
     return re.search(r"_xsrf=([^;]+)", str(answer.headers.get_all("Set-Cookie")))[1]
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize("place", ["voila/files/", "voila/static/", "voila/templates/lab/"])
 @pytest.mark.parametrize("path", http_attack.TRAVERSALS)
 def test_no_path_leads_out_of_what_is_served(board, place, path):
@@ -189,12 +193,14 @@ def test_no_path_ends_in_a_traceback(board, path):
     assert "Traceback" not in said.read_text()
 
 
+@pytest.mark.attack
 def test_the_notebook_and_themes_are_not_served(board):
     port, token, _ = board
     for place in ("voila/files/board.ipynb", "voila/api/themes/../board.ipynb"):
         assert ask(port, path_of(token, place)).status in (403, 404)
 
 
+@pytest.mark.attack
 def test_without_the_token_nothing_is_shown(board):
     port, _, _ = board
     for place in ("", "board.ipynb", f"api/kernels/{NO_KERNEL}"):
@@ -204,6 +210,7 @@ def test_without_the_token_nothing_is_shown(board):
     assert answer.status == 403
 
 
+@pytest.mark.attack
 def test_the_address_with_the_token_goes_to_no_other_site(board):
     port, token, _ = board
     for path in (path_of(token, f"api/kernels/{NO_KERNEL}"), "/login"):
@@ -213,6 +220,7 @@ def test_the_address_with_the_token_goes_to_no_other_site(board):
         assert headers["X-Frame-Options"] == "SAMEORIGIN"
 
 
+@pytest.mark.attack
 def test_tokens_cannot_be_tried_without_end_and_the_right_one_still_passes(board):
     port, token, _ = board
     known = f"api/kernels/{NO_KERNEL}"
@@ -228,6 +236,7 @@ def test_tokens_cannot_be_tried_without_end_and_the_right_one_still_passes(board
     assert ask(port, f"/{known}", Authorization=f"Bearer {token}").status == 404
 
 
+@pytest.mark.attack
 def test_the_server_says_the_token_to_nobody(board):
     """This stands after the tests that were refused and answered with errors."""
     port, token, said = board
@@ -238,6 +247,7 @@ def test_the_server_says_the_token_to_nobody(board):
     assert "token=<token>" in said  # it does log refusals
 
 
+@pytest.mark.attack
 def test_one_page_of_the_network_sees_nothing_that_another_machine_may_read(data_dir, bunny):
     """Beyond this machine: not without encryption, unless somebody says so."""
     line = ["review", "made", "--data-dir", data_dir, "--no-browser"]
@@ -303,6 +313,7 @@ def test_a_password_that_is_soon_guessed_is_refused(data_dir, bunny, monkeypatch
         assert code == 2 and f"--ask-password: {sentence}" in error
 
 
+@pytest.mark.attack
 @pytest.mark.parametrize(
     "guess",
     [

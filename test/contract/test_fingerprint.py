@@ -18,7 +18,7 @@ def film_dir(tmp_path):
     """A film's folder with one table and the record of the stage that wrote it."""
     folder = tmp_path / "one"
     store.write_parquet(folder / "table" / "shot.parquet", pl.DataFrame({"number": [1, 2]}))
-    record = {"tables": {"shot": fingerprint.table_record(folder, "shot", 2)}}
+    record = {"status": "done", "tables": {"shot": fingerprint.table_record(folder, "shot", 2)}}
     atomic.write_bytes(folder / "stage" / "extract" / "stage.json", json.dumps(record).encode())
     return folder
 
@@ -83,6 +83,17 @@ def test_a_damaged_memory_is_made_anew(film_dir):
     (film_dir / "stage" / fingerprint.HASHES).write_text("{")
     assert fingerprint.is_unchanged(film_dir, "shot", _noted(film_dir))
     assert fingerprint.explain_tables(film_dir, {"shot": _noted(film_dir)}) == ""
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[1]", "null", '{"time": 3}', '{"status": 1}', '{"status": "done", "tables": [1]}']
+)
+@pytest.mark.attack
+def test_a_damaged_record_counts_as_none(tmp_path, text):
+    path = tmp_path / "stage" / "extract" / "stage.json"
+    path.parent.mkdir(parents=True)
+    path.write_text(text)
+    assert fingerprint.read_record(tmp_path, "extract") == {}
 
 
 def test_a_folder_that_may_only_be_read_is_no_failure(film_dir, _windows):

@@ -75,6 +75,7 @@ def test_a_broken_line_in_the_middle_is_named(tmp_path, line, words):
 
 
 @pytest.mark.parametrize("time", ["noon", "9999-12-31T23:59:59.999999+00:00"])
+@pytest.mark.attack
 def test_a_time_that_cannot_be_read_back_is_never_written(tmp_path, time):
     with pytest.raises(UserError, match="not a valid correction"):
         event_log.append(tmp_path, [said(), said(time=time)])

@@ -186,6 +186,7 @@ def test_undo_and_undo_of_undo(shots):
     assert state.cluster_of(s(6)) == "scene-001"
 
 
+@pytest.mark.attack
 def test_corrections_stay_in_order_when_the_clock_is_set_back(shots):
     state = ReviewState.of(shots)
     first = create_event.rename(state, ANA, "scene-001", "attic", level="scene")

@@ -17,6 +17,8 @@ from bunny.core.config import Config
 from bunny.stage.caption import Caption
 from bunny.table import store
 
+pytestmark = pytest.mark.attack
+
 BESIDE = Path(__file__).parents[1] / "caption"
 service = SimpleNamespace(**runpy.run_path(str(BESIDE / "service.py")))
 make_tables = runpy.run_path(str(BESIDE / "table.py"))["make_tables"]

@@ -231,6 +231,7 @@ def test_a_tuned_prompt_names_no_model_address_key_or_picture(tmp_path, caplog):
     assert "ignored: config, forward, lm" in caplog.text
 
 
+@pytest.mark.attack
 def test_a_tuned_prompt_that_was_changed_by_hand_is_refused(tmp_path):
     state = {"signature": {"instructions": "Look.", "fields": []}, "demos": []}
     tuned = tuned_prompt.TunedPrompt(kind="examples", base_hash="00", state=state)

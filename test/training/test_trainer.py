@@ -254,6 +254,7 @@ def test_a_run_goes_on_only_with_the_same_pictures_masks_and_words(
 
 
 @pytest.mark.parametrize("is_list", [False, True])
+@pytest.mark.attack
 def test_damaged_checkpoint_falls_back_to_the_older(whole, tiny_base, tmp_path, caplog, is_list):
     train(tiny_base, tmp_path)
     path = tmp_path / "checkpoint-000004" / "state.pt"

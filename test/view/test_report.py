@@ -257,6 +257,7 @@ def test_pictures_that_are_gone_are_grey_tiles(space, data):
     assert after.uri.startswith("data:image/jpeg") and after.uri != before.uri
 
 
+@pytest.mark.attack
 def test_texts_of_people_are_only_words(space, settings, table):
     for name, texts in USER_TEXT.items():
         rows = table(name).with_columns(pl.lit(text).alias(c) for c, text in texts.items())

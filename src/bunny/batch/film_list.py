@@ -87,8 +87,6 @@ def _from_row(path: Path, number: int, row: Mapping[str, Any]) -> FilmTask:
     if any("\0" in str(value) for value in row.values()):
         raise UserError(f"{path}: expected text in row {number}, found a zero character; fix it")
     references, settings = _text(row.get("references")), row.get("settings")
-    for name in (film, references):
-        input_path.check_path(film_file.locate(name))
     parts = settings.split(";") if isinstance(settings, str) else list(settings or ())
     return FilmTask(
         film=film if film_file.is_address(film) else str(_beside(path, film)),
@@ -113,10 +111,12 @@ def check_tasks(tasks: Sequence[FilmTask]) -> None:
     Raises
     ------
     UserError
-        Naming the first of them.
+        Naming the first of them; also for a path that `input_path.check_path` refuses.
     """
     seen: set[FilmPlace] = set()
     for task in tasks:
+        for name in (task.film, task.references or ""):
+            input_path.check_path(film_file.locate(name))
         place = film_file.locate(task.film).resolve()
         if place in seen:
             raise UserError(f"{task.film}: expected each film once, got it twice; remove one")

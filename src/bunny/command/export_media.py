@@ -15,6 +15,7 @@ from bunny.command import export_set, film_workspace
 from bunny.command.export_set import ExportedSet
 from bunny.command.option.common import FilmOptions
 from bunny.command.option.export import ClipExport, PairExport
+from bunny.contract import fingerprint
 from bunny.core import film_file, image_file, safe_path
 from bunny.core.config import Config
 from bunny.core.error import UserError
@@ -65,7 +66,9 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     form = options.form
     export_set.check_choice("--format", form, tuple(configuration.WRITERS))
     space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
-    table = _read(space, "clip", "stage clip, with clip.preset set")
+    table = store.read_or_empty(space.table, "clip")
+    if table.is_empty():
+        raise _nothing_found(space, "clip", "clip", "clip.preset=wan")
     who = export_set.choose_character(table, options.character, "clips")
     rows = table.filter(character=who).sort("clip_id")
     train = list(_of_training(rows).iter_rows(named=True))
@@ -106,8 +109,10 @@ def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
             f"{', '.join(f for f, n in limits.items() if n)}"
         )
     space, config = film_workspace.open_film(film.film, film.data_dir, film.overrides, PARTS)
-    table = _read(space, "training_pair", f"stage pair, with pair.kinds=[{kind}]")
+    table = store.read_or_empty(space.table, "training_pair")
     chosen = table.filter(pl.col("kind").cast(pl.String) == kind, pl.col("reason").is_null())
+    if chosen.is_empty():
+        raise _nothing_found(space, "pair", f"{kind} pair", f"pair.kinds=[{kind}]")
     who = export_set.choose_character(chosen, options.character, f"{kind} pairs")
     rows = chosen.filter(pl.col("character") == who, pl.col("error").is_null()).sort("pair_id")
     clip = store.read_or_empty(space.table, "clip")
@@ -174,12 +179,19 @@ def _export(
     )
 
 
-def _read(space: Workspace, name: str, how: str) -> pl.DataFrame:
-    """A table with at least one row."""
-    table = store.read_or_empty(space.table, name)
-    if table.is_empty():
-        raise UserError(f"{space.film_id}: expected rows in table {name}, found none; run {how}")
-    return table
+def _nothing_found(space: Workspace, stage: str, what: str, setting: str) -> UserError:
+    """The error of a film without clips or pairs: whether they were looked for, and what to do."""
+    note = fingerprint.read_record(space.root, stage).get("note", "")
+    if not note or (stage == "pair" and what not in note):  # its note counts the kinds it made
+        return UserError(
+            f"{space.film_id}: expected {what}s, found none, because stage {stage} has not looked "
+            f"for them; run `bunny run {space.film_id} --until {stage} --set {setting}`"
+        )
+    return UserError(
+        f"{space.film_id}: expected {what}s, but stage {stage} found none that is suitable "
+        f"({note}); change the settings of section {stage} or correct labels with `bunny review`, "
+        "then run it again"
+    )
 
 
 def _of_training(rows: pl.DataFrame) -> pl.DataFrame:

@@ -258,8 +258,7 @@ def choose_character(table: pl.DataFrame, wanted: str | None, what: str) -> str:
         return wanted
     got = "none given" if wanted is None else f"got {wanted}"
     raise UserError(
-        f"--character: expected a character with {what} ({', '.join(names) or 'none has any'}), "
-        f"{got}; choose one"
+        f"--character: expected a character with {what} ({', '.join(names)}), {got}; choose one"
     )
 
 

@@ -71,16 +71,24 @@ class StageRecord(BegunRecord):
     tables: dict[str, TableRecord]
 
 
+RECORD_KINDS = {  # of a record's values
+    **dict.fromkeys(("name", "status", "started_at", "fingerprint", "note"), str),
+    **dict.fromkeys(("parts", "tables"), dict),
+    **dict.fromkeys(("seconds", "peak_memory_mb", "num_items", "failed"), int | float),
+}
+
+
 def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
     found = _read_json(film_dir / "stage" / stage / "stage.json")
-    tables, parts = found.get("tables", {}), found.get("parts", {})
-    is_whole = isinstance(found.get("status"), str) and isinstance(parts, dict)
-    is_whole = is_whole and isinstance(tables, dict)
-    is_whole = is_whole and all(
+    is_record = "status" in found and all(
+        isinstance(found[key], kind) for key, kind in RECORD_KINDS.items() if key in found
+    )
+    tables = found.get("tables", {}) if is_record else {}
+    is_record = is_record and all(
         isinstance(one, dict) and "sha256" in one for one in tables.values()
     )
-    return cast("StageRecord", found if is_whole else {})
+    return cast("StageRecord", found if is_record else {})
 
 
 def digest(value: object) -> str:

@@ -488,6 +488,7 @@ def data_folder(root: Path, data_dir: str) -> Path:
     """
     if "\0" in data_dir:
         raise UserError("project.data_dir: expected a folder, found a zero character in the name")
+    input_path.check_path(Path(data_dir))
     if "://" in data_dir:
         if not data_dir.startswith("s3://"):
             raise UserError(

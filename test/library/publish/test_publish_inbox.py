@@ -82,6 +82,7 @@ HOSTILE = [
 ]
 
 
+@pytest.mark.attack
 def test_hostile_text_is_data(publish, database, film):
     publish()
     for text in HOSTILE:
@@ -91,6 +92,7 @@ def test_hostile_text_is_data(publish, database, film):
     assert database.query("SELECT count(*) FROM shots") == [(4,)]
 
 
+@pytest.mark.attack
 def test_what_makes_no_sense_is_refused_with_a_note_and_not_looked_at_again(
     publish, database, film, make_film, tmp_path
 ):

@@ -1,5 +1,6 @@
 """Settings read from files, environment and command line, and merged weakest first."""
 
+import json
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping
@@ -141,7 +142,12 @@ def _own_of_today(text: str) -> str:
 
 
 def _scalar(text: str) -> object:
-    """Read one value in YAML notation; text that is no YAML stays text."""
+    """Read one value in JSON or YAML notation; text that is neither stays text."""
+    if text[:1] in ('"', "[", "{"):  # PyYAML takes JSON's escapes of an emoji for two letters
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            pass
     try:
         return yaml.safe_load(text) if text.strip() else ""
     except (yaml.YAMLError, ValueError, RecursionError):

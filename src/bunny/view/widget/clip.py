@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bunny.clip import plan
 from bunny.clip.plan import ClipPlan
+from bunny.contract import fingerprint
 from bunny.core.config.clip import ClipConfig
 from bunny.table import corrected
 from bunny.view import html, style
@@ -69,7 +71,7 @@ def draw_clips(space: Workspace, config: Config) -> Draw:
 
     def draw(values: Values) -> str:
         if not boxes.height:
-            return "<p>no frame was measured for clips: set clip.preset and run stage clip</p>"
+            return f"<p>{escape(_nothing_measured(space))}</p>"
         now = decide(config.clip.model_copy(update=values))
         chosen = {one.clip_id for one in now if not one.reason}
         left = Counter(one.reason for one in now if one.reason)
@@ -81,6 +83,16 @@ def draw_clips(space: Workspace, config: Config) -> Draw:
         )
 
     return draw
+
+
+def _nothing_measured(space: Workspace) -> str:
+    """Why there is nothing to look at, and what to do."""
+    note = fingerprint.read_record(space.root, "clip").get("note", "")
+    if not note:
+        return "no frame was measured for clips: set clip.preset and run stage clip"
+    return (
+        f"stage clip found no frame to measure ({note}): label characters first (10_review.ipynb)"
+    )
 
 
 def _table(plans: Sequence[ClipPlan]) -> str:
