@@ -246,8 +246,8 @@ def label_everything(config, space) -> None:
         bits = (row["frame_index"] * 0x9E3779B97F4A7C15) % 2**64
         decided = {"is_kept": True, "reason": "kept", "phash": bits}
         made["quality"].append({"frame_id": row["frame_id"], **decided})
-    for name in ("face", "caption", "cluster", "embedding", "region", "figure", "reference"):
-        made[name] = []
+    names = ("face", "drawn_face", "caption", "cluster", "embedding", "region", "figure")
+    made |= {name: [] for name in (*names, "reference")}
     for name, rows in made.items():
         store.write(space.table, name, store.from_rows(name, rows))
 
