@@ -2,6 +2,7 @@
 
 import cv2
 import numpy as np
+import pytest
 
 from bunny.dataset import mask
 
@@ -17,19 +18,21 @@ def picture(radius: int = 40) -> np.ndarray:
 
 
 def test_disc_is_found_with_its_eye():
-    found = mask.cut_out(picture(), (55, 35, 145, 125))
+    cut = mask.cut_out(picture(), (55, 35, 145, 125))
+    assert cut.agreement > mask.MIN_QUALITY
+    found = cut.mask
     truth = np.zeros((160, 200), np.uint8)
     cv2.circle(truth, (100, 80), 40, 255, -1)
     assert found.dtype == np.uint8 and set(np.unique(found)) == {0, 255}
     both, either = ((found > 0) & (truth > 0)).sum(), ((found > 0) | (truth > 0)).sum()
     assert both / either > 0.95
     assert found[70, 115] == 255  # the eye has the ground's colour and is no hole
-    assert (mask.cut_out(picture(), (55, 35, 145, 125)) == found).all()  # nothing random
+    assert (mask.cut_out(picture(), (55, 35, 145, 125)).mask == found).all()  # nothing random
 
 
 def test_large_pictures_get_a_mask_of_their_size():
     large = cv2.resize(picture(), (800, 640), interpolation=cv2.INTER_CUBIC)
-    found = mask.cut_out(large, (220, 140, 580, 500))
+    found = mask.cut_out(large, (220, 140, 580, 500)).mask
     assert found.shape == (640, 800)
     assert abs((found > 0).mean() - np.pi * 40**2 / (160 * 200)) < 0.01
 
@@ -41,3 +44,28 @@ def test_masks_that_found_nothing_are_dropped():
     assert mask.cut_out(picture(), (90, 70, 92, 140)) is None  # no box to speak of
     full = mask.cut_out(picture(), (80, 60, 120, 100))  # all of the box is disc
     assert full is None
+
+
+def test_a_box_that_cuts_the_subject_agrees_with_no_larger_one():
+    cut = mask.cut_out(picture(), (55, 35, 120, 125))
+    assert cut is not None and cut.agreement < mask.MIN_QUALITY
+
+
+@pytest.mark.parametrize(
+    ("num_others", "has_ground", "is_good"),
+    [(3, False, True), (3, True, False), (2, False, False)],
+)
+def test_a_mask_with_the_backgrounds_colours_of_other_shots_is_not_good(
+    num_others, has_ground, is_good
+):
+    disc = np.zeros((160, 200), np.uint8)
+    cv2.circle(disc, (100, 80), 40, 255, -1)
+    colours = mask.SubjectColours()
+    own = disc.copy()
+    own[:30, 80:120] = 255 if has_ground else 0
+    colours.add(9, picture(), own)  # its own shot, which is no witness
+    for shot in range(num_others):
+        colours.add(shot, picture(), disc)
+    share = colours.own_share(9, picture(), own)
+    assert (share >= mask.MIN_QUALITY) == is_good
+    assert (share == 0) == (num_others < mask.MIN_SHOTS)
