@@ -108,6 +108,7 @@ def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subjec
 ):
     picture = np.full((80, 120, 3), (60, 140, 40), np.uint8)
     cv2.circle(picture, (40, 36), 14, (40, 40, 220), -1)
+    picture += np.random.default_rng(0).integers(0, 12, picture.shape, np.uint8)  # grain
     cv2.imwrite(str(film_dir / "frame" / "a.png"), picture)
     roles = ("subject", "class", "subject", "class", "subject", "subject")
     large = {"side": 60, "size": (96, 96)}
