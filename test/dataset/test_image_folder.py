@@ -106,7 +106,7 @@ def test_old_pictures_do_not_stay(film_dir):
 def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subject(
     film_dir, tmp_path
 ):
-    picture = np.full((80, 120, 3), (60, 140, 40), np.uint8)
+    picture = np.full((80, 120, 3), (110, 190, 90), np.uint8)
     cv2.circle(picture, (40, 36), 14, (40, 40, 220), -1)
     picture += np.random.default_rng(0).integers(0, 12, picture.shape, np.uint8)  # grain
     cv2.imwrite(str(film_dir / "frame" / "a.png"), picture)

@@ -10,10 +10,10 @@ from bunny.dataset import mask
 def picture(radius: int = 40) -> np.ndarray:
     """A red disc with a dark eye on a green ground with some grain."""
     rng = np.random.default_rng(0)
-    ground = np.full((160, 200, 3), (40, 140, 60), np.int16) + rng.integers(-8, 9, (160, 200, 3))
+    ground = np.full((160, 200, 3), (90, 190, 110), np.int16) + rng.integers(-8, 9, (160, 200, 3))
     drawn = np.clip(ground, 0, 255).astype(np.uint8)
     cv2.circle(drawn, (100, 80), radius, (200, 40, 40), -1)
-    cv2.circle(drawn, (115, 70), 6, (40, 140, 60), -1)
+    cv2.circle(drawn, (115, 70), 6, (90, 190, 110), -1)
     return drawn
 
 
@@ -38,10 +38,11 @@ def test_large_pictures_get_a_mask_of_their_size():
 
 
 def test_masks_that_found_nothing_are_dropped():
-    flat = np.full((80, 80, 3), 120, np.uint8)
+    flat = np.full((80, 80, 3), 140, np.uint8)
     assert mask.cut_out(flat, (20, 20, 60, 60)) is None  # no figure to find
     assert mask.cut_out(picture(), (-5, -5, 205, 165)) is None  # no ground left
     assert mask.cut_out(picture(), (90, 70, 92, 140)) is None  # no box to speak of
+    assert mask.cut_out(picture() // 2, (55, 35, 145, 125)) is None  # too dark
     full = mask.cut_out(picture(), (80, 60, 120, 100))  # all of the box is disc
     assert full is None
 
@@ -58,14 +59,15 @@ def test_a_box_that_cuts_the_subject_agrees_with_no_larger_one():
 def test_a_mask_with_the_backgrounds_colours_of_other_shots_is_not_good(
     num_others, has_ground, is_good
 ):
+    seen = picture(radius=60)
     disc = np.zeros((160, 200), np.uint8)
-    cv2.circle(disc, (100, 80), 40, 255, -1)
+    cv2.circle(disc, (100, 80), 60, 255, -1)
     colours = mask.SubjectColours()
     own = disc.copy()
-    own[:30, 80:120] = 255 if has_ground else 0
-    colours.add(9, picture(), own)  # its own shot, which is no witness
+    own[:40, :40] = 255 if has_ground else 0
+    colours.add(9, seen, own)  # its own shot, which is no witness
     for shot in range(num_others):
-        colours.add(shot, picture(), disc)
-    share = colours.own_share(9, picture(), own)
+        colours.add(shot, seen, disc)
+    share = colours.own_share(9, seen, own)
     assert (share >= mask.MIN_QUALITY) == is_good
     assert (share == 0) == (num_others < mask.MIN_SHOTS)

@@ -26,8 +26,10 @@ CORE = 0.3  # of the box's sides: the ellipse in its middle that is surely the s
 AIR = 0.02  # of the picture that counts as surely background at its edge, outside the box
 WIDER = (0.1, 0.2)  # shares of the box's sides by which it is enlarged to see what changes
 MIN_SHOTS = 3  # other shots of the character, without which its colours are not known
-# By eye, on 230 masks of the sample film and 29 of three real ones; see `memory_bank`.
-MIN_QUALITY = 0.975
+# By eye on the sample film: more than half of 231 masks were wrong, from here on none of 15. Those
+# in pictures darker than `MIN_LUMA` were all wrong: outlines are lost, ears and feet go.
+MIN_QUALITY = 0.987
+MIN_LUMA = 0.5  # mean of the picture, in [0, 1]
 COLOUR_STEPS = (24, 16, 16)  # of OpenCV's 8-bit L*, a*, b*
 NUM_COLOURS = 11 * 16 * 16
 FOREIGN_BELOW = 0.4  # a colour's share of subject, among subject and background, in other shots
@@ -56,8 +58,9 @@ def cut_out(picture: np.ndarray, box: Box) -> Cutout | None:
     Returns
     -------
     Cutout or None
-        None when what was found covers under 15 % or over 97 % of the box, or when the box leaves
-        no background to learn from. A larger box that leaves none agrees with nothing.
+        None when the picture is dark, when what was found covers under 15 % or over 97 % of the
+        box, or when the box leaves no background to learn from. A larger box that leaves none
+        agrees with nothing.
 
     Notes
     -----
@@ -66,6 +69,8 @@ def cut_out(picture: np.ndarray, box: Box) -> Cutout | None:
     """
     height, width = picture.shape[:2]
     small = _at_working_size(picture)
+    if cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).mean() < 255 * MIN_LUMA:
+        return None
     scale = small.shape[1] / width, small.shape[0] / height
     size = small.shape[1], small.shape[0]
     area = _rectangle(box, scale, size)
