@@ -18,6 +18,20 @@ def write_source(film_dir: Path, references: Path | None = None) -> None:
     atomic.write_bytes(film_dir / "source.json", json.dumps(source).encode())
 
 
+# Tables of stages extract and detect that the stages after them read, in films that were never made.
+EMPTY = (
+    "film",
+    "extra_frame",
+    "measure",
+    "face",
+    "drawn_face",
+    "embedding",
+    "region",
+    "figure",
+    "reference",
+)
+
+
 def make(root: Path) -> workspace.Workspace:
     """A film without frames, on which stage cluster can run."""
     space = workspace.locate(root, "data", "film-0123abcd")

@@ -20,14 +20,13 @@ SHOTS = 8  # of one frame
 BUNNY_SHOTS = 6  # the first ones
 WIDTH, HEIGHT = 128, 96  # of a frame, pixels
 BOX_WIDTH, BOX_HEIGHT = 30, 40
-EMPTY = ("film", "extra_frame", "measure", "face", "embedding", "region", "figure", "reference")
 PLACES = ("a meadow", "a kitchen", "the snow", "a city street", "a beach", "a forest", "a bedroom")
 
 
 def write(film_dir: Path) -> None:
     """Write the frames and tables of the film into its folder."""
     (film_dir / "frame").mkdir(parents=True)
-    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in EMPTY}
+    rows: dict[str, list[dict[str, Any]]] = {name: [] for name in bare_film.EMPTY}
     for shot in range(SHOTS):
         left, top = 20 + 8 * shot, 40
         cv2.imwrite(str(film_dir / _file(shot)), _picture(shot, left, top))

@@ -102,7 +102,8 @@ def _tables(subjects: list[dict]) -> dict[str, pl.DataFrame]:
         for name, key, row in _rows(index, subject):
             rows[name][key] = row
     tables = {name: store.from_rows(name, found.values()) for name, found in rows.items()}
-    return tables | {"embedding": store.from_rows("embedding", [])}
+    others = ("embedding", "drawn_face", "region", "figure")
+    return tables | {name: store.from_rows(name, []) for name in others}
 
 
 def _rows(i: int, s: dict):

@@ -112,7 +112,7 @@ def _reasons(tables, additions=(), **filtering):
         seed=0,
         crop=crop.CropSetting(shapes=((1024, 1024),)),
     )
-    more = {name: store.from_rows(name, []) for name in ("region", "figure", "reference")}
+    more = {"reference": store.from_rows("reference", [])}
     selector = crop_selection.CropSelector(tables | more, additions, settings)
     views, made = selector.choose("bunny")
     return {v.subject_id: one.reason for v, one in zip(views, made.verdicts, strict=True)}

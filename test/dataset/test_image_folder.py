@@ -106,27 +106,36 @@ def test_old_pictures_do_not_stay(film_dir):
 def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subject(
     film_dir, tmp_path
 ):
-    picture = np.full((80, 120, 3), (60, 140, 40), np.uint8)
+    picture = np.full((80, 120, 3), (110, 190, 90), np.uint8)
     cv2.circle(picture, (40, 36), 14, (40, 40, 220), -1)
+    picture += np.random.default_rng(0).integers(0, 12, picture.shape, np.uint8)  # grain
     cv2.imwrite(str(film_dir / "frame" / "a.png"), picture)
-    crops = [crop(0, side=60), crop(1, role="class"), crop(2, side=60), crop(3, role="class")]
+    roles = ("subject", "class", "subject", "class", "subject", "subject")
+    large = {"side": 60, "size": (96, 96)}
+    crops = [crop(index, role=role, **large) for index, role in enumerate(roles)]
     made = write(film_dir, crops, has_masks=True)
     assert [r["file"] for r in made.rows] == [
         "dataset/bunny/0000.png",
         "dataset/bunny/class/0000.png",
         "dataset/bunny/0001.png",
         "dataset/bunny/class/0001.png",
+        "dataset/bunny/0002.png",
+        "dataset/bunny/0003.png",
     ]
     masks = [r["mask_file"] for r in made.rows]
-    assert masks == ["dataset/bunny/masks/0000.png", None, "dataset/bunny/masks/0001.png", None]
+    assert [masks[i] for i in (0, 2, 4, 5)] == [
+        f"dataset/bunny/masks/{n:04d}.png" for n in range(4)
+    ]
+    assert masks[1] is None and masks[3] is None
+    assert made.num_without_mask == 0
     outline = cv2.imread(str(film_dir / masks[0]), cv2.IMREAD_UNCHANGED)
-    assert outline.shape == (32, 32) and set(np.unique(outline)) == {0, 255}
-    assert outline[17, 17] == 255 and outline[1, 1] == 0  # the disc, 32/60 of (40 - 8, 36 - 4)
+    assert outline.shape == (96, 96) and set(np.unique(outline)) == {0, 255}
+    assert outline[51, 51] == 255 and outline[3, 3] == 0  # the disc, 96/60 of (40 - 8, 36 - 4)
     folder = film_dir / "dataset" / "bunny"
     lines = (folder / "class" / "metadata.jsonl").read_text().splitlines()
     assert [json.loads(line)["file_name"] for line in lines] == ["0000.png", "0001.png"]
     train, held_out = image_folder.load_dataset(folder, AS_THEY_ARE)
-    assert [e.caption for e in train] == ['bunny "0", medium shot', 'bunny "2", medium shot']
+    assert [e.caption for e in train] == [f'bunny "{n}", medium shot' for n in (0, 2, 4, 5)]
     assert held_out == []
 
 

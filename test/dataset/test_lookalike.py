@@ -1,6 +1,9 @@
 """Who resembles a character without having its name."""
 
+import math
+
 import polars as pl
+import pytest
 import table_row
 
 from bunny.dataset import lookalike
@@ -69,3 +72,48 @@ def test_with_names_changes_no_other_row():
 
 def test_without_a_labelled_region_no_window_resembles():
     assert find([label(0, "anna", "face")], [region(1, 0.99)]).is_empty()
+
+
+def figure(frame: int, angle: float, **changes) -> dict:
+    ids = {"figure_id": f"f{frame}-g0", "frame_id": f"f{frame}", "shot_index": frame}
+    vector = [math.cos(math.radians(angle)), math.sin(math.radians(angle))]
+    return table_row.fill("figure", changes, **ids, **BOX, embedding=vector)
+
+
+def drawn_face(frame: int) -> dict:
+    ids = {"face_id": f"f{frame}-f0", "frame_id": f"f{frame}", "shot_index": frame}
+    return table_row.fill("drawn_face", {}, **ids, **BOX)
+
+
+BO = label(1, "bo")  # fills the box of frame 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "more", "is_shown"),
+    [
+        ([], {}, False),
+        ([label(1, None, "face")], {}, True),
+        ([label(2, "anna", shot_index=1)], {}, True),  # in another frame of the shot
+        ([], {"drawn_face": [drawn_face(1)]}, True),
+        ([BO], {"drawn_face": [drawn_face(1)]}, False),
+        # Where anna is labelled a region is 0.8 like her: 0.6 of that is 0.48.
+        ([], {"region": [region(0, 0.8), region(1, 0.49)]}, True),
+        ([], {"region": [region(0, 0.8), region(1, 0.47)]}, False),
+        ([], {"region": [region(1, 0.41)]}, True),  # she is labelled by her face alone
+        ([], {"region": [region(1, 0.39)]}, False),
+        ([], {"region": [region(1, 0.9, candidate="bo")]}, False),
+        ([BO], {"region": [region(1, 0.9)]}, False),
+        # Her own figure points at 0 degrees; 0.6 is the cosine of 53 degrees.
+        ([], {"figure": [figure(0, 0), figure(1, 52)]}, True),
+        ([], {"figure": [figure(0, 0), figure(1, 54)]}, False),
+        ([BO], {"figure": [figure(0, 0), figure(1, 10)]}, False),
+        ([], {"figure": [figure(1, 0)]}, False),  # she has none to be held against
+    ],
+)
+def test_who_is_unnamed_and_may_be_the_character_shows_it(labels, more, is_shown):
+    frames = [{"frame_id": f"f{n}", "shot_index": n} for n in range(2)]
+    rows = {"frame": [table_row.fill("frame", {}, **one) for one in frames]}
+    rows |= {"label": [label(0, "anna", subject_id="f0-r0"), *labels]}
+    rows |= {name: more.get(name, []) for name in ("face", "drawn_face", "region", "figure")}
+    tables = {name: store.from_rows(name, own) for name, own in rows.items()}
+    assert ("f1" in lookalike.frames_with("anna", tables)) == is_shown

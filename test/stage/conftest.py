@@ -47,8 +47,7 @@ def labelled_film(tmp_path) -> Path:
         cv2.imwrite(str(film_dir / file), _frame(shot, index))
         for name, row in _rows(number, shot, index, frame_id, file).items():
             rows[name].append(row)
-    empty = ("film", "extra_frame", "measure", "face", "embedding", "region", "figure", "reference")
-    rows |= {name: [] for name in empty}
+    rows |= {name: [] for name in bare_film.EMPTY}
     for name, content in rows.items():
         store.write(film_dir / "table", name, store.from_rows(name, content))
     bare_film.write_source(film_dir)

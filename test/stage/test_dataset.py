@@ -14,7 +14,7 @@ import pytest
 from bunny.core import workspace
 from bunny.core.config import Config
 from bunny.core.error import UserError
-from bunny.dataset import appearance
+from bunny.dataset import appearance, mask
 from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
@@ -140,9 +140,25 @@ def test_class_pictures_and_masks(labelled_film, tiny_base_folder):
     assert set(own["shot_index"]) == {0, 1} and set(other["shot_index"]) == {2, 3}
     assert other.height == 3 and set(other["split"]) == {"train"}
     assert not other["caption"].str.contains("bunny").any()
-    assert own["mask_file"].drop_nulls().len() > 0 and other["mask_file"].null_count() == 3
-    assert "3 class pictures" in result.note
-    (labelled_film / own["mask_file"].drop_nulls()[0]).unlink()
+    # Two shots are too few to tell the bunny's colours from the ground's.
+    assert pictures["mask_file"].null_count() == pictures.height
+    assert own["mask_quality"].to_list() == [0] * own.height
+    assert other["mask_quality"].null_count() == 3
+    assert f"3 class pictures, no usable mask for {own.height}" in result.note
+
+
+def test_good_masks_are_written_with_their_quality(labelled_film, tiny_base_folder):
+    wanted = {"mask": "grabcut", "max_upscale": 4.0}
+    make(labelled_film, tiny_base_folder, dataset=wanted).execute()
+    pictures, _ = tables(labelled_film)
+    is_good = pl.col("mask_quality") >= mask.MIN_QUALITY
+    assert pictures.filter(pl.col("mask_file").is_not_null()).equals(pictures.filter(is_good))
+    kept = pictures["mask_file"].drop_nulls().to_list()
+    assert kept and all((labelled_film / file).is_file() for file in kept)
+    assert {p.name for p in (labelled_film / kept[0]).parent.iterdir()} == {
+        file.rpartition("/")[2] for file in kept
+    }
+    (labelled_film / kept[0]).unlink()
     assert not make(labelled_film, tiny_base_folder, dataset=wanted).can_resume()
 
 
@@ -246,8 +262,8 @@ def label_everything(config, space) -> None:
         bits = (row["frame_index"] * 0x9E3779B97F4A7C15) % 2**64
         decided = {"is_kept": True, "reason": "kept", "phash": bits}
         made["quality"].append({"frame_id": row["frame_id"], **decided})
-    for name in ("face", "caption", "cluster", "embedding", "region", "figure", "reference"):
-        made[name] = []
+    names = ("face", "drawn_face", "caption", "cluster", "embedding", "region", "figure")
+    made |= {name: [] for name in (*names, "reference")}
     for name, rows in made.items():
         store.write(space.table, name, store.from_rows(name, rows))
 

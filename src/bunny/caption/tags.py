@@ -8,6 +8,7 @@ from bunny.caption import pruning, style, trigger
 from bunny.caption.metadata_facts import Facts
 
 NUMBER_WORD = {1: "a person", 2: "two people", 3: "three people", 4: "four people"}
+CROWD = "a crowd"  # more than that
 SHOT_WORDS = {"close-up": "close-up", "medium": "medium shot", "wide": "wide shot"}
 SIDES = {2: trigger.SIDE_PHRASES[::2], 3: trigger.SIDE_PHRASES}
 MIN_GAP = 0.1  # between two centres, of the picture's width, below which no side is said
@@ -107,7 +108,7 @@ def subject_words(facts: Facts) -> str:
 
 def unknown_words(number: int, num_unsure: int) -> list[str]:
     """People without a name in words; nothing where a viewer may not see all of them."""
-    return [NUMBER_WORD.get(number, "a crowd")] if number and not num_unsure else []
+    return [NUMBER_WORD.get(number, CROWD)] if number and not num_unsure else []
 
 
 def background_tag(colour: str) -> str:

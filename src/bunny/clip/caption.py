@@ -1,7 +1,10 @@
 """Captions of clips: what the kept captions in its span say, and how the camera moves."""
 
+import re
 from collections.abc import Sequence
 
+from bunny.caption.tags import CROWD, NUMBER_WORD
+from bunny.caption.trigger import SIDE_PHRASES, CharacterWords, has_word
 from bunny.clip.plan import ClipPlan
 
 CAMERA = {
@@ -16,15 +19,18 @@ CAMERA = {
 }
 
 
-def compose(plan: ClipPlan, captions: Sequence[tuple[float, str]], trigger: str, word: str) -> str:
-    """One line: what is seen, then the camera's move.
+def compose(plan: ClipPlan, captions: Sequence[tuple[float, str]], words: CharacterWords) -> str:
+    """One line: what is seen, everybody who is known to be, then the camera's move.
+
+    People without a name are left out of composed captions: a frame's caption knows of its own
+    moment only.
 
     Parameters
     ----------
     captions : sequence of (float, str)
         Time and caption of the shot's captioned frames that show the character.
-    trigger, word : str
-        Trigger word and class word of the character, for where there is no caption.
+    words : CharacterWords
+        Of all characters of the film.
 
     Examples
     --------
@@ -34,7 +40,33 @@ def compose(plan: ClipPlan, captions: Sequence[tuple[float, str]], trigger: str,
     middle = (plan.start_s + plan.end_s) / 2
     inside = [one for one in captions if plan.start_s <= one[0] <= plan.end_s] or captions
     nearest = min(inside, key=lambda one: (abs(one[0] - middle), one[0]), default=(0.0, ""))[1]
-    said = " ".join(nearest.split()).rstrip(". ") or f"{trigger} {word}".strip()
-    if trigger and trigger not in said:
+    names = (plan.character, *plan.also_shown)
+    said = _fit_people(" ".join(nearest.split()).rstrip(". "), names, words)
+    trigger = words.triggers[plan.character]
+    if not said:
+        said = words.subject(plan.character)
+    elif trigger and trigger not in said:
         said = f"{trigger}, {said}"
-    return f"{said}, {CAMERA[plan.camera]}"
+    missing = [name for name in plan.also_shown if not has_word(said, words.triggers[name])]
+    more = [f"with {' and '.join(words.subject(name) for name in missing)}"] if missing else []
+    return ", ".join([said, *more, CAMERA[plan.camera]])
+
+
+def _fit_people(text: str, names: Sequence[str], words: CharacterWords) -> str:
+    """The text with those of its first people who are in the clip, its own character first."""
+    kind = f"(?: {re.escape(words.class_word)})?" if words.class_word else ""
+    sides = f"(?: (?:{'|'.join(SIDE_PHRASES)}))?"
+    longest = sorted(words.triggers.values(), key=len, reverse=True)
+    known = "|".join(re.escape(trigger) for trigger in longest)
+    unknown = "|".join((*NUMBER_WORD.values(), CROWD))
+    person = rf"(?:(?P<who>{known}){kind}|{unknown})(?![\w-]){sides}"
+    listed, end = [], 0
+    for one in re.finditer(person, text):
+        if text[end : one.start()] != (" and " if listed else ""):
+            break
+        listed.append(one["who"])
+        end = one.end()
+    seen = [name for name in names if words.triggers[name] in listed]
+    if not seen or (len(seen) == len(listed) and listed[0] == words.triggers[seen[0]]):
+        return text
+    return " and ".join(words.subject(name) for name in seen) + text[end:]

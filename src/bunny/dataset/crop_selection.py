@@ -3,8 +3,8 @@
 No pixel is read. What a person added stands on top of what is chosen and moves nothing else.
 
 Class pictures show the same film without the character, so that the class keeps its look: prior
-preservation (Ruiz et al. 2022, "DreamBooth") trains on the class beside the subject. Frames in
-which the character is labelled, or in which a face has no name, are not taken: it may be they.
+preservation (Ruiz et al. 2022, "DreamBooth") trains on the class beside the subject. Shots in which
+the character is labelled, and frames with somebody unnamed who may be it, are not taken.
 """
 
 from __future__ import annotations
@@ -55,7 +55,7 @@ def choose_crops(
     Parameters
     ----------
     tables : mapping
-        Tables frame, quality, label, cluster, caption.
+        Tables frame, quality, label, cluster, caption, and those of `lookalike.frames_with`.
     views : mapping
         Views of the film's other characters, by name, see `candidate.gather`; their frames are cut
         around them, frames with nobody in the middle.
@@ -73,11 +73,7 @@ def choose_crops(
     list of Crop
         Role ``class``, split ``train``, by frame index.
     """
-    shown = set(
-        tables["label"]
-        .filter((pl.col("character") == character) | pl.col("character").is_null())["frame_id"]
-        .to_list()
-    )
+    shown = resembling.frames_with(character, tables)
     of_frame: dict[str, CharacterView] = {}
     for name in sorted(views):
         for view in views[name]:
@@ -168,7 +164,7 @@ class CropSelector:
     Parameters
     ----------
     tables : mapping
-        Those of `candidate.TABLES`, and embedding, region, figure and reference.
+        Those of `candidate.TABLES`, and embedding, drawn_face, region, figure and reference.
     additions : sequence of Addition
         What people added to the film's sets.
     """

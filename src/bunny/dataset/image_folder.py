@@ -20,6 +20,7 @@ import cv2
 import numpy as np
 
 from bunny.core import atomic, image_file, jsonl, safe_path
+from bunny.core.error import StageError
 from bunny.dataset import addition, candidate, mask, select, split
 from bunny.dataset import crop as cropping
 from bunny.dataset.crop import Crop, CropSource, Size, box_of
@@ -101,7 +102,7 @@ def write_dataset(
     cuts : iterable of CropSource
         Taken one by one. Resized by Lanczos, after an area average where they shrink.
     has_masks : bool
-        Look for the subject's outline, see `mask.cut_out`.
+        Look for the subject's outline, see `mask`; only masks of `mask.MIN_QUALITY` are kept.
 
     Returns
     -------
@@ -115,7 +116,7 @@ def write_dataset(
     rows: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
     number = Counter()
-    without_mask = 0
+    agreement: dict[str, float] = {}  # of each mask, by image_id
     for cut in cuts:
         crop = cut.crop
         picture, error = _cut(cut)
@@ -128,20 +129,59 @@ def write_dataset(
         written = resize(picture, crop.window.size)
         _write_png(temporary / folder / name, written)
         row = _row(cut, (target / folder / name).relative_to(film_dir).as_posix())
-        if has_masks and crop.role == "subject":
+        if has_masks and crop.role == SUBJECT:
             outline = _outline(crop, written)
-            without_mask += outline is None
             if outline is not None:
-                _write_png(temporary / MASK_FOLDER / name, outline)
-                place = target / MASK_FOLDER / name
-                row["mask_file"] = place.relative_to(film_dir).as_posix()
+                _write_png(temporary / MASK_FOLDER / name, outline.mask)
+                agreement[row["image_id"]] = outline.agreement
         rows.append(row)
+    _judge_masks(temporary, [row for row in rows if row["image_id"] in agreement], agreement)
+    without_mask = sum(r["role"] == SUBJECT and r["mask_file"] is None for r in rows)
     for role, folder in (("subject", ""), ("class", CLASS_FOLDER)):
         own = [r for r in rows if r["role"] == role]
         if own or not folder:
             _write_metadata(temporary / folder, own)
     atomic.replace_folder(temporary, target)
-    return WrittenDataset(rows=rows, errors=errors, num_without_mask=without_mask)
+    return WrittenDataset(
+        rows=rows, errors=errors, num_without_mask=without_mask if has_masks else 0
+    )
+
+
+def _judge_masks(
+    folder: Path, rows: Sequence[dict[str, Any]], agreement: Mapping[str, float]
+) -> None:
+    """Note the quality of each written mask in its row, and remove those that are not good enough.
+
+    Parameters
+    ----------
+    folder : Path
+        Where pictures and masks lie now.
+    rows : sequence of dict
+        Those of table `dataset` with a mask; `mask_file` and `mask_quality` are filled in.
+    """
+    colours = mask.SubjectColours()
+    for row in rows:
+        colours.add(row["shot_index"], *_read_pair(folder, row))
+    for row in rows:
+        share = colours.own_share(row["shot_index"], *_read_pair(folder, row))
+        row["mask_quality"] = min(agreement[row["image_id"]], share)
+        file = Path(row["file"])
+        if row["mask_quality"] >= mask.MIN_QUALITY:
+            row["mask_file"] = (file.parent / MASK_FOLDER / file.name).as_posix()
+        else:
+            (folder / MASK_FOLDER / file.name).unlink()
+    if rows and not any((folder / MASK_FOLDER).iterdir()):
+        (folder / MASK_FOLDER).rmdir()
+
+
+def _read_pair(folder: Path, row: Mapping[str, Any]) -> tuple[np.ndarray, np.ndarray]:
+    """A written picture, RGB, and its mask."""
+    name = Path(row["file"]).name
+    picture = image_file.read(folder / name)
+    outline = image_file.read(folder / MASK_FOLDER / name, cv2.IMREAD_GRAYSCALE)
+    if picture is None or outline is None:
+        raise StageError(f"{name}: expected the picture and its mask, just written, found neither")
+    return cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), outline
 
 
 def load_dataset(
@@ -308,7 +348,7 @@ def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     return cv2.cvtColor(crop_box(picture, (x0, y0, x1, y1)), cv2.COLOR_BGR2RGB), ""
 
 
-def _outline(crop: Crop, written: np.ndarray) -> np.ndarray | None:
+def _outline(crop: Crop, written: np.ndarray) -> mask.Cutout | None:
     """The mask of a written picture."""
     x0, y0, _, _ = box_of(crop.window)
     box = mask.figure_box(crop.view.box, crop.view.is_face)
@@ -360,6 +400,7 @@ def _row(cut: CropSource, file: str) -> dict[str, Any]:
         "shot_index": view.shot_index,
         "file": file,
         "mask_file": None,
+        "mask_quality": None,
         "x0_px": window.x0_px,
         "y0_px": window.y0_px,
         "x1_px": window.x1_px,

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from bunny.character import label as labels
-from bunny.character import match
+from bunny.character import match, track
+from bunny.character.drawn import figure_cluster, figure_label
 from bunny.dataset import addition, candidate
 from bunny.dataset import view as view_module
 from bunny.dataset.addition import Addition
@@ -21,6 +22,10 @@ from bunny.table.box import BOX
 LEAST_REGION = 0.75  # of the median similarity of the character's own labelled regions
 LEAST_FACE = 0.25  # common scale; 0.1 % of strangers pass 0.31, see `bunny.character.match`
 TAKEN = 0.5  # share of a region under somebody else's labelled box from which it is theirs
+# From here a region or an unnamed figure may be the character. Regions: of the median similarity
+# where the character is labelled, and at least; figures: cosine to the nearest of its own. In the
+# sample unnamed views of a character have 0.64 and more, of others 0.60 and less.
+MAYBE_REGION, MAYBE_REGION_LEAST, MAYBE_FIGURE = 0.6, 0.4, 0.6
 
 # By face_id: nearest character, similarity, margin.
 NearestCharacter = Mapping[str, tuple[str, float, float]]
@@ -129,6 +134,67 @@ def find(character: str, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:
         Tables label, region, face and reference.
     """
     return find_by_similarity(character, tables, _nearest(tables))
+
+
+def frames_with(character: str, tables: Mapping[str, pl.DataFrame]) -> set[str]:
+    """List the frames that show a character, or somebody without a name who may be it.
+
+    Parameters
+    ----------
+    tables : mapping
+        Tables frame, label, face, drawn_face, region and figure.
+
+    Returns
+    -------
+    set of str
+        Every frame of a shot with a label of the character, and frames with a face that has no
+        name, drawn ones too, or with a region or figure that lies on nobody else and resembles the
+        character.
+    """
+    label = tables["label"]
+    named = label.drop_nulls("character")
+    own, others = (named.filter(is_own) for is_own in (_is(character), ~_is(character)))
+    shown = [
+        tables["frame"].join(own, on="shot_index", how="semi"),
+        own,
+        label.filter(pl.col("character").is_null()),
+        _apart(tables["drawn_face"], named),
+        _apart(_likely_regions(character, tables["region"], own), others),
+        _apart(_likely_figures(tables["figure"], own), others),
+    ]
+    return {frame_id for part in shown for frame_id in part["frame_id"]}
+
+
+def _is(character: str) -> pl.Expr:
+    return pl.col("character") == character
+
+
+def _apart(places: pl.DataFrame, label: pl.DataFrame) -> pl.DataFrame:
+    """Boxes that lie on no labelled box of their frame."""
+    boxes = places.select("frame_id", *BOX).with_row_index()
+    on = boxes.join(label.select("frame_id", *BOX), on="frame_id", suffix="_other")
+    taken = on.filter(figure_cluster.covered_share() > TAKEN)
+    return boxes.join(taken, on="index", how="anti")
+
+
+def _likely_regions(character: str, region: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Regions about as like the character as those of frames in which it is labelled."""
+    known = region.filter(pl.col("candidate") == character)
+    usual = known.join(own, on="frame_id", how="semi")["similarity"].median()
+    least = MAYBE_REGION * scalar.as_float(usual) if usual is not None else 0.0
+    return known.filter(pl.col("similarity") >= max(least, MAYBE_REGION_LEAST))
+
+
+def _likely_figures(figure: pl.DataFrame, own: pl.DataFrame) -> pl.DataFrame:
+    """Figures that look like one that is labelled with the character's name."""
+    usable = figure.filter(pl.col("error").is_null()).drop_nulls("embedding")
+    region_id = figure_label.region_id(pl.col("figure_id"))
+    ids = own["subject_id"].to_list()
+    known = usable.filter(region_id.is_in(ids) | pl.col("figure_id").is_in(ids))
+    if known.is_empty():
+        return known
+    cosine = track.embedding_array(usable) @ track.embedding_array(known).T
+    return usable.filter(pl.Series(cosine.max(axis=1) >= MAYBE_FIGURE))
 
 
 def confirmed_views(

@@ -17,7 +17,7 @@ from bunny.dataset import candidate, crop, crop_selection, select, split
 from bunny.dataset.addition import Addition
 from bunny.dataset.view import CharacterView
 
-TABLES = (*candidate.TABLES, "embedding", "region", "figure", "film")
+TABLES = (*candidate.TABLES, "embedding", "drawn_face", "region", "figure", "film")
 SHOT, FILM = "shot", "film"
 PLANNED = {  # columns of `planned_rows`; `coverage` counts by them
     "film_id": pl.String,
@@ -230,15 +230,16 @@ def _renamed(name: str, table: pl.DataFrame, film: FilmTables, character: str) -
         return table.with_columns(
             pl.concat_str(mark, pl.col(c)).alias(c) for c in ("cluster_id", "scene_id")
         )
-    if name == "label" and film.name != character:
-        who, other = pl.col("character"), f"{film.film_id}/{character}"
+    column = {"label": "character", "region": "candidate", "figure": "candidate"}.get(name)
+    if column and film.name != character:
+        who, other = pl.col(column), f"{film.film_id}/{character}"
         return table.with_columns(
             pl.when(who == film.name)
             .then(pl.lit(character))
             .when(who == character)
             .then(pl.lit(other))
             .otherwise(who)
-            .alias("character")
+            .alias(column)
         )
     return table
 

@@ -362,10 +362,18 @@ class Clip(BaseStage):
         return set(held.select("character", "shot_index").iter_rows())
 
     def _caption(self, one: ClipPlan) -> str:
-        wanted = self.config.captioning
-        trigger = trigger_word(wanted.trigger_word, one.character)
         said = self._captions.get((one.shot_index, one.character), [])
-        return caption.compose(one, said, trigger, wanted.class_word)
+        return caption.compose(one, said, self._words)
+
+    @cached_property
+    def _words(self) -> CharacterWords:
+        """What stands for each of the film's characters in captions."""
+        wanted = self.config.captioning
+        cast = sorted(set(self.read("label")["character"].drop_nulls()))
+        return CharacterWords(
+            triggers={name: trigger_word(wanted.trigger_word, name) for name in cast},
+            class_word=wanted.class_word,
+        )
 
     def _ask_captions(self, rows: Sequence[dict[str, Any]]) -> None:
         """Have a model say what happens in the clips, where the settings name one.
@@ -379,11 +387,7 @@ class Clip(BaseStage):
         from bunny.caption.provider import ServedModel
         from bunny.clip import model_caption
 
-        cast = sorted(set(self.read("label")["character"].drop_nulls()))
-        words = CharacterWords(
-            triggers={one: trigger_word(captioning.trigger_word, one) for one in cast},
-            class_word=captioning.class_word,
-        )
+        cast, words = list(self._words.triggers), self._words
         clips = [model_caption.ClipQuestion.of(row, self.output_dir, cast) for row in rows]
         model = ServedModel(provider=name, captioning=captioning, aws=self.config.aws)
         said = model_caption.ask(

@@ -66,11 +66,12 @@ class Dataset(BaseStage):
     """Labels, measures and captions in; training pictures and the reasons for them out."""
 
     name: ClassVar[str] = "dataset"
-    version: ClassVar[int] = 5
+    version: ClassVar[int] = 6
     reads: tuple[str, ...] = (
         "film",
         *candidate.TABLES,
         "embedding",
+        "drawn_face",
         "region",
         "figure",
         "reference",

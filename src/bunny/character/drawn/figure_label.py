@@ -191,11 +191,16 @@ def vote(figures: pl.DataFrame) -> pl.DataFrame:
     return joined.with_columns(score=pl.when(is_known).then("score"))
 
 
+def region_id(figure_id: pl.Expr) -> pl.Expr:
+    """Id that a figure has in table `region`, and so in table `label`."""
+    return figure_id.str.replace(r"-g(\d+)$", "-r$1")
+
+
 def to_regions(figures: pl.DataFrame) -> pl.DataFrame:
     """Figures with a candidate as rows of table `region`; `support` is the track's score."""
     known = figures.filter(pl.col("candidate").is_not_null())
     return known.select(
-        region_id=pl.col("figure_id").str.replace(r"-g(\d+)$", "-r$1"),
+        region_id=region_id(pl.col("figure_id")),
         frame_id="frame_id",
         shot_index="shot_index",
         candidate="candidate",
