@@ -75,12 +75,10 @@ def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
     found = _read_json(film_dir / "stage" / stage / "stage.json")
     tables, parts = found.get("tables", {}), found.get("parts", {})
-    is_whole = isinstance(found.get("status"), str) and isinstance(parts, dict)
+    is_whole = isinstance(found.get("status", ""), str) and isinstance(parts, dict)
     is_whole = is_whole and isinstance(tables, dict)
-    is_whole = is_whole and all(
-        isinstance(one, dict) and "sha256" in one for one in tables.values()
-    )
-    return cast("StageRecord", found if is_whole else {})
+    is_whole = is_whole and all(isinstance(one, dict) for one in tables.values())
+    return cast("StageRecord", {"status": "", **found} if found and is_whole else {})
 
 
 def digest(value: object) -> str:
