@@ -18,7 +18,7 @@ def write_source(film_dir: Path, references: Path | None = None) -> None:
     atomic.write_bytes(film_dir / "source.json", json.dumps(source).encode())
 
 
-# Tables of stages extract and detect that the stages after them read, in films that were never made.
+# Tables of extract and detect that later stages read, in films that were never made.
 EMPTY = (
     "film",
     "extra_frame",

@@ -81,14 +81,11 @@ RECORD_KINDS = {  # of a record's values
 def read_record(film_dir: Path, stage: str) -> StageRecord:
     """The stage.json of a stage of a film; empty when there is none or it is damaged."""
     found = _read_json(film_dir / "stage" / stage / "stage.json")
-    is_record = "status" in found and all(
+    is_record = all(
         isinstance(found[key], kind) for key, kind in RECORD_KINDS.items() if key in found
     )
-    tables = found.get("tables", {}) if is_record else {}
-    is_record = is_record and all(
-        isinstance(one, dict) and "sha256" in one for one in tables.values()
-    )
-    return cast("StageRecord", found if is_record else {})
+    is_record = is_record and all(isinstance(t, dict) for t in found.get("tables", {}).values())
+    return cast("StageRecord", {"status": "", **found} if found and is_record else {})
 
 
 def digest(value: object) -> str:

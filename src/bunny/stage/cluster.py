@@ -26,7 +26,7 @@ class Cluster(stage.BaseStage):
     """Groups frames into scenes, characters inside scenes, unknown faces and drawn figures."""
 
     name = "cluster"
-    version = 5
+    version = 6
     reads = ("frame", "measure", "face", "label", "region", "figure")
     writes = ("cluster", "embedding", "subject_vector", "stability")
 
