@@ -86,7 +86,7 @@ def test_a_damaged_memory_is_made_anew(film_dir):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[1]", "null", '{"time": 3}', '{"status": 1}', '{"status": "done", "tables": [1]}']
+    "text", ["", "[1]", "null", '{"status": 1}', '{"status": "done", "tables": [1]}']
 )
 @pytest.mark.attack
 def test_a_damaged_record_counts_as_none(tmp_path, text):
