@@ -19,7 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from bunny.core import atomic, file_hash, s3
+from bunny.core import atomic, file_hash, http_body, s3
 from bunny.core.error import BunnyError, UserError
 
 MULTIPART_BYTES = 16 << 20  # larger files are sent in parts, from the disk; others from memory
@@ -136,13 +136,12 @@ class ObjectStore:
 
         def read() -> tuple[bytes, str]:
             found = self._client.get_object(Bucket=self._bucket, Key=self._prefix + key)
-            data = found["Body"].read(LARGEST_BYTES + 1)
-            if len(data) > LARGEST_BYTES:
+            chunks = found["Body"].iter_chunks(CHUNK)
+            try:
+                data = b"".join(http_body.bounded(chunks, s3.ANSWER_S, LARGEST_BYTES))
+            except (ValueError, TimeoutError) as error:
                 found["Body"].close()
-                raise UserError(
-                    f"{self.address}/{key}: expected an object of {LARGEST_BYTES >> 20} MiB at "
-                    "most, found a larger one; restore an earlier version of that object"
-                )
+                raise BunnyError(f"{self.address}/{key}: {error}; check the server") from error
             return data, found["ETag"]
 
         with self._explained(key):
