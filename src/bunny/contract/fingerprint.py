@@ -11,7 +11,7 @@ import logging
 import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any, NotRequired, TypedDict
+from typing import Any, NotRequired, TypedDict, cast
 
 from bunny.core import atomic, file_hash, json_file
 
@@ -84,7 +84,7 @@ def read_record(film_dir: Path, stage: str) -> StageRecord:
     is_record = "status" in found and all(
         isinstance(found[key], kind) for key, kind in RECORD_KINDS.items() if key in found
     )
-    return found if is_record else {}
+    return found if is_record else cast(StageRecord, {})
 
 
 def digest(value: object) -> str:
