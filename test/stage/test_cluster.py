@@ -239,7 +239,7 @@ def _figure(frame, track, vector, x0=0.0):
         "frame_id": f"f{frame}",
         "shot_index": frame,
         **plain_row.box(x0, 0.0, x0 + 40, 40.0),
-        "objectness": 0.8,
+        "objectness": 0.99,
         "embedding": vector,
         "track_id": track,
         "source": "window",

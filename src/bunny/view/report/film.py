@@ -301,7 +301,8 @@ def _reference_folder(data: ReportData) -> Path | None:
         source = reference_folder.read_source(data.root)
     except UserError:
         return None
-    return Path(source["references"]) if source.get("references") else None
+    folder = source.get("references")
+    return Path(folder) if folder else None
 
 
 def _reference_file(folder: Path | None, reference_id: str) -> Path | None:
