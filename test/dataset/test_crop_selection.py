@@ -3,6 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
+import table_row
 
 from bunny.core.config import CaptioningConfig, DatasetConfig, FilteringConfig
 from bunny.dataset import candidate, crop, crop_selection
@@ -46,6 +47,14 @@ def test_no_frame_with_the_character_or_somebody_unknown(film_tables):
     assert {c.role for c in found} == {"class"} and {c.split for c in found} == {"train"}
     assert len({c.image_id for c in found}) == 4
     assert all(c.view.character == "bunny" for c in found)  # whose set it is
+
+
+def test_no_frame_with_a_drawn_face_on_nobody(film_tables):
+    tables = film(film_tables)
+    box = {"x0_px": 10, "y0_px": 10, "x1_px": 40, "y1_px": 40}
+    face = table_row.fill("drawn_face", {}, face_id="e-f0", frame_id="empty", shot_index=5, **box)
+    found = choose(tables | {"drawn_face": store.from_rows("drawn_face", [face])}, 99)
+    assert [c.view.frame_id for c in found] == ["f00002", "f00003", "f00005"]
 
 
 def test_captions_name_nobody(film_tables):
