@@ -37,8 +37,8 @@ from bunny.character.drawn import efficientnet, figure_embedding
 from bunny.core import atomic
 
 HIDDEN = 192  # numbers of the head's hidden layer
-SHRINKAGE = 0.1  # of the mean variance, added where the strongest directions are made equal
-EMPTY_WEIGHT = 0.2  # of a window without a figure in whether there is one
+SHRINKAGE = 0.1  # share of the mean variance added when the strongest directions are equalised
+EMPTY_WEIGHT = 0.2  # weight of a window without a figure in the figureness loss
 NUM_FIGURES, NUM_VIEWS = 8, 3  # in a film, with as many windows without anybody as views
 SIZES = (128, 128, 160)  # sides of windows in pixels
 CREATURES_EVERY = 5

@@ -228,7 +228,7 @@ def bullet_list(sentences: Iterable[str]) -> Note:
 
 
 def next_step(states: Iterable[StageState]) -> Note:
-    """What to open next, for a notebook."""
+    """Say what to open next, in a notebook."""
     for state in states:
         if state.state != "done":
             how = "has not run yet" if state.state == "never run" else f"is {state.state}"

@@ -34,12 +34,12 @@ class Film:
 
     clip: Clip
     given: Sequence[Character]
-    figure: pl.DataFrame  # of table figure, and `start`, first frame of the truth's shot
+    figure: pl.DataFrame  # table figure, with `start`, first frame of the true shot
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rule:
-    """How a score is made of similarity and lead."""
+    """A way to score similarity and lead."""
 
     weight: float
     objectness: float

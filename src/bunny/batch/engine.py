@@ -33,7 +33,7 @@ STOP_S = film_process.STOP_S + 5  # that a film has to stop in, before it is kil
 # Polars' handler of Ctrl-C lets a thread that waits for a lock wait on: only when that ends does
 # Python learn of it, which would be when a film ends.
 POLL_S = 0.5
-LOG_BYTES = 60  # of a log's name that are the film's
+LOG_BYTES = 60  # the film's share of a log file's name
 PREFIX = "bunny: "  # of the sentence that a failed run ends with
 
 

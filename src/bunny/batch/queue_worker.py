@@ -22,7 +22,7 @@ from bunny.video.probe import probe
 logger = logging.getLogger(__name__)
 
 TICK_S = 0.5
-TRIES = 3  # of keeping a film, e.g. on a folder of the network
+TRIES = 3  # attempts to store a film, e.g. on a network folder
 PROBE_S = 120.0  # for a decoder to open a film
 
 

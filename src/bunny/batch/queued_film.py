@@ -17,7 +17,7 @@ from bunny.core.error import UserError
 State = Literal[
     "uploading", "checking", "ready", "waiting", "running", "done", "refused", "failed", "cancelled"
 ]
-MAX_BYTES = 120  # of a film's name without its suffix
+MAX_BYTES = 120  # longest file name, without the suffix
 SUFFIXES = frozenset(
     {
         ".mp4",

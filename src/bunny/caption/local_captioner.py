@@ -204,7 +204,7 @@ def _kept(folder: Path) -> LocalCaptioner | None:
             is_known = kept.provider in ("transformers", "tagger", "clip") and not kept.endpoint_url
             path = Path(kept.model)
             is_cached = path.resolve().is_relative_to(_cache().resolve())
-            is_gone = path.is_absolute() and not path.exists()  # of another machine, or cleaned up
+            is_gone = path.is_absolute() and not path.exists()  # from another machine, or deleted
             is_here = is_known and (is_cached or is_gone)
         return kept if is_here else None
     return None

@@ -134,7 +134,7 @@ class Captioner:
     def _load(self, tuned: TunedPrompt) -> None:
         try:
             self.program.load_state(tuned.words)
-        except Exception as error:  # of dspy and pydantic, which share no class
+        except Exception as error:  # dspy's and pydantic's errors share no class
             raise UserError(
                 f"tuned prompt {tuned.prompt_hash}: expected the state of a dspy program, could "
                 f"not load it ({type(error).__name__}: {error}); go back to the built-in prompt "

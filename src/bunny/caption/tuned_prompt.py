@@ -19,7 +19,7 @@ from bunny.core.error import UserError
 logger = logging.getLogger(__name__)
 
 FOLDER, CURRENT = "program", "current.json"
-FIELD_WORDS = ("prefix", "description")  # of a field, in a program's state
+FIELD_WORDS = ("prefix", "description")  # keys of a field in a program's state
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +54,7 @@ class TunedPrompt:
 
     @property
     def ignored(self) -> list[str]:
-        """What `state` says beside that."""
+        """Keys of `state` that are not used."""
         return sorted(k for k, v in self.state.items() if v and k not in ("signature", "demos"))
 
     @property

@@ -118,7 +118,7 @@ def _write(
 
 
 def _box(row: Mapping[str, Any]) -> tuple[int, int, int, int]:
-    """What the clip shows of the film's picture."""
+    """Area of the film's picture that the clip shows."""
     return (row["crop_x0_px"], row["crop_y0_px"], row["crop_x1_px"], row["crop_y1_px"])
 
 

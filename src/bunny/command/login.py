@@ -26,7 +26,7 @@ PASSWORD = "BUNNY_BOARD_PASSWORD"
 MIN_LENGTH = 10  # characters of a password; with `MAX_WRONG` a minute few are ever tried
 MAX_WRONG, WRONG_S = 10, 60.0  # wrong tries that an address may make in so many seconds
 MAX_ALL = 100  # that all addresses together may make in that time
-AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(.+)", re.IGNORECASE)  # as Jupyter reads it
+AUTHORIZATION = re.compile(r"(?:token|bearer)\s+(.+)", re.IGNORECASE)  # Jupyter's own pattern
 
 
 def take_password(*, is_asked: bool) -> str:

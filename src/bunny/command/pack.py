@@ -79,7 +79,7 @@ class PackedRights(BaseModel):
 
 
 class PackManifest(BaseModel):
-    """What an archive says of itself."""
+    """Manifest of an archive."""
 
     model_config = ConfigDict(strict=True)
 
@@ -148,7 +148,7 @@ def pack(
     target = output or Path.cwd() / f"{space.film_id}.bunny.zip"
     input_path.check_output_file(target)
     with workspace.lock(space, config.pipeline.lock_wait_seconds):
-        for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):  # of a killed pack
+        for path in target.parent.glob(f".{glob.escape(target.name)}.*.tmp"):  # left by a kill
             if atomic.LEFTOVER.fullmatch(path.name):
                 path.unlink(missing_ok=True)
         files = {

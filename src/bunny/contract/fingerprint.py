@@ -71,7 +71,7 @@ class StageRecord(BegunRecord):
     tables: dict[str, TableRecord]
 
 
-RECORD_KINDS = {  # of a record's values
+RECORD_KINDS = {  # types of a record's values
     **dict.fromkeys(("name", "status", "started_at", "fingerprint", "note"), str),
     **dict.fromkeys(("parts", "tables"), dict),
     **dict.fromkeys(("seconds", "peak_memory_mb", "num_items", "failed"), int | float),

@@ -35,7 +35,7 @@ RESUME = "then run the same command again to resume"
 
 
 def describe(error: BaseException) -> str | None:
-    """What a disk refused or is wrong with a path, in one sentence; None for something else.
+    """Explain an error of a disk or a path in one sentence; None for any other error.
 
     Parameters
     ----------

@@ -17,7 +17,7 @@ from bunny.core.error import BunnyError, UserError
 
 SCHEME = "s3://"
 ATTEMPTS, CONNECT_S, READ_S = 6, 10.0, 60.0
-ANSWER_S, ANSWER_BYTES = 300.0, 64 << 20  # of an answer that is no object, e.g. a list of 1,000
+ANSWER_S, ANSWER_BYTES = 300.0, 64 << 20  # limits for answers other than objects, e.g. lists
 GONE = ("404", "NoSuchKey", "NotFound")
 CHANGED = ("412", "PreconditionFailed", "409", "ConditionalRequestConflict")
 BEYOND = ("416", "InvalidRange")

@@ -92,7 +92,7 @@ class Workspace:
         return self.root / "stage" / name
 
     def source(self) -> SourceRecord:
-        """What `create` wrote; raises as `reference_folder.read_source`."""
+        """Read what `create` wrote; raises as `reference_folder.read_source` does."""
         return reference_folder.read_source(self.root)
 
     def own_settings(self) -> list[str]:
@@ -339,7 +339,7 @@ def lock(space: Workspace, wait_s: float = 0.0):
         except OSError as error:
             if not disk_full.is_full(error):
                 raise
-            atomic.remove_file(space.root / HOLDER)  # of another; `clean` may free space still
+            atomic.remove_file(space.root / HOLDER)  # an old holder's; `clean` may still free space
         with ExitStack() as elsewhere:
             for one in OPENED:
                 elsewhere.enter_context(one.hold(space, wait_s))

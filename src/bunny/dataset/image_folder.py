@@ -116,7 +116,7 @@ def write_dataset(
     rows: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
     number = Counter()
-    agreement: dict[str, float] = {}  # of each mask, by image_id
+    agreement: dict[str, float] = {}  # quality of each mask, by image_id
     for cut in cuts:
         crop = cut.crop
         picture, error = _cut(cut)

@@ -148,7 +148,7 @@ def frames_with(character: str, tables: Mapping[str, pl.DataFrame]) -> set[str]:
     -------
     set of str
         Every frame of a shot with a label of the character, and frames with a face that has no
-        name, drawn ones too, or with a region or figure that lies on nobody else and resembles the
+        name, drawn ones too, or with a region or figure that overlaps nobody else and resembles the
         character.
     """
     label = tables["label"]

@@ -30,7 +30,7 @@ MIN_SHOTS = 3  # other shots of the character, without which its colours are not
 # in pictures darker than `MIN_LUMA` were all wrong: outlines are lost, ears and feet go.
 MIN_QUALITY = 0.989
 MIN_LUMA = 0.5  # mean of the picture, in [0, 1]
-COLOUR_STEPS = (24, 16, 16)  # of OpenCV's 8-bit L*, a*, b*
+COLOUR_STEPS = (24, 16, 16)  # bin widths in OpenCV's 8-bit L*, a*, b*
 NUM_COLOURS = 11 * 16 * 16
 FOREIGN_BELOW = 0.4  # a colour's share of subject, among subject and background, in other shots
 COLOUR_FLOOR = 1e-3  # added to both shares: rare colours say nothing
@@ -166,7 +166,7 @@ def _colour_codes(picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np
 
 
 def _subject(small: np.ndarray, area: tuple[int, int, int, int]) -> np.ndarray | None:
-    """What GrabCut finds in an area; None where it leaves no background, or is no area."""
+    """Segment an area with GrabCut; None if the area is empty or leaves no background."""
     x0, y0, x1, y1 = area
     height, width = small.shape[:2]
     if min(x1 - x0, y1 - y0) < 4 or (x1 - x0) * (y1 - y0) >= (1 - AIR) * width * height:

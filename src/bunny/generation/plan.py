@@ -17,8 +17,8 @@ from bunny.generation.request import GenerationRequest, InitImage, WeightedAdapt
 from bunny.training.base import Base
 
 BASE_KEY = "base"
-MAX_PICTURES = 100_000  # of one call
-MAX_SIDE_PX = 16384  # as generation.width
+MAX_PICTURES = 100_000  # per call
+MAX_SIDE_PX = 16384  # the limit of generation.width
 STRENGTH_MAX = 4.0  # as generation.lora_strength; beyond it any adapter draws noise
 
 

@@ -28,7 +28,7 @@ THREADS = 8  # requests at a time; botocore keeps ten connections
 BATCH = 1000  # objects that one request may delete, by S3
 DENIED = ("AccessDenied", "403", "MethodNotAllowed", "NotImplemented", "InvalidRequest")
 READ_ONLY = ("AccessDenied", "403", "AllAccessDisabled", "MethodNotAllowed", "405")
-LARGEST_BYTES = 256 << 20  # of an object that is read into memory: indices, manifests, leases
+LARGEST_BYTES = 256 << 20  # largest object that is read into memory
 
 
 class ChangedError(Exception):
@@ -83,7 +83,7 @@ class ObjectStore:
     def check_conditions(self) -> bool:
         """Refuse a server that writes an object although the condition of the write fails.
 
-        Gives False where nothing may be written, so that nothing can be overwritten either.
+        Gives False if the credentials may not write; nothing can be overwritten then.
 
         Raises
         ------

@@ -144,7 +144,7 @@ def from_dict(values: Mapping[str, Any]) -> Event:
         if not own["event_id"] or not own["time"]:
             raise ValueError("no event_id or time")
         event = Event(**own)
-        moment(event) + TICK  # a later one must have a time too
+        _ = moment(event) + TICK  # a later one must have a time too
         return event
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError) as error:
         raise UserError(

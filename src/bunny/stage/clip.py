@@ -367,7 +367,7 @@ class Clip(BaseStage):
 
     @cached_property
     def _words(self) -> CharacterWords:
-        """What stands for each of the film's characters in captions."""
+        """Words for each of the film's characters in captions."""
         wanted = self.config.captioning
         cast = sorted(set(self.read("label")["character"].drop_nulls()))
         return CharacterWords(

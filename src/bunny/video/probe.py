@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 FOLDER_RATE = {"sequence": Fraction(24), "pictures": Fraction(1)}
 SQUARE_TOLERANCE = 0.01  # pixels this near to square are square: such ratios come from rounding
 OPENCV_TIME_BASE = Fraction(1, 1_000_000)  # OpenCV gives milliseconds as a float
-MAX_PIXELS = 1 << 27  # of a frame as shown: 16K (15360x8640) is within it
+MAX_PIXELS = 1 << 27  # pixels of a displayed frame; 16K (15360x8640) is allowed
 MAX_RATE = 10_000  # frames a second: detectors look over parts of a second, however many frames
 MAX_SAMPLE_ASPECT = 8  # a ratio beyond is damage, not a lens
 # ISO/IEC 23091-2 code points of transfer characteristics, as FFmpeg names them.

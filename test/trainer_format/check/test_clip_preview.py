@@ -103,7 +103,7 @@ def test_musubi_passes_over_a_picture_without_a_caption(export):
         ("diffusion-pipe", "stops", 0),  # "less frames than the target_frames"
         ("ai-toolkit", "changed", 49),  # the last frame again
         ("simpletuner", "dropped", 0),  # fewer than min_frames
-        ("diffsynth", "changed", None),  # as many as 4n+1 allows
+        ("diffsynth", "changed", None),  # the nearest 4n+1 below
         ("ltx", "stops", 0),
         ("finetrainers", "stops", 0),  # decord: "av_read_frame"
     ],

@@ -73,7 +73,7 @@ def test_musubi_with_source_fps_takes_121_frames_of_24_fps_as_81_of_16():
 
 
 def test_musubi_stops_reading_at_the_number_that_the_last_frame_gets_at_a_higher_rate():
-    """Of 33 frames numbered 0, 1, 3, 4, 6 ... 22 have a number below 33."""
+    """33 frames are numbered 0, 1, 3, 4, 6 ...; 22 of the numbers are below 33."""
     rule = LoadRule(frames=(33,), model_fps=24.0, source_fps=16.0)
     made = load_rule.load("musubi", clip(33), rule)
     assert (made.effect, made.reason) == (

@@ -17,7 +17,7 @@ from bunny.character.drawn.figure_embedding import FigureNet
 from bunny.character.drawn.figure_label import MAX_LEAD
 from bunny.table.box import crop_box
 
-VERSION = 4  # of what is found; another measures frames anew
+VERSION = 4  # raised when other figures are found; frames are then measured again
 # Heights the frame is scaled to and windows (rows, columns) in cells on each; the last size is for
 # kept frames alone, since it costs as much as the others together.
 WINDOWS: dict[int, list[tuple[int, int]]] = {

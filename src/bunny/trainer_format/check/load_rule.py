@@ -122,12 +122,12 @@ def load(form: str, file: MediaFile, rule: LoadRule) -> LoadedClip:
 
 
 def unreadable(form: str, is_picture: bool) -> str:
-    """What a trainer makes of a file that it cannot read; one of `EFFECTS`."""
+    """Effect of an unreadable file on the trainer; one of `EFFECTS`."""
     return DROPPED if form == "ltx" and not is_picture else UNREADABLE[form]
 
 
 def uncaptioned(form: str, is_picture: bool) -> str:
-    """What a trainer makes of a file without a caption beside it; one of `EFFECTS`."""
+    """Effect of a missing caption on the trainer; one of `EFFECTS`."""
     return DROPPED if form == "musubi" and is_picture else UNCAPTIONED[form]
 
 

@@ -166,7 +166,7 @@ def _is_made(name: str, caches: Sequence[str]) -> bool:
 
 
 def read_marker(folder: Path) -> dict[str, Any] | None:
-    """What the mark of an export of ours says; None for a folder that is no such export."""
+    """Read the mark of an export by bunny; None for any other folder."""
     try:
         mark = json.loads((folder / MARKER_FILE).read_text(encoding="utf-8"))
     except (OSError, ValueError):
