@@ -208,7 +208,6 @@ def test_a_picture_of_more_pixels_than_the_limit_is_never_decoded():
 
 MEMORY = """
 import resource, sys
-import attack
 import cv2
 from pathlib import Path
 from bunny.core import image_file

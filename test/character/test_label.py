@@ -222,7 +222,7 @@ def test_drawn_figures_go_by_their_own_threshold():
     def figure(frame_id, support):
         return {**_region(frame_id, "toon", support), "model": figure_label.MODEL}
 
-    regions = [figure("f0", 0.95), figure("f1", 0.85)]
+    regions = [figure("f0", 0.95), figure("f1", 0.87)]
     two = dataclasses.replace(CAST, num_figures=2)
     assert list(_label_rows(*regions, cast=two)) == ["f0-toon", "f1-toon"]
     assert list(_label_rows(*regions, cast=two, figure_score=0.9)) == ["f0-toon"]

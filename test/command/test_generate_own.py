@@ -132,7 +132,7 @@ def test_settings_that_name_something_to_load_or_to_ask_are_the_users_alone():
 def test_a_record_of_own_settings_that_is_none_is_refused(root, data):
     space = _space(root)
     (space.root / "own_setting.json").write_text(data)
-    with pytest.raises(UserError, match=r"own_setting\.json: expected a JSON list of section\.key"):
+    with pytest.raises(UserError, match=r"own_setting\.json: expected a JSON list of settings"):
         film_workspace.open_film(space.film_id)
 
 

@@ -385,12 +385,15 @@ ALLOWED = {
         "save:?.write_text save:save_file save:?.open save:torch.save save_state:save "
         "_write_metadata:?.write_text _write_png:path.write_bytes copy_mask:shutil.copyfile "
         "copy_mask:target.write_bytes replace_folder:?.write_text write_text:path.write_bytes "
-        "_write_part:shutil.copyfile _copy:shutil.copyfile _write_tar:tarfile.open "
-        "_extract:target.open _write_folder:shutil.copyfile _write_pair_folder:shutil.copyfile"
+        "_write_part:shutil.copyfile _write_tar:tarfile.open "
+        "_extract_one:target.open _place:?.touch copy_picture:shutil.copyfile "
+        "_write_fitted:target.write_bytes _write_folder:shutil.copyfile "
+        "_write_pair_folder:shutil.copyfile"
     ),
     "into a temporary folder that is removed in the end": (
         "serve:path.write_text serve:shutil.copytree write_faces:path.write_bytes "
-        "own_kernel:?.write_text _by_controls:path.write_bytes"
+        "own_kernel:?.write_text _by_controls:path.write_bytes unpack:?.write_bytes "
+        "_unpack_shard:?.write_bytes"
     ),
     "lines put to the end of a record, a cut last line is passed over": (
         "_write:path.open _drop_cut_line:path.open"

@@ -43,6 +43,7 @@ def _tables() -> dict[str, list[dict]]:
             "measure",
             "reference",
             "shot_medium",
+            "drawn_face",
         )
     }
     rows["film"].append(plain_row.film(24 * SHOTS, (2 * WIDTH, 2 * HEIGHT)))

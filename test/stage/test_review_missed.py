@@ -112,7 +112,7 @@ def figure(name, x0, **more):
         "y0_px": 0.0,
         "x1_px": x0 + 10,
         "y1_px": 10.0,
-        "objectness": 0.9,
+        "objectness": 0.99,
         "embedding": UNIT,
         "source": "window",
         "model": "made",
@@ -135,20 +135,20 @@ def test_unknown_figures_are_offered_before_regions_on_them():
     made = tables(regions, figures=[figure("fig", 50.0), figure("on-bo", 2.0)])
     found = missed(made)
     assert found["subject_id"].to_list() == ["fig", "r-far"]
-    assert found["confidence"].to_list() == pytest.approx([0.9, 0.0])
+    assert found["confidence"].to_list() == pytest.approx([0.99, 0.0])
 
 
 @pytest.mark.parametrize(
     ("more", "is_offered"),
     [
         ({}, False),
-        ({"objectness": 0.5}, True),
+        ({"objectness": 0.98}, True),
         ({"candidate": "bunny", "score": 0.1}, True),
         ({"candidate": "bunny", "score": -0.1}, False),
     ],
 )
 def test_weak_figures_of_no_group_are_offered_only_as_perhaps_somebody(more, is_offered):
-    made = tables({}, figures=[figure("fig", 0.0, **{"objectness": 0.49} | more)])
+    made = tables({}, figures=[figure("fig", 0.0, **{"objectness": 0.96} | more)])
     assert (missed(made).height == 1) == is_offered
 
 

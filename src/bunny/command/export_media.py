@@ -73,7 +73,7 @@ def export_clips(film: FilmOptions, options: ClipExport) -> ExportedSet:
     rows = table.filter(character=who).sort("clip_id")
     train = list(_of_training(rows).iter_rows(named=True))
     chosen = _choose_model(options.model, form, {row["fps"] for row in train})
-    _check_files([space.root / row["file"] for row in train], "clips", "clip")
+    _check_files([_clip_file(row, space.root) for row in train], "clips", "clip")
     stills = _stills(space, who) if options.has_stills else []
 
     def write(target: Path) -> tuple[list[MediaFolder], dict[str, int]]:
@@ -267,9 +267,15 @@ def _at_rate(
     return ready, counts
 
 
+def _clip_file(row: dict[str, Any], root: Path) -> Path:
+    """File of a clip: the film's own, or the one that was written again."""
+    file = row["file"]
+    return file if isinstance(file, Path) else safe_path.join(root, file)
+
+
 def _clip(row: dict[str, Any], root: Path) -> TrainingClip:
     return TrainingClip(
-        file=safe_path.join(root, row["file"]),
+        file=_clip_file(row, root),
         caption=" ".join(row["caption"].split()),
         width_px=row["width_px"],
         height_px=row["height_px"],
@@ -304,7 +310,7 @@ def _pair(row: dict[str, Any], root: Path, clips: Mapping[str, dict[str, Any]]) 
     target, *references = (safe_path.join(root, file) for file in row["files"])
     clip = clips.get(row["target_clip_id"] or "")
     if clip is not None:
-        target = safe_path.join(root, clip["file"])
+        target = _clip_file(clip, root)
         width, height = clip["width_px"], clip["height_px"]
     else:
         picture = image_file.read(target) if target.is_file() else None
