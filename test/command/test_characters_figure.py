@@ -65,7 +65,7 @@ def figure(film_id, number, name, box, vector, **more):
         "y0_px": y0,
         "x1_px": x1 + 10.0 * step,
         "y1_px": y1,
-        "objectness": 0.9,
+        "objectness": 0.99,
         "embedding": vector,
         "track_id": f"{film_id}-{name}{shot}",
         "source": "segment",

@@ -84,6 +84,7 @@ def _draw_by_settings(bunny):
         "dataset.bucket_step_px": 32,
         "dataset.cut_from": "picture",
         "dataset.mask": "grabcut",
+        "dataset.min_mask_quality": 0,
         "dataset.num_class_images": 0,
         "filtering.duplicate_distance": 0,
         "filtering.duplicate_structure": 1.0,

@@ -187,7 +187,7 @@ EFFECT: dict[str, Effect] = {
     "models.background_weight": Drawn(
         (1.0, 0.0),
         _first_loss,
-        given={"dataset.mask": "grabcut"},
+        given={"dataset.mask": "grabcut", "dataset.min_mask_quality": 0},
         stages=("dataset", "finetune"),
         holds=differ,
     ),

@@ -145,6 +145,8 @@ def test_class_pictures_and_masks(labelled_film, tiny_base_folder):
     assert own["mask_quality"].to_list() == [0] * own.height
     assert other["mask_quality"].null_count() == 3
     assert f"3 class pictures, no usable mask for {own.height}" in result.note
+    make(labelled_film, tiny_base_folder, dataset=wanted | {"min_mask_quality": 0}).execute()
+    assert tables(labelled_film)[0].filter(role="subject")["mask_file"].null_count() == 0
 
 
 def test_good_masks_are_written_with_their_quality(labelled_film, tiny_base_folder):

@@ -97,7 +97,7 @@ def test_masks_and_class_pictures_of_the_film_reach_the_trainer(labelled_film, t
     store.write(labelled_film / "table", "label", label[:-2])
     models = {"background_weight": 0.2, "class_pictures": "film", "held_out_share": 0.0}
     stage = make(labelled_film, tiny_base_folder, **models)
-    dataset = {"mask": "grabcut", "num_class_images": 2}
+    dataset = {"mask": "grabcut", "min_mask_quality": 0, "num_class_images": 2}
     config = Config.model_validate({"models": stage.config.models, "dataset": dataset})
     assert Dataset(config, labelled_film, labelled_film).execute().status == "done"
     rows = store.read(labelled_film / "table", "dataset")

@@ -88,7 +88,12 @@ def folder_name(character: str) -> str:
 
 
 def write_dataset(
-    film_dir: Path, character: str, cuts: Iterable[CropSource], *, has_masks: bool = False
+    film_dir: Path,
+    character: str,
+    cuts: Iterable[CropSource],
+    *,
+    has_masks: bool = False,
+    min_mask_quality: float = mask.MIN_QUALITY,
 ) -> WrittenDataset:
     """Cut, resize and write ``dataset/<character>/NNNN.png`` with their ``metadata.jsonl``.
 
@@ -102,7 +107,9 @@ def write_dataset(
     cuts : iterable of CropSource
         Taken one by one. Resized by Lanczos, after an area average where they shrink.
     has_masks : bool
-        Look for the subject's outline, see `mask`; only masks of `mask.MIN_QUALITY` are kept.
+        Look for the subject's outline, see `mask`.
+    min_mask_quality : float
+        Masks of a lower quality, in [0, 1], are not kept.
 
     Returns
     -------
@@ -135,7 +142,8 @@ def write_dataset(
                 _write_png(temporary / MASK_FOLDER / name, outline.mask)
                 agreement[row["image_id"]] = outline.agreement
         rows.append(row)
-    _judge_masks(temporary, [row for row in rows if row["image_id"] in agreement], agreement)
+    masked = [row for row in rows if row["image_id"] in agreement]
+    _judge_masks(temporary, masked, agreement, min_mask_quality)
     without_mask = sum(r["role"] == SUBJECT and r["mask_file"] is None for r in rows)
     for role, folder in (("subject", ""), ("class", CLASS_FOLDER)):
         own = [r for r in rows if r["role"] == role]
@@ -148,7 +156,7 @@ def write_dataset(
 
 
 def _judge_masks(
-    folder: Path, rows: Sequence[dict[str, Any]], agreement: Mapping[str, float]
+    folder: Path, rows: Sequence[dict[str, Any]], agreement: Mapping[str, float], least: float
 ) -> None:
     """Note the quality of each written mask in its row, and remove those that are not good enough.
 
@@ -166,7 +174,7 @@ def _judge_masks(
         share = colours.own_share(row["shot_index"], *_read_pair(folder, row))
         row["mask_quality"] = min(agreement[row["image_id"]], share)
         file = Path(row["file"])
-        if row["mask_quality"] >= mask.MIN_QUALITY:
+        if row["mask_quality"] >= least:
             row["mask_file"] = (file.parent / MASK_FOLDER / file.name).as_posix()
         else:
             (folder / MASK_FOLDER / file.name).unlink()

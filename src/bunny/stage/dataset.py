@@ -186,4 +186,5 @@ class Dataset(BaseStage):
                 character,
                 counted(),
                 has_masks=self.config.dataset.mask == "grabcut",
+                min_mask_quality=self.config.dataset.min_mask_quality,
             )
