@@ -113,11 +113,11 @@ def test_captions_follow_the_trigger_word(jupyter):
 
 
 def test_the_set_follows_the_margin(jupyter):
-    """The page says how many crops the margin changes, at each place of the slider."""
+    """All figures of this film are as high as their frames: the page says that none has room."""
     with run_to_end(jupyter, "06_dataset.ipynb") as book:
-        book.wait_for("a crop margin of 0.30 changes the crops of")
+        book.wait_for("a crop margin of 0.30 changes the crops of 0 of 6 subjects")
         book.slide("crop_margin", "End")  # 1.5 of the box on each side
-        book.wait_for("a crop margin of 1.50 changes the crops of")
+        book.wait_for("a crop margin of 1.50 changes the crops of 0 of 6 subjects")
 
 
 def test_a_prompt_is_shown_as_it_is_read_and_drawn_at_a_click(jupyter):
