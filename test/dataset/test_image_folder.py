@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from character_view import make_view
 
+from bunny.core.config import DatasetConfig
 from bunny.dataset import crop as cropping
 from bunny.dataset import image_folder
 from bunny.dataset.crop import Crop, CropSource, CropWindow, read_crops
@@ -38,6 +39,9 @@ def crop(
     return Crop(
         image_id=f"i{index}", view=view, window=window, caption=caption, split=split, role=role
     )
+
+
+QUALITY = DatasetConfig().min_mask_quality
 
 
 def write(film_dir, crops, **options):
@@ -95,7 +99,7 @@ def test_unreadable_and_outside_are_told_and_left_out(film_dir):
 
 
 def test_old_pictures_do_not_stay(film_dir):
-    write(film_dir, [crop(0), crop(1), crop(2, role="class")], has_masks=True)
+    write(film_dir, [crop(0), crop(1), crop(2, role="class")], min_mask_quality=QUALITY)
     write(film_dir, [crop(0)])
     assert sorted(p.name for p in (film_dir / "dataset" / "bunny").iterdir()) == [
         "0000.png",
@@ -113,7 +117,7 @@ def test_class_pictures_and_masks_lie_apart_and_are_not_trained_on_as_the_subjec
     roles = ("subject", "class", "subject", "class", "subject", "subject")
     large = {"side": 60, "size": (96, 96)}
     crops = [crop(index, role=role, **large) for index, role in enumerate(roles)]
-    made = write(film_dir, crops, has_masks=True)
+    made = write(film_dir, crops, min_mask_quality=QUALITY)
     assert [r["file"] for r in made.rows] == [
         "dataset/bunny/0000.png",
         "dataset/bunny/class/0000.png",

@@ -4,7 +4,10 @@ import cv2
 import numpy as np
 import pytest
 
+from bunny.core.config import DatasetConfig
 from bunny.dataset import mask
+
+QUALITY = DatasetConfig().min_mask_quality
 
 
 def picture(radius: int = 40) -> np.ndarray:
@@ -19,7 +22,7 @@ def picture(radius: int = 40) -> np.ndarray:
 
 def test_disc_is_found_with_its_eye():
     cut = mask.cut_out(picture(), (55, 35, 145, 125))
-    assert cut.agreement > mask.MIN_QUALITY
+    assert cut.agreement > QUALITY
     found = cut.mask
     truth = np.zeros((160, 200), np.uint8)
     cv2.circle(truth, (100, 80), 40, 255, -1)
@@ -49,7 +52,7 @@ def test_masks_that_found_nothing_are_dropped():
 
 def test_a_box_that_cuts_the_subject_agrees_with_no_larger_one():
     cut = mask.cut_out(picture(), (55, 35, 120, 125))
-    assert cut is not None and cut.agreement < mask.MIN_QUALITY
+    assert cut is not None and cut.agreement < QUALITY
 
 
 @pytest.mark.parametrize(
@@ -69,5 +72,5 @@ def test_a_mask_with_the_backgrounds_colours_of_other_shots_is_not_good(
     for shot in range(num_others):
         colours.add(shot, seen, disc)
     share = colours.own_share(9, seen, own)
-    assert (share >= mask.MIN_QUALITY) == is_good
+    assert (share >= QUALITY) == is_good
     assert (share == 0) == (num_others < mask.MIN_SHOTS)

@@ -12,9 +12,9 @@ import polars as pl
 import pytest
 
 from bunny.core import workspace
-from bunny.core.config import Config
+from bunny.core.config import Config, DatasetConfig
 from bunny.core.error import UserError
-from bunny.dataset import appearance, mask
+from bunny.dataset import appearance
 from bunny.stage.dataset import Dataset
 from bunny.stage.extract import Extract
 from bunny.table import store
@@ -153,7 +153,7 @@ def test_good_masks_are_written_with_their_quality(labelled_film, tiny_base_fold
     wanted = {"mask": "grabcut", "max_upscale": 4.0}
     make(labelled_film, tiny_base_folder, dataset=wanted).execute()
     pictures, _ = tables(labelled_film)
-    is_good = pl.col("mask_quality") >= mask.MIN_QUALITY
+    is_good = pl.col("mask_quality") >= DatasetConfig().min_mask_quality
     assert pictures.filter(pl.col("mask_file").is_not_null()).equals(pictures.filter(is_good))
     kept = pictures["mask_file"].drop_nulls().to_list()
     assert kept and all((labelled_film / file).is_file() for file in kept)

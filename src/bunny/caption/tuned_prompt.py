@@ -102,7 +102,7 @@ def read_current(stage_folder: Path) -> TunedPrompt | None:
         tuned = TunedPrompt(**values)
         if tuned.prompt_hash != number:
             raise ValueError("its words were changed")
-        tuned.words  # noqa: B018 that they can be read
+        _ = tuned.words  # they can be read
         ignored = tuned.ignored
     except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
         raise UserError(

@@ -118,7 +118,8 @@ def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
     clip = store.read_or_empty(space.table, "clip")
     clips = {row["clip_id"]: row for row in clip.iter_rows(named=True)}
     train = list(_of_training(rows).iter_rows(named=True))
-    _check_files([space.root / file for row in train for file in row["files"]], "pairs", "pair")
+    files = [safe_path.join(space.root, file) for row in train for file in row["files"]]
+    _check_files(files, "pairs", "pair")
     wanted = {row["target_clip_id"] for row in train} - {None}
     if gone := wanted - clips.keys():
         raise UserError(
@@ -131,8 +132,8 @@ def export_pairs(film: FilmOptions, options: PairExport) -> ExportedSet:
             own = [clips[name] for name in sorted(wanted)]
             own, changed = _at_rate(space, config, own, "wan", Path(scratch))
             ready = {row["clip_id"]: row for row in own}
-            chosen = [row for row in train if not is_clip or row["target_clip_id"] in ready]
-            pairs = [_pair(row, space.root, ready) for row in chosen]
+            kept = [row for row in train if not is_clip or row["target_clip_id"] in ready]
+            pairs = [_pair(row, space.root, ready) for row in kept]
             used = sum(min(len(p.references), most) for p in pairs)
             counts = {"pairs": len(pairs), "references": used}
             left_out = sum(len(p.references) for p in pairs) - used

@@ -98,14 +98,8 @@ def draw_set(
     merged, chosen = source.choose(config, split_by)
     with TemporaryDirectory() as place:
         sources = cut(ready, merged, chosen.crops)
-        has_masks = config.dataset.mask == "grabcut"
-        written = image_folder.write_dataset(
-            Path(place),
-            name,
-            sources,
-            has_masks=has_masks,
-            min_mask_quality=config.dataset.min_mask_quality,
-        )
+        least = config.dataset.mask_threshold
+        written = image_folder.write_dataset(Path(place), name, sources, min_mask_quality=least)
         origin = origins(written.rows, chosen.crops, merged, ready, Path(place))
         record = source.rights()
         table = store.from_rows("dataset", written.rows)

@@ -156,8 +156,7 @@ def _draw(
         space.root,
         source.name,
         library_set.cut(source.films, merged, chosen.crops),
-        has_masks=config.dataset.mask == "grabcut",
-        min_mask_quality=config.dataset.min_mask_quality,
+        min_mask_quality=config.dataset.mask_threshold,
     )
     manifest = library_set.origins(written.rows, chosen.crops, merged, source.films, space.root)
     library_set.write_manifest(space.root, manifest, below="dataset")

@@ -92,8 +92,7 @@ def write_dataset(
     character: str,
     cuts: Iterable[CropSource],
     *,
-    has_masks: bool = False,
-    min_mask_quality: float = mask.MIN_QUALITY,
+    min_mask_quality: float | None = None,
 ) -> WrittenDataset:
     """Cut, resize and write ``dataset/<character>/NNNN.png`` with their ``metadata.jsonl``.
 
@@ -106,10 +105,8 @@ def write_dataset(
         The folder is made inside it and replaces an older one as a whole.
     cuts : iterable of CropSource
         Taken one by one. Resized by Lanczos, after an area average where they shrink.
-    has_masks : bool
-        Look for the subject's outline, see `mask`.
-    min_mask_quality : float
-        Masks of a lower quality, in [0, 1], are not kept.
+    min_mask_quality : float, optional
+        Look for the subject's outline, see `mask`, and keep masks from this quality, in [0, 1].
 
     Returns
     -------
@@ -123,7 +120,7 @@ def write_dataset(
     rows: list[dict[str, Any]] = []
     errors: dict[str, str] = {}
     number = Counter()
-    agreement: dict[str, float] = {}  # quality of each mask, by image_id
+    agreement: dict[str, float] = {}  # see `mask.Cutout`, by image_id
     for cut in cuts:
         crop = cut.crop
         picture, error = _cut(cut)
@@ -136,23 +133,23 @@ def write_dataset(
         written = resize(picture, crop.window.size)
         _write_png(temporary / folder / name, written)
         row = _row(cut, (target / folder / name).relative_to(film_dir).as_posix())
-        if has_masks and crop.role == SUBJECT:
-            outline = _outline(crop, written)
+        if min_mask_quality is not None and crop.role == SUBJECT:
+            outline = _outline(crop, written, min_mask_quality)
             if outline is not None:
                 _write_png(temporary / MASK_FOLDER / name, outline.mask)
                 agreement[row["image_id"]] = outline.agreement
         rows.append(row)
-    masked = [row for row in rows if row["image_id"] in agreement]
-    _judge_masks(temporary, masked, agreement, min_mask_quality)
-    without_mask = sum(r["role"] == SUBJECT and r["mask_file"] is None for r in rows)
+    without_mask = 0
+    if min_mask_quality is not None:
+        masked = [row for row in rows if row["image_id"] in agreement]
+        _judge_masks(temporary, masked, agreement, min_mask_quality)
+        without_mask = sum(r["role"] == SUBJECT and r["mask_file"] is None for r in rows)
     for role, folder in (("subject", ""), ("class", CLASS_FOLDER)):
         own = [r for r in rows if r["role"] == role]
         if own or not folder:
             _write_metadata(temporary / folder, own)
     atomic.replace_folder(temporary, target)
-    return WrittenDataset(
-        rows=rows, errors=errors, num_without_mask=without_mask if has_masks else 0
-    )
+    return WrittenDataset(rows=rows, errors=errors, num_without_mask=without_mask)
 
 
 def _judge_masks(
@@ -356,13 +353,13 @@ def _cut(cut: CropSource) -> tuple[np.ndarray | None, str]:
     return cv2.cvtColor(crop_box(picture, (x0, y0, x1, y1)), cv2.COLOR_BGR2RGB), ""
 
 
-def _outline(crop: Crop, written: np.ndarray) -> mask.Cutout | None:
+def _outline(crop: Crop, written: np.ndarray, least: float) -> mask.Cutout | None:
     """The mask of a written picture."""
     x0, y0, _, _ = box_of(crop.window)
     box = mask.figure_box(crop.view.box, crop.view.is_face)
     scale = crop.window.upscale
     left, top, right, bottom = ((v - o) * scale for v, o in zip(box, (x0, y0) * 2, strict=True))
-    return mask.cut_out(written, (left, top, right, bottom))
+    return mask.cut_out(written, (left, top, right, bottom), least)
 
 
 def _write_png(path: Path, picture: np.ndarray) -> None:

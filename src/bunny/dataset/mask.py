@@ -1,9 +1,10 @@
 """Subject masks without a model: GrabCut from the subject's box, and how good each mask is.
 
 A mask is kept only where two measures agree that it is right, since a wrong one teaches the
-background or takes the ears from a hare. Larger boxes must give the same outline: what was cut off
-at the edge of the box, or hung on it, changes it. And what lies inside must not have the colours of
-the background in the character's other shots: a tree behind a head is in front of none elsewhere.
+background, or that the subject has no ears. Larger boxes must give the same outline: what was cut
+off at the edge of the box, or hung on it, changes it. And what lies inside must not have the
+colours of the background in the character's other shots: a tree behind a head is in front of none
+elsewhere.
 
 Masks are written as trainers read them: 8 bits, one channel, white where the loss counts. kohya's
 `masked_loss` reads a folder of pictures of the same names, OneTrainer `<name>-masklabel.png`.
@@ -26,10 +27,7 @@ CORE = 0.3  # of the box's sides: the ellipse in its middle that is surely the s
 AIR = 0.02  # of the picture that counts as surely background at its edge, outside the box
 WIDER = (0.1, 0.2)  # shares of the box's sides by which it is enlarged to see what changes
 MIN_SHOTS = 3  # other shots of the character, without which its colours are not known
-# By eye on the sample film: more than half of 231 masks were wrong, from here on none of 17. Those
-# in pictures darker than `MIN_LUMA` were all wrong: outlines are lost, ears and feet go.
-MIN_QUALITY = 0.989
-MIN_LUMA = 0.5  # mean of the picture, in [0, 1]
+MIN_LUMA = 0.5  # mean of the picture, in [0, 1]; by eye all masks of darker ones were wrong
 COLOUR_STEPS = (24, 16, 16)  # bin widths in OpenCV's 8-bit L*, a*, b*
 NUM_COLOURS = 11 * 16 * 16
 FOREIGN_BELOW = 0.4  # a colour's share of subject, among subject and background, in other shots
@@ -43,10 +41,12 @@ class Cutout:
     """A subject's mask and how far it stays the same when its box is larger."""
 
     mask: np.ndarray  # (height, width), uint8: 255 where the subject is, else 0
-    agreement: float  # least intersection over union with the masks of larger boxes, in [0, 1]
+    # Least intersection over union with the masks of larger boxes, in [0, 1]; once it is below what
+    # was asked for, no further box is tried.
+    agreement: float
 
 
-def cut_out(picture: np.ndarray, box: Box) -> Cutout | None:
+def cut_out(picture: np.ndarray, box: Box, least: float = 0.0) -> Cutout | None:
     """Find the subject of a picture.
 
     Parameters
@@ -54,6 +54,8 @@ def cut_out(picture: np.ndarray, box: Box) -> Cutout | None:
     picture : np.ndarray, shape (height, width, 3), uint8
     box : tuple
         x0, y0, x1, y1 of the subject in pixels of the picture; it may reach outside.
+    least : float
+        Agreement that is asked for, in [0, 1].
 
     Returns
     -------
@@ -86,7 +88,7 @@ def cut_out(picture: np.ndarray, box: Box) -> Cutout | None:
         wider = (box[0] - across, box[1] - down, box[2] + across, box[3] + down)
         other = _subject(small, _rectangle(wider, scale, size))
         agreement = min(agreement, 0.0 if other is None else _overlap(subject, other))
-        if agreement < MIN_QUALITY:  # it cannot be kept any more
+        if agreement < least:
             break
     whole = cv2.resize(subject.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR)
     return Cutout(mask=np.where(whole >= 0.5, 255, 0).astype(np.uint8), agreement=agreement)

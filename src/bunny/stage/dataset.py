@@ -185,6 +185,5 @@ class Dataset(BaseStage):
                 self.output_dir,
                 character,
                 counted(),
-                has_masks=self.config.dataset.mask == "grabcut",
-                min_mask_quality=self.config.dataset.min_mask_quality,
+                min_mask_quality=self.config.dataset.mask_threshold,
             )

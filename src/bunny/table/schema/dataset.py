@@ -61,7 +61,8 @@ class DatasetSchema(dy.Schema):
     shot_index = dy.Int32(min=0)
     file = dy.String(metadata=IS_PATH)
     mask_file = dy.String(nullable=True, metadata=IS_PATH)  # white where the subject is
-    # Least of the measures of `mask`; below its threshold there is no file; null: nothing found.
+    # Least of the measures of `mask`; below dataset.min_mask_quality there is no file. Null: no
+    # outline was found or looked for.
     mask_quality = dy.Float32(min=0, max=1, nullable=True)
     x0_px = dy.Float32()  # the crop, in pixels of the frame's picture
     y0_px = dy.Float32()
